@@ -1,0 +1,55 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ingest/read.h"
+#include "store/store.h"
+#include "table/batch.h"
+
+namespace tenon::dataset {
+
+// The rows of a source at one moment. Immutable, named by a hash of schema and values (not of files or their layout).
+// Kept as an artifact in the columns format (docs/formats/columns.md), which is mapped, not parsed.
+class DatasetSnapshot {
+ public:
+  DatasetSnapshot(std::string hash, std::string source, std::vector<table::Batch> batches,
+                  std::shared_ptr<const table::Schema> schema, Json about);
+
+  const std::string& hash() const { return hash_; }
+  const std::string& source() const { return source_; }
+  const table::Schema& schema() const { return *schema_; }
+  const std::shared_ptr<const table::Schema>& shared_schema() const { return schema_; }
+  std::int64_t rows() const { return rows_; }
+  const std::vector<table::Batch>& batches() const { return batches_; }
+  // One column of all rows (copied when there are several batches).
+  Result<table::Column> Column(std::string_view name) const;
+  const Json& about() const { return about_; }  // {"source":..., "key":..., "time":..., "governance":...}
+
+ private:
+  std::string hash_;
+  std::string source_;
+  std::vector<table::Batch> batches_;
+  std::shared_ptr<const table::Schema> schema_;
+  std::int64_t rows_ = 0;
+  Json about_;
+};
+using SnapshotPtr = std::shared_ptr<const DatasetSnapshot>;
+
+// Reads all rows, hashes, stores, and records (kind "snapshot", name hash). The same rows give the same snapshot.
+// Zero rows are an invalid_argument.
+Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const ingest::SourceSpec& spec,
+                             store::Store& store);
+// data_loss when the bytes are damaged; not_found. A unique prefix of at least 6 digits will do.
+Result<SnapshotPtr> LoadSnapshot(const Call& call, const store::Store& store, std::string_view hash);
+
+// A snapshot made of another's rows by value, for tests and for requests in batch; not stored.
+SnapshotPtr InMemory(std::vector<table::Batch> batches, std::string source = "data");
+
+// What changed between two snapshots: {"schema":{"added":[],"removed":[],"changed":[]},"rows":{"before","after",
+// "added","removed","changed" (the last three by key, when the source has one, else by whole rows)},"columns":[{"name",
+// "mean_before",...}]}.
+Result<Json> Diff(const Call& call, const DatasetSnapshot& before, const DatasetSnapshot& after);
+
+}  // namespace tenon::dataset

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/call.h"
+#include "serve/endpoint.h"
+#include "serve/inference_log.h"
+
+namespace tenon::edge {
+
+struct ServerOptions {
+  std::string address = "127.0.0.1";
+  int port = 8080;                  // 0: a free one
+  int threads = 0;                  // 0: one a core
+  std::int64_t most_body = 8 << 20; // bytes of a request's body; more is 413
+  std::int64_t most_header = 16 << 10;
+  double rate = 0;                  // requests a second and client address; 0: no limit; more is 429
+  std::chrono::seconds idle = std::chrono::seconds(60);      // a connection without a request is closed
+  std::chrono::seconds slow = std::chrono::seconds(10);      // a request that takes longer to arrive is 408
+};
+
+// The HTTP/1.1 server: one event loop a thread, each with its own listening socket (SO_REUSEPORT); answers all
+// pipelined requests of a read with one write; endpoints are read without a lock. Routes: docs/reference/http.md
+//   POST /v1/endpoints/<name>:predict | :explain   {"instances":[{...}]}
+//   GET  /v1/endpoints[/<name>]
+//   Open Inference Protocol V2: /v2, /v2/health/live|ready, /v2/models/..., infer
+//   V1: /v1/models/<name>[:predict]
+//   /metrics  /healthz  /
+class Server {
+ public:
+  virtual ~Server() = default;       // as Stop
+  virtual int port() const = 0;
+  // Ready says no from now on; requests under way finish, up to `grace`; then connections close. Idempotent.
+  virtual void Stop(std::chrono::milliseconds grace) = 0;
+};
+
+// Everything given outlives the server; `log` may be null. `ready` is asked by readiness probes and may be empty.
+Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options, const serve::Endpoints& endpoints,
+                                            serve::InferenceLog* log, std::function<bool()> ready);
+
+}  // namespace tenon::edge

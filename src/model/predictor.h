@@ -1,0 +1,69 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/bundle.h"
+#include "model/calibration.h"
+#include "model/model.h"
+#include "transform/graph.h"
+
+namespace tenon::model {
+
+// What one row's answer is made of.
+struct Prediction {
+  std::span<const float> values;  // outputs() numbers: probability of the positive class, of each class, or the value
+  int decision = -1;              // class index (threshold for binary, arg max else); -1 for regression
+};
+
+// Graph + model + calibration + threshold: rows in, answers out. The one path of evaluation, batch, HTTP and gRPC.
+// Immutable; any number of threads, each with its own Scratch.
+class Predictor {
+ public:
+  struct Scratch {
+    transform::FittedGraph::Scratch graph;
+    std::vector<float> tile;
+    std::vector<float> values;
+    std::vector<double> contributions;
+  };
+
+  // Loads the sections graph and model. data_loss or invalid_argument naming the section.
+  static Result<std::shared_ptr<const Predictor>> Load(std::shared_ptr<const Bundle> bundle,
+                                                       const Kinds<transform::Op>& ops, const Kinds<Format>& formats);
+  // From parts, before there is a bundle.
+  static std::shared_ptr<const Predictor> Make(std::shared_ptr<const transform::FittedGraph> graph,
+                                               std::shared_ptr<const Model> model, Calibration calibration, double threshold,
+                                               std::vector<std::string> classes);
+
+  const transform::FittedGraph& graph() const { return *graph_; }
+  const Model& model() const { return *model_; }
+  Task task() const { return model_->task(); }
+  int outputs() const { return model_->outputs(); }
+  const std::vector<std::string>& classes() const { return classes_; }  // label values in class order; empty: regression
+  double threshold() const { return threshold_; }
+  const Bundle* bundle() const { return bundle_.get(); }  // null before there is one
+
+  // One row from slots (see FittedGraph::ApplyRow). The values live in `scratch` until its next use. No allocation once
+  // the scratch is warm.
+  Prediction PredictRow(const double* numbers, const std::string_view* texts, Scratch& scratch) const;
+  // rows() x outputs() numbers. Bit-equal to PredictRow on each row.
+  Result<std::vector<float>> PredictBatch(const Call& call, const table::Batch& rows, Scratch& scratch) const;
+  int Decide(const float* values) const;
+
+  // Attributions of the margin of one output, summed over the features of each input column: inputs().size() doubles in
+  // `by_input`, the base value in `base`. By features: width() doubles in `by_feature`. Either span may be empty.
+  void ExplainRow(const double* numbers, const std::string_view* texts, int output, std::span<double> by_input,
+                  std::span<double> by_feature, double* base, Scratch& scratch) const;
+
+ private:
+  std::shared_ptr<const Bundle> bundle_;
+  std::shared_ptr<const transform::FittedGraph> graph_;
+  std::shared_ptr<const Model> model_;
+  Calibration calibration_;
+  double threshold_ = 0.5;
+  std::vector<std::string> classes_;
+};
+
+}  // namespace tenon::model

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "platform/files.h"
+#include "serve/endpoint.h"
+
+namespace tenon::serve {
+
+// One logged answer.
+struct LogEntry {
+  Micros at = 0;
+  std::string model;                 // "fraud@7"
+  std::string request_id;
+  std::vector<double> numbers;       // slots, NaN missing or a text's
+  std::vector<std::string> texts;    // slots, of texts
+  std::vector<bool> text_missing;
+  std::vector<float> values;
+  int decision = -1;
+};
+
+// Keeps what was asked and answered, off the request path: Add copies into a ring of the calling thread and never
+// waits; one background thread writes segments (<folder>/<endpoint>-<start>.log; docs/formats/inference_log.md), each
+// record with its checksum, synced every second, a new segment every 64 MB. When the ring is full the entry is dropped
+// and counted. Thread-safe.
+class InferenceLog {
+ public:
+  virtual ~InferenceLog() = default;
+  virtual void Add(const Served& served, std::string_view request_id, Micros at, const Row& row,
+                   const model::Prediction& prediction) = 0;
+  virtual std::int64_t dropped() const = 0;
+  virtual std::int64_t written() const = 0;
+  virtual Result<void> Flush() = 0;  // returns when all that was added is synced
+};
+Result<std::unique_ptr<InferenceLog>> OpenInferenceLog(platform::Files& files, const std::string& folder);
+
+// Reads the entries of an endpoint between two times, oldest first; `each` says whether to go on. A torn tail of a
+// segment (a crash) is skipped and its size reported; a damaged middle is data_loss naming file and offset.
+// The schema of each segment's model comes with the entry's position: slot names and types in `fields`.
+struct LogReport {
+  std::int64_t entries = 0;
+  std::int64_t torn_bytes = 0;
+};
+Result<LogReport> ReadInferenceLog(const Call& call, platform::Files& files, const std::string& folder,
+                                   std::string_view endpoint, Micros from, Micros until,
+                                   const std::function<bool(const std::vector<Served::Field>&, const LogEntry&)>& each);
+
+}  // namespace tenon::serve

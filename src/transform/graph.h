@@ -1,0 +1,105 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "table/batch.h"
+#include "table/profile.h"
+#include "transform/op.h"
+
+namespace tenon::transform {
+
+// One use of an op, as data: {"op":"impute","in":["age"],"out":["age_filled"],"with":{"method":"median"}}.
+struct NodeSpec {
+  std::string op;
+  std::vector<std::string> in;
+  std::vector<std::string> out;  // "" : named by the op
+  Json with;                     // the op's settings
+};
+
+// The whole of the transforms: nodes in any order whose inputs can be had, and the ports the model reads, in order.
+struct GraphSpec {
+  std::vector<table::Field> inputs;    // the raw columns it reads
+  std::vector<NodeSpec> nodes;
+  std::vector<std::string> features;   // number or vector ports
+  Json ToJson() const;
+  static Result<GraphSpec> FromJson(const Json& json);
+};
+
+// What the user wrote under `transform:` and what the graph is for.
+struct TransformSpec {
+  std::string style = "auto";            // auto | trees | linear: how raw columns become features by default
+  std::vector<NodeSpec> nodes;           // the user's own nodes, before the defaults
+  std::vector<std::string> drop;         // raw columns left out
+  std::vector<std::pair<std::string, NodeSpec>> columns;  // column -> what to do with it instead of the default
+  static Result<TransformSpec> Parse(const Json& json, std::string_view file);
+  Json ToJson() const;
+};
+
+// The default graph for a table: by type and distribution of each column. For trees: numbers as they are (missing kept),
+// few-valued texts one-hot, many-valued ones target-encoded out of fold and counted, long texts TF-IDF, timestamps as
+// date parts. For linear: imputed with indicator, skewed ones logged, scaled; one-hot. Columns that cannot help
+// (constant, identifier-like, the label, the split column) are left out; `why` gets a line a column, for people.
+Result<GraphSpec> AutoGraph(const table::Schema& schema, const table::Profile& training, const TransformSpec& spec,
+                            std::string_view label, const std::vector<std::string>& leave_out, std::string_view learner_style,
+                            std::vector<std::string>* why);
+
+// A fitted graph and the plan compiled from it: the same code in training, evaluation, batch and serving. Immutable;
+// any number of threads may apply it at once, each with its own Scratch.
+class FittedGraph {
+ public:
+  // Working memory of one thread. Grows on first use, then stays.
+  class Scratch {
+   public:
+    Scratch();
+    ~Scratch();
+    Scratch(Scratch&&) noexcept;
+
+   private:
+    friend class FittedGraph;
+    struct Memory;
+    std::unique_ptr<Memory> memory_;
+  };
+
+  ~FittedGraph();
+
+  const GraphSpec& spec() const;
+  const std::vector<table::Field>& inputs() const;         // the raw columns, in the order of the slots
+  int width() const;                                       // floats a row of the tile
+  const std::vector<std::string>& feature_names() const;   // `width` of them: "age", "job=admin"
+  // Which input column each feature comes from mainly (index into inputs()), for grouping explanations.
+  const std::vector<int>& feature_source() const;
+
+  // Writes rows() x width() floats, `stride` floats from row to row. The batch has the inputs by name, with the types
+  // of inputs() or ones that convert without loss (int64 to float64, any to string); extra columns are ignored.
+  // Missing columns are invalid_argument.
+  Result<void> Apply(const table::Batch& rows, float* tile, std::int64_t stride, Scratch& scratch) const;
+  // The same for rows it was fitted on (out-of-fold where an op asks for it). label and fold: one a row.
+  Result<void> ApplyTraining(const table::Batch& rows, const double* label, const std::uint8_t* fold, float* tile,
+                             std::int64_t stride, Scratch& scratch) const;
+  // One row from slots, as a request is decoded: numbers[i] for number inputs (NaN missing), texts[i] for text inputs
+  // (null data() missing), i as in inputs(). No allocation once the scratch is warm, unless an op makes texts.
+  void ApplyRow(const double* numbers, const std::string_view* texts, float* out, Scratch& scratch) const;
+
+  std::string Save() const;  // canonical: equal graphs give equal bytes. docs/formats/graph.md
+  static Result<std::shared_ptr<const FittedGraph>> Load(std::string_view bytes, const Kinds<Op>& kinds);
+
+ private:
+  friend Result<std::shared_ptr<const FittedGraph>> Fit(const Call&, const GraphSpec&, const std::vector<table::Batch>&,
+                                                        std::span<const double>, std::span<const std::uint8_t>, int,
+                                                        const Kinds<Op>&);
+  struct Plan;
+  explicit FittedGraph(std::unique_ptr<const Plan> plan);
+  std::unique_ptr<const Plan> plan_;
+};
+
+// Fits every node in dependency order, one pass over the rows a level, on call.threads threads; the result does not
+// depend on their number. label: numeric label a row or empty; fold: fold a row or empty; classes: as for NewState.
+// Errors: invalid_argument naming the node (unknown op, port, setting; a cycle; a text port among the features).
+Result<std::shared_ptr<const FittedGraph>> Fit(const Call& call, const GraphSpec& spec, const std::vector<table::Batch>& rows,
+                                               std::span<const double> label, std::span<const std::uint8_t> fold, int classes,
+                                               const Kinds<Op>& kinds);
+
+}  // namespace tenon::transform

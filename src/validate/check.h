@@ -1,0 +1,94 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/call.h"
+#include "base/kinds.h"
+#include "dataset/snapshot.h"
+#include "dataset/split.h"
+#include "table/profile.h"
+
+namespace tenon::validate {
+
+enum class Severity { kInfo, kWarning, kError };
+std::string_view NameOf(Severity severity);
+
+// A finding about the user's data: not an error but a value.
+struct Anomaly {
+  std::string check;       // the kind of checks/ that found it
+  std::string column;      // may be empty
+  Severity severity = Severity::kWarning;
+  std::string short_text;  // "12 new values"
+  std::string long_text;   // with the values, the numbers, what was expected
+  std::string fix;         // what to write or do: "add 'Alaska' to validate.data.state.domain"
+  Json ToJson() const;
+};
+
+// What is expected of a column. Inferred from a profile, then overridden by what the user wrote.
+struct ColumnExpectation {
+  std::string name;
+  table::Type type = table::Type::kFloat64;
+  bool required = true;              // the column must be there
+  double most_missing = 1;           // share
+  double least = 0, most = 0;        // of numbers, when has_range
+  bool has_range = false;
+  std::vector<std::string> domain;   // of few-valued texts, when has_domain
+  bool has_domain = false;
+  Severity unseen = Severity::kWarning;
+  bool unique = false;
+  Json ToJson() const;
+  static Result<ColumnExpectation> FromJson(const Json& json);
+};
+
+// What the user wrote under `validate:`.
+struct ValidateSpec {
+  Severity fail_on = Severity::kError;
+  std::vector<std::pair<std::string, Json>> columns;  // overrides a column: {min, max, missing, domain, unseen, unique}
+  std::vector<std::string> expectations;              // boolean expressions that every row must fulfil
+  double leakage_threshold = 0.98;                    // single-feature AUC (or |correlation|) above it is a leak
+  static Result<ValidateSpec> Parse(const Json& json, std::string_view file);
+  Json ToJson() const;
+};
+
+// Everything a check may look at.
+struct Evidence {
+  const dataset::DatasetSnapshot* snapshot = nullptr;
+  const dataset::Split* split = nullptr;                 // may be null
+  const table::Profile* profile = nullptr;               // of all rows
+  const table::Profile* previous = nullptr;              // of the last snapshot of the source; may be null
+  const std::vector<ColumnExpectation>* schema = nullptr;
+  std::string label;                                     // may be empty
+  const ValidateSpec* spec = nullptr;
+};
+
+// One way of looking at a snapshot. Immutable. A kind is one file of checks/.
+class Check {
+ public:
+  virtual ~Check() = default;
+  virtual Result<std::vector<Anomaly>> Look(const Call& call, const Evidence& evidence) const = 0;
+};
+
+// Kinds: presence, type, missing, range, domain, unique, constant, duplicates, label, imbalance, leakage, identifiers,
+// distribution, expectations, volume.
+Result<void> AddAll(Kinds<Check>& kinds);
+
+struct ValidationReport {
+  table::Profile profile;
+  std::vector<ColumnExpectation> schema;
+  std::vector<Anomaly> anomalies;      // errors first
+  bool passed = true;                  // nothing at or above fail_on
+  Json ToJson() const;                 // with the profile's summary
+};
+
+// Profiles, infers the schema where the user said nothing (from `previous_schema` when there is one, so that a new
+// value is new), and runs every check.
+Result<ValidationReport> Validate(const Call& call, const dataset::DatasetSnapshot& snapshot, const dataset::Split* split,
+                                  const table::Profile* previous, const std::vector<ColumnExpectation>* previous_schema,
+                                  std::string_view label, const ValidateSpec& spec, const Kinds<Check>& kinds);
+
+// What a profile lets one expect of the next rows: sensible domains (few-valued texts), ranges widened by their spread,
+// missing shares with room.
+std::vector<ColumnExpectation> InferSchema(const table::Profile& profile);
+
+}  // namespace tenon::validate
