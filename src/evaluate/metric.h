@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,6 +29,11 @@ class Metric {
   virtual bool higher_is_better() const = 0;
   // NaN where it is undefined (one class only, no positive decision), never an error.
   virtual double Compute(const Scored& scored) const = 0;
+  // The metric as a function of the rows' weights (one a row, >= 0), with all that does not depend on them done once: the
+  // bootstrap asks it a thousand times. Weights that count resampled rows give the metric of the resampled rows. Borrows
+  // the spans of `scored`, whose own weights do not matter; safe from many threads. The default calls Compute each time.
+  using OfWeights = std::function<double(std::span<const double> weight)>;
+  virtual OfWeights Prepare(const Scored& scored) const;
 };
 
 // Kinds: roc_auc, average_precision, log_loss, brier, accuracy, balanced_accuracy, precision, recall, f1, mcc,

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "table/schema.h"
+
+namespace tenon::table {
+
+enum class ExpressionOp : std::uint8_t {
+  kNumber, kText, kNull, kColumn,
+  kNegate, kAdd, kSubtract, kMultiply, kDivide, kModulo,
+  kSecondsBetween, kAddSeconds, kSubtractSeconds,  // of timestamps
+  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual,
+  kAnd, kOr, kNot, kIsNull, kIsNotNull, kIn, kBetween, kLike,
+  kCase,    // condition, value, condition, value, ..., else
+  kCaseOf,  // x, value, result, value, result, ..., else
+  kCoalesce, kNullIf, kLeast, kGreatest,
+  kAbs, kLn, kLog10, kExp, kSqrt, kPow, kFloor, kCeil, kRound, kSign,
+  kLower, kUpper, kTrim, kLength, kSubstr, kConcat, kConcatNulls, kReplace, kContains, kStartsWith,
+  kYear, kMonth, kDay, kHour, kMinute, kWeekday, kEpoch,
+};
+
+// One operation over its arguments, types checked. Immutable once parsed.
+struct ExpressionNode {
+  ExpressionOp op = ExpressionOp::kNull;
+  Type type = Type::kFloat64;  // bool, float64, string or timestamp
+  bool untyped = false;        // a NULL that takes the type of its neighbours
+  int lane = 0;                // of columns: position in inputs
+  int depth = 1;
+  double number = 0;
+  std::string text;
+  std::size_t at = 0;          // where it begins in the text, for messages
+  std::vector<std::unique_ptr<ExpressionNode>> args;
+};
+
+struct ParsedExpression {
+  std::unique_ptr<ExpressionNode> root;
+  std::vector<std::string> inputs;
+};
+Result<ParsedExpression> ParseExpression(std::string_view text, const Schema& columns);
+
+// Reads of one block of rows.
+inline constexpr std::int64_t kBlockRows = 256;
+struct ExpressionBlock {
+  std::span<const double* const> numbers;
+  std::span<const std::string_view* const> texts;
+  std::int64_t from = 0;
+  std::int64_t rows = 0;  // at most kBlockRows
+  std::vector<std::string>* scratch = nullptr;
+};
+void EvaluateNumbers(const ExpressionNode& node, const ExpressionBlock& block, double* out);
+void EvaluateTexts(const ExpressionNode& node, const ExpressionBlock& block, std::string_view* out);
+
+// Texts are UTF-8; a position is a code point's. Bytes that are no UTF-8 count as one each and never lead astray.
+std::int64_t CountPoints(std::string_view text);
+// From position `start` (1 is the first, -1 the last), `count` of them.
+std::string_view PartOf(std::string_view text, double start, double count);
+bool MatchesLike(std::string_view text, std::string_view pattern);
+// Latin, Greek and Cyrillic letters; others stay.
+void AppendLower(std::string_view text, std::string* out);
+void AppendUpper(std::string_view text, std::string* out);
+
+}  // namespace tenon::table

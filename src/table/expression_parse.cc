@@ -1,0 +1,691 @@
+// From text to checked nodes: tokens, a recursive descent by precedence, and types on the way up.
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+#include "base/time.h"
+#include "table/expression_internal.h"
+
+namespace tenon::table {
+namespace {
+
+using Op = ExpressionOp;
+using NodePtr = std::unique_ptr<ExpressionNode>;
+
+constexpr int kMostDepth = 256;   // of operations: a sum of as many columns
+constexpr int kMostNested = 100;  // of brackets
+
+struct Token {
+  enum class Kind : std::uint8_t { kNumber, kText, kName, kQuotedName, kSymbol, kEnd };
+  Kind kind = Kind::kEnd;
+  std::string text;  // of names as written; of texts and quoted names without their quotes
+  std::size_t at = 0;
+};
+
+constexpr std::array<std::string_view, 15> kReserved = {"AND",  "OR",   "NOT",  "IS",   "NULL", "IN",   "BETWEEN", "LIKE",
+                                                        "CASE", "WHEN", "THEN", "ELSE", "END",  "TRUE", "FALSE"};
+
+std::string ToUpper(std::string_view text) {
+  std::string out;
+  AppendUpper(text, &out);
+  return out;
+}
+
+// What an argument of a function must be: n number, t text, s timestamp, a anything, all of one type.
+struct Function {
+  std::string_view name;
+  Op op;
+  std::string_view args;  // the last one repeats up to `most`
+  std::size_t least;
+  std::size_t most;
+  Type result;  // of 'a' functions: the type of the arguments
+  std::string_view usage;
+};
+
+constexpr std::size_t kAny = 1000;
+constexpr std::array<Function, 33> kFunctions = {{
+    {"ABS", Op::kAbs, "n", 1, 1, Type::kFloat64, "ABS(number)"},
+    {"CEIL", Op::kCeil, "n", 1, 1, Type::kFloat64, "CEIL(number)"},
+    {"COALESCE", Op::kCoalesce, "a", 1, kAny, Type::kFloat64, "COALESCE(value, value, ...)"},
+    {"CONCAT", Op::kConcat, "t", 1, kAny, Type::kString, "CONCAT(text, text, ...)"},
+    {"CONTAINS", Op::kContains, "tt", 2, 2, Type::kBool, "CONTAINS(text, part)"},
+    {"DAY", Op::kDay, "s", 1, 1, Type::kFloat64, "DAY(timestamp)"},
+    {"EPOCH", Op::kEpoch, "s", 1, 1, Type::kFloat64, "EPOCH(timestamp)"},
+    {"EXP", Op::kExp, "n", 1, 1, Type::kFloat64, "EXP(number)"},
+    {"FLOOR", Op::kFloor, "n", 1, 1, Type::kFloat64, "FLOOR(number)"},
+    {"GREATEST", Op::kGreatest, "a", 1, kAny, Type::kFloat64, "GREATEST(value, value, ...)"},
+    {"HOUR", Op::kHour, "s", 1, 1, Type::kFloat64, "HOUR(timestamp)"},
+    {"LEAST", Op::kLeast, "a", 1, kAny, Type::kFloat64, "LEAST(value, value, ...)"},
+    {"LENGTH", Op::kLength, "t", 1, 1, Type::kFloat64, "LENGTH(text)"},
+    {"LN", Op::kLn, "n", 1, 1, Type::kFloat64, "LN(number)"},
+    {"LOG10", Op::kLog10, "n", 1, 1, Type::kFloat64, "LOG10(number)"},
+    {"LOWER", Op::kLower, "t", 1, 1, Type::kString, "LOWER(text)"},
+    {"MINUTE", Op::kMinute, "s", 1, 1, Type::kFloat64, "MINUTE(timestamp)"},
+    {"MONTH", Op::kMonth, "s", 1, 1, Type::kFloat64, "MONTH(timestamp)"},
+    {"NULLIF", Op::kNullIf, "a", 2, 2, Type::kFloat64, "NULLIF(value, value)"},
+    {"POW", Op::kPow, "n", 2, 2, Type::kFloat64, "POW(number, exponent)"},
+    {"REPLACE", Op::kReplace, "t", 3, 3, Type::kString, "REPLACE(text, from, to)"},
+    {"ROUND", Op::kRound, "n", 1, 2, Type::kFloat64, "ROUND(number [, digits])"},
+    {"SIGN", Op::kSign, "n", 1, 1, Type::kFloat64, "SIGN(number)"},
+    {"SQRT", Op::kSqrt, "n", 1, 1, Type::kFloat64, "SQRT(number)"},
+    {"STARTS_WITH", Op::kStartsWith, "t", 2, 2, Type::kBool, "STARTS_WITH(text, start)"},
+    {"SUBSTR", Op::kSubstr, "tn", 2, 3, Type::kString, "SUBSTR(text, position [, count])"},
+    {"TRIM", Op::kTrim, "t", 1, 1, Type::kString, "TRIM(text)"},
+    {"UPPER", Op::kUpper, "t", 1, 1, Type::kString, "UPPER(text)"},
+    {"WEEKDAY", Op::kWeekday, "s", 1, 1, Type::kFloat64, "WEEKDAY(timestamp)"},
+    {"YEAR", Op::kYear, "s", 1, 1, Type::kFloat64, "YEAR(timestamp)"},
+    // Other names in use for the same.
+    {"CEILING", Op::kCeil, "n", 1, 1, Type::kFloat64, "CEILING(number)"},
+    {"POWER", Op::kPow, "n", 2, 2, Type::kFloat64, "POWER(number, exponent)"},
+    {"SUBSTRING", Op::kSubstr, "tn", 2, 3, Type::kString, "SUBSTRING(text, position [, count])"},
+}};
+
+std::string_view ForPeople(Type type) {
+  switch (type) {
+    case Type::kBool: return "a truth value";
+    case Type::kString: return "a text";
+    case Type::kTimestamp: return "a timestamp";
+    default: return "a number";
+  }
+}
+
+class Parser {
+ public:
+  Parser(std::string_view text, const Schema& columns) : text_(text), columns_(columns) {}
+
+  Result<ParsedExpression> Parse() {
+    if (!IsUtf8(text_)) return Error(Code::kInvalidArgument, "the expression is not valid UTF-8");
+    TENON_TRY(Tokenize());
+    if (Now().kind == Token::Kind::kEnd) return Wrong(0, "the expression is empty");
+    TENON_ASSIGN(NodePtr root, Or());
+    if (Now().kind != Token::Kind::kEnd) return Wrong(Now().at, Str("expected an operator or the end, not '", Now().text, "'"));
+    return ParsedExpression{std::move(root), std::move(inputs_)};
+  }
+
+ private:
+  // The message, the line of the text, and a caret below the column.
+  Error Wrong(std::size_t at, std::string what) const {
+    at = std::min(at, text_.size());
+    const std::size_t before = at == 0 ? std::string_view::npos : text_.rfind('\n', at - 1);
+    const std::size_t begin = before == std::string_view::npos ? 0 : before + 1;
+    std::string line(text_.substr(begin, text_.find('\n', begin) - begin));
+    std::replace(line.begin(), line.end(), '\t', ' ');
+    const auto column = static_cast<std::size_t>(CountPoints(text_.substr(begin, at - begin)));
+    return Error(Code::kInvalidArgument, Str(what, "\n  ", line, "\n  ", std::string(column, ' '), "^"));
+  }
+
+  // ---- tokens
+
+  Result<void> Tokenize() {
+    std::size_t at = 0;
+    while (true) {
+      while (at < text_.size() && std::string_view(" \t\r\n\f\v").find(text_[at]) != std::string_view::npos) ++at;
+      if (at == text_.size()) break;
+      const char c = text_[at];
+      const bool digit_next = at + 1 < text_.size() && IsDigit(text_[at + 1]);
+      if (IsDigit(c) || (c == '.' && digit_next)) {
+        TENON_TRY(NumberToken(&at));
+      } else if (IsLetter(c)) {
+        std::size_t end = at;
+        while (end < text_.size() && (IsLetter(text_[end]) || IsDigit(text_[end]))) ++end;
+        tokens_.push_back({Token::Kind::kName, std::string(text_.substr(at, end - at)), at});
+        at = end;
+      } else if (c == '\'' || c == '"') {
+        TENON_TRY(QuotedToken(&at));
+      } else {
+        TENON_TRY(SymbolToken(&at));
+      }
+    }
+    tokens_.push_back({Token::Kind::kEnd, "the end", text_.size()});
+    return {};
+  }
+
+  static bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+  static bool IsLetter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+  }
+
+  Result<void> NumberToken(std::size_t* at) {
+    std::size_t end = *at;
+    const auto digits = [&] {
+      while (end < text_.size() && IsDigit(text_[end])) ++end;
+    };
+    digits();
+    if (end < text_.size() && text_[end] == '.') {
+      ++end;
+      digits();
+    }
+    if (end < text_.size() && (text_[end] == 'e' || text_[end] == 'E')) {
+      ++end;
+      if (end < text_.size() && (text_[end] == '+' || text_[end] == '-')) ++end;
+      digits();
+    }
+    if (end < text_.size() && IsLetter(text_[end])) {
+      return Wrong(end, "a number runs into a name; put an operator between them, or the name in double quotes");
+    }
+    tokens_.push_back({Token::Kind::kNumber, std::string(text_.substr(*at, end - *at)), *at});
+    *at = end;
+    return {};
+  }
+
+  // 'it''s' or "a ""name""": a doubled quote stands for itself.
+  Result<void> QuotedToken(std::size_t* at) {
+    const char quote = text_[*at];
+    std::string content;
+    std::size_t end = *at + 1;
+    while (true) {
+      const std::size_t next = text_.find(quote, end);
+      if (next == std::string_view::npos) {
+        return Wrong(*at, quote == '\'' ? "this text has no closing quote (')" : "this name has no closing quote (\")");
+      }
+      content += text_.substr(end, next - end);
+      end = next + 1;
+      if (end == text_.size() || text_[end] != quote) break;
+      content += quote;
+      ++end;
+    }
+    tokens_.push_back({quote == '\'' ? Token::Kind::kText : Token::Kind::kQuotedName, std::move(content), *at});
+    *at = end;
+    return {};
+  }
+
+  Result<void> SymbolToken(std::size_t* at) {
+    for (const std::string_view symbol : {"<>", "!=", "<=", ">=", "==", "||", "+", "-", "*", "/", "%", "=", "<", ">", "(", ")", ","}) {
+      if (!text_.substr(*at).starts_with(symbol)) continue;
+      tokens_.push_back({Token::Kind::kSymbol, std::string(symbol), *at});
+      *at += symbol.size();
+      return {};
+    }
+    return Wrong(*at, Str("'", text_[*at], "' has no meaning here"));
+  }
+
+  const Token& Now() const { return tokens_[next_]; }
+  bool IsSymbol(std::string_view symbol) const { return Now().kind == Token::Kind::kSymbol && Now().text == symbol; }
+  bool IsWord(std::string_view word, std::size_t ahead = 0) const {
+    if (next_ + ahead >= tokens_.size()) return false;
+    const Token& token = tokens_[next_ + ahead];
+    return token.kind == Token::Kind::kName && token.text.size() == word.size() && ToUpper(token.text) == word;
+  }
+  bool Take(std::string_view symbol) {
+    if (!IsSymbol(symbol)) return false;
+    ++next_;
+    return true;
+  }
+  bool TakeWord(std::string_view word) {
+    if (!IsWord(word)) return false;
+    ++next_;
+    return true;
+  }
+  Result<void> Need(std::string_view symbol, std::string_view why) {
+    if (Take(symbol)) return {};
+    return Wrong(Now().at, Str("expected '", symbol, "' ", why, ", not ", Shown(Now())));
+  }
+  Result<void> NeedWord(std::string_view word, std::string_view why) {
+    if (TakeWord(word)) return {};
+    return Wrong(Now().at, Str("expected ", word, " ", why, ", not ", Shown(Now())));
+  }
+  static std::string Shown(const Token& token) {
+    return token.kind == Token::Kind::kEnd ? token.text : Str("'", token.text, "'");
+  }
+
+  // ---- nodes and types
+
+  Result<NodePtr> Make(Op op, Type type, std::size_t at, std::vector<NodePtr> args) const {
+    auto node = std::make_unique<ExpressionNode>();
+    node->op = op;
+    node->type = type;
+    node->at = at;
+    for (const NodePtr& arg : args) node->depth = std::max(node->depth, arg->depth + 1);
+    if (node->depth > kMostDepth) {
+      return Wrong(at, Str("the expression is more than ", kMostDepth, " operations deep; split it into several"));
+    }
+    node->args = std::move(args);
+    return node;
+  }
+  Result<NodePtr> Make(Op op, Type type, std::size_t at, NodePtr left, NodePtr right) const {
+    std::vector<NodePtr> args;
+    args.push_back(std::move(left));
+    args.push_back(std::move(right));
+    return Make(op, type, at, std::move(args));
+  }
+  Result<NodePtr> Make(Op op, Type type, std::size_t at, NodePtr only) const {
+    std::vector<NodePtr> args;
+    args.push_back(std::move(only));
+    return Make(op, type, at, std::move(args));
+  }
+
+  // Makes the node be of the type, where a NULL or a text that is written out can become it.
+  Result<void> Want(ExpressionNode& node, Type type, std::string_view who) const {
+    if (node.type == type) {
+      node.untyped = false;
+      return {};
+    }
+    if (node.untyped) {
+      SetType(node, type);
+      return {};
+    }
+    if (type == Type::kTimestamp && node.op == Op::kText) return ToTimestamp(node);
+    std::string hint;
+    if (node.type == Type::kBool && type == Type::kFloat64) hint = "; write CASE WHEN .. THEN 1 ELSE 0 END";
+    if (node.type == Type::kFloat64 && type == Type::kBool) hint = "; write for example .. <> 0";
+    return Wrong(node.at, Str(who, " takes ", ForPeople(type), ", and this is ", ForPeople(node.type), hint));
+  }
+
+  static void SetType(ExpressionNode& node, Type type) {
+    node.type = type;
+    node.untyped = false;
+    for (const NodePtr& arg : node.args) {
+      if (arg->untyped) SetType(*arg, type);
+    }
+  }
+
+  Result<void> ToTimestamp(ExpressionNode& node) const {
+    Micros at = 0;
+    if (!ParseTimestamp(node.text, &at)) {
+      return Wrong(node.at, Str("'", node.text, "' is not a timestamp; write for example '2024-02-29 12:30:00'"));
+    }
+    node.op = Op::kNumber;
+    node.type = Type::kTimestamp;
+    node.number = static_cast<double>(at);
+    return {};
+  }
+
+  // Gives all of them one type: that of the first whose type is certain.
+  Result<Type> Unify(std::span<ExpressionNode* const> nodes, std::string_view who) const {
+    const ExpressionNode* sure = nullptr;
+    for (const ExpressionNode* node : nodes) {
+      if (!node->untyped && (sure == nullptr || (sure->op == Op::kText && node->type == Type::kTimestamp))) sure = node;
+    }
+    const Type type = sure == nullptr ? Type::kFloat64 : sure->type;
+    for (ExpressionNode* node : nodes) {
+      if (node->type == type || node->untyped || (type == Type::kTimestamp && node->op == Op::kText)) {
+        if (sure != nullptr) TENON_TRY(Want(*node, type, who));
+        continue;
+      }
+      return Wrong(node->at, Str(who, " takes values of one type: this is ", ForPeople(node->type), ", and another is ",
+                                 ForPeople(type)));
+    }
+    return type;
+  }
+
+  // ---- grammar, loosest first
+
+  Result<NodePtr> Or() {
+    // Counts brackets, CASE and arguments, which all come back here.
+    if (++nested_ > kMostNested) return Wrong(Now().at, Str("the expression has brackets more than ", kMostNested, " deep"));
+    TENON_ASSIGN(NodePtr left, And());
+    while (IsWord("OR")) {
+      ++next_;
+      TENON_ASSIGN(NodePtr right, And());
+      TENON_ASSIGN(left, Logic(Op::kOr, "OR", std::move(left), std::move(right)));
+    }
+    --nested_;
+    return left;
+  }
+
+  Result<NodePtr> And() {
+    TENON_ASSIGN(NodePtr left, Not());
+    while (IsWord("AND")) {
+      ++next_;
+      TENON_ASSIGN(NodePtr right, Not());
+      TENON_ASSIGN(left, Logic(Op::kAnd, "AND", std::move(left), std::move(right)));
+    }
+    return left;
+  }
+
+  Result<NodePtr> Logic(Op op, std::string_view word, NodePtr left, NodePtr right) const {
+    TENON_TRY(Want(*left, Type::kBool, word));
+    TENON_TRY(Want(*right, Type::kBool, word));
+    const std::size_t at = left->at;
+    return Make(op, Type::kBool, at, std::move(left), std::move(right));
+  }
+
+  Result<NodePtr> Not() {
+    std::vector<std::size_t> places;
+    while (IsWord("NOT")) places.push_back(tokens_[next_++].at);
+    TENON_ASSIGN(NodePtr node, Is());
+    for (; !places.empty(); places.pop_back()) {
+      TENON_TRY(Want(*node, Type::kBool, "NOT"));
+      TENON_ASSIGN(node, Make(Op::kNot, Type::kBool, places.back(), std::move(node)));
+    }
+    return node;
+  }
+
+  Result<NodePtr> Is() {
+    TENON_ASSIGN(NodePtr node, Comparison());
+    while (TakeWord("IS")) {
+      const bool negated = TakeWord("NOT");
+      TENON_TRY(NeedWord("NULL", negated ? "after IS NOT" : "or NOT NULL after IS"));
+      const std::size_t at = node->at;
+      TENON_ASSIGN(node, Make(negated ? Op::kIsNotNull : Op::kIsNull, Type::kBool, at, std::move(node)));
+    }
+    return node;
+  }
+
+  static Op ComparisonOf(std::string_view symbol) {
+    if (symbol == "=" || symbol == "==") return Op::kEqual;
+    if (symbol == "<>" || symbol == "!=") return Op::kNotEqual;
+    if (symbol == "<") return Op::kLess;
+    if (symbol == "<=") return Op::kLessEqual;
+    if (symbol == ">") return Op::kGreater;
+    if (symbol == ">=") return Op::kGreaterEqual;
+    return Op::kNull;
+  }
+
+  Result<NodePtr> Comparison() {
+    TENON_ASSIGN(NodePtr left, Range());
+    if (Now().kind != Token::Kind::kSymbol || ComparisonOf(Now().text) == Op::kNull) return left;
+    const Token& symbol = tokens_[next_++];
+    TENON_ASSIGN(NodePtr right, Range());
+    if (Now().kind == Token::Kind::kSymbol && ComparisonOf(Now().text) != Op::kNull) {
+      return Wrong(Now().at, "comparisons do not chain; write a < b AND b < c, or put brackets");
+    }
+    TENON_TRY(Unify(std::array{left.get(), right.get()}, Str("'", symbol.text, "'")));
+    const std::size_t at = left->at;
+    return Make(ComparisonOf(symbol.text), Type::kBool, at, std::move(left), std::move(right));
+  }
+
+  // IN, BETWEEN and LIKE.
+  Result<NodePtr> Range() {
+    TENON_ASSIGN(NodePtr left, Concatenation());
+    while (true) {
+      const bool negated = IsWord("NOT") && (IsWord("IN", 1) || IsWord("BETWEEN", 1) || IsWord("LIKE", 1));
+      if (negated) ++next_;
+      const std::size_t at = left->at;
+      if (TakeWord("IN")) {
+        TENON_ASSIGN(left, In(std::move(left)));
+      } else if (TakeWord("BETWEEN")) {
+        TENON_ASSIGN(left, Between(std::move(left)));
+      } else if (TakeWord("LIKE")) {
+        TENON_ASSIGN(NodePtr pattern, Concatenation());
+        TENON_TRY(Want(*left, Type::kString, "LIKE"));
+        TENON_TRY(Want(*pattern, Type::kString, "LIKE"));
+        TENON_ASSIGN(left, Make(Op::kLike, Type::kBool, at, std::move(left), std::move(pattern)));
+      } else {
+        return left;
+      }
+      if (!negated) continue;
+      TENON_ASSIGN(left, Make(Op::kNot, Type::kBool, at, std::move(left)));
+    }
+  }
+
+  Result<NodePtr> In(NodePtr left) {
+    TENON_TRY(Need("(", "after IN"));
+    const std::size_t at = left->at;
+    std::vector<NodePtr> args;
+    args.push_back(std::move(left));
+    do {
+      TENON_ASSIGN(NodePtr item, Or());
+      args.push_back(std::move(item));
+    } while (Take(","));
+    TENON_TRY(Need(")", "after the values of IN"));
+    TENON_TRY(UnifyAll(args, "IN"));
+    return Make(Op::kIn, Type::kBool, at, std::move(args));
+  }
+
+  Result<NodePtr> Between(NodePtr left) {
+    const std::size_t at = left->at;
+    TENON_ASSIGN(NodePtr low, Concatenation());
+    TENON_TRY(NeedWord("AND", "between the bounds of BETWEEN"));
+    TENON_ASSIGN(NodePtr high, Concatenation());
+    std::vector<NodePtr> args;
+    args.push_back(std::move(left));
+    args.push_back(std::move(low));
+    args.push_back(std::move(high));
+    TENON_TRY(UnifyAll(args, "BETWEEN"));
+    return Make(Op::kBetween, Type::kBool, at, std::move(args));
+  }
+
+  Result<Type> UnifyAll(std::span<const NodePtr> nodes, std::string_view who) const {
+    std::vector<ExpressionNode*> pointers;
+    for (const NodePtr& node : nodes) pointers.push_back(node.get());
+    return Unify(pointers, who);
+  }
+
+  Result<NodePtr> Concatenation() {
+    TENON_ASSIGN(NodePtr left, Sum());
+    while (Take("||")) {
+      TENON_ASSIGN(NodePtr right, Sum());
+      TENON_TRY(Want(*left, Type::kString, "'||'"));
+      TENON_TRY(Want(*right, Type::kString, "'||'"));
+      const std::size_t at = left->at;
+      TENON_ASSIGN(left, Make(Op::kConcatNulls, Type::kString, at, std::move(left), std::move(right)));
+    }
+    return left;
+  }
+
+  Result<NodePtr> Sum() {
+    TENON_ASSIGN(NodePtr left, Product());
+    while (IsSymbol("+") || IsSymbol("-")) {
+      const bool plus = tokens_[next_++].text == "+";
+      TENON_ASSIGN(NodePtr right, Product());
+      TENON_ASSIGN(left, AddOrSubtract(plus, std::move(left), std::move(right)));
+    }
+    return left;
+  }
+
+  Result<NodePtr> AddOrSubtract(bool plus, NodePtr left, NodePtr right) const {
+    const std::size_t at = left->at;
+    const std::string_view who = plus ? "'+'" : "'-'";
+    if (left->type == Type::kTimestamp && !plus && (right->type == Type::kTimestamp || right->op == Op::kText)) {
+      TENON_TRY(Want(*right, Type::kTimestamp, who));
+      return Make(Op::kSecondsBetween, Type::kFloat64, at, std::move(left), std::move(right));
+    }
+    if (!plus && right->type == Type::kTimestamp && left->op == Op::kText) {
+      TENON_TRY(Want(*left, Type::kTimestamp, who));
+      return Make(Op::kSecondsBetween, Type::kFloat64, at, std::move(left), std::move(right));
+    }
+    if (plus && right->type == Type::kTimestamp) std::swap(left, right);
+    if (left->type == Type::kTimestamp) {
+      TENON_TRY(Want(*right, Type::kFloat64, Str(who, " with a timestamp (seconds)")));
+      return Make(plus ? Op::kAddSeconds : Op::kSubtractSeconds, Type::kTimestamp, at, std::move(left), std::move(right));
+    }
+    TENON_TRY(Want(*left, Type::kFloat64, who));
+    TENON_TRY(Want(*right, Type::kFloat64, who));
+    return Make(plus ? Op::kAdd : Op::kSubtract, Type::kFloat64, at, std::move(left), std::move(right));
+  }
+
+  Result<NodePtr> Product() {
+    TENON_ASSIGN(NodePtr left, Sign());
+    while (IsSymbol("*") || IsSymbol("/") || IsSymbol("%")) {
+      const std::string symbol = tokens_[next_++].text;
+      TENON_ASSIGN(NodePtr right, Sign());
+      TENON_TRY(Want(*left, Type::kFloat64, Str("'", symbol, "'")));
+      TENON_TRY(Want(*right, Type::kFloat64, Str("'", symbol, "'")));
+      const Op op = symbol == "*" ? Op::kMultiply : symbol == "/" ? Op::kDivide : Op::kModulo;
+      const std::size_t at = left->at;
+      TENON_ASSIGN(left, Make(op, Type::kFloat64, at, std::move(left), std::move(right)));
+    }
+    return left;
+  }
+
+  Result<NodePtr> Sign() {
+    std::vector<std::pair<std::size_t, bool>> signs;
+    while (IsSymbol("-") || IsSymbol("+")) {
+      signs.emplace_back(Now().at, Now().text == "-");
+      ++next_;
+    }
+    TENON_ASSIGN(NodePtr node, Primary());
+    for (; !signs.empty(); signs.pop_back()) {
+      TENON_TRY(Want(*node, Type::kFloat64, "a sign"));
+      if (!signs.back().second) continue;
+      TENON_ASSIGN(node, Make(Op::kNegate, Type::kFloat64, signs.back().first, std::move(node)));
+    }
+    return node;
+  }
+
+  Result<NodePtr> Primary() {
+    const Token token = Now();
+    if (Take("(")) {
+      TENON_ASSIGN(NodePtr node, Or());
+      TENON_TRY(Need(")", "to close the bracket"));
+      return node;
+    }
+    switch (token.kind) {
+      case Token::Kind::kNumber: {
+        ++next_;
+        double value = 0;
+        if (!ParseDouble(token.text, &value)) return Wrong(token.at, Str("'", token.text, "' is no number of 64 bits"));
+        return Number(value, Type::kFloat64, token.at);
+      }
+      case Token::Kind::kText: ++next_; return Text(token);
+      case Token::Kind::kQuotedName: ++next_; return Column(token);
+      case Token::Kind::kName: return Name(token);
+      default: return Wrong(token.at, Str("expected a value, not ", Shown(token)));
+    }
+  }
+
+  static Result<NodePtr> Number(double value, Type type, std::size_t at) {
+    auto node = std::make_unique<ExpressionNode>();
+    node->op = Op::kNumber;
+    node->type = type;
+    node->number = value;
+    node->at = at;
+    return node;
+  }
+
+  static Result<NodePtr> Text(const Token& token) {
+    auto node = std::make_unique<ExpressionNode>();
+    node->op = Op::kText;
+    node->type = Type::kString;
+    node->text = token.text;
+    node->at = token.at;
+    return node;
+  }
+
+  Result<NodePtr> Name(const Token& token) {
+    const std::string word = ToUpper(token.text);
+    ++next_;
+    if (word == "TRUE" || word == "FALSE") return Number(word == "TRUE" ? 1 : 0, Type::kBool, token.at);
+    if (word == "NULL") {
+      auto node = std::make_unique<ExpressionNode>();
+      node->untyped = true;
+      node->at = token.at;
+      return node;
+    }
+    if (word == "CASE") return Case(token.at);
+    if (word == "TIMESTAMP" && Now().kind == Token::Kind::kText) {
+      TENON_ASSIGN(NodePtr node, Text(tokens_[next_++]));
+      TENON_TRY(ToTimestamp(*node));
+      return node;
+    }
+    if (std::find(kReserved.begin(), kReserved.end(), word) != kReserved.end()) {
+      return Wrong(token.at, Str("expected a value, not ", word, "; a column of this name is written \"", token.text, "\""));
+    }
+    if (IsSymbol("(")) return Call(token, word);
+    return Column(token);
+  }
+
+  Result<NodePtr> Column(const Token& token) {
+    const int at = columns_.Find(token.text);
+    if (at < 0) return Wrong(token.at, Str("no column '", token.text, "'", DidYouMean(token.text, columns_.Names())));
+    auto node = std::make_unique<ExpressionNode>();
+    node->op = Op::kColumn;
+    node->at = token.at;
+    switch (columns_[at].type) {
+      case Type::kInt64: node->type = Type::kFloat64; break;
+      case Type::kEmbedding:
+        return Wrong(token.at, Str("column '", token.text, "' is an embedding, which expressions cannot compute with"));
+      default: node->type = columns_[at].type;
+    }
+    const auto known = std::find(inputs_.begin(), inputs_.end(), token.text);
+    node->lane = static_cast<int>(known - inputs_.begin());
+    if (known == inputs_.end()) inputs_.push_back(token.text);
+    return node;
+  }
+
+  Result<NodePtr> Call(const Token& token, std::string_view word) {
+    const auto function = std::find_if(kFunctions.begin(), kFunctions.end(), [&](const Function& f) { return f.name == word; });
+    if (function == kFunctions.end()) {
+      std::vector<std::string> names;
+      for (const Function& f : kFunctions) names.emplace_back(f.name);
+      std::string near = Nearest(word, names);
+      return Wrong(token.at, Str("no function ", word, near.empty() ? "; there are: " + Join(names, ", ")
+                                                                    : "; did you mean " + near + "?"));
+    }
+    ++next_;
+    std::vector<NodePtr> args;
+    if (!IsSymbol(")")) {
+      do {
+        TENON_ASSIGN(NodePtr arg, Or());
+        args.push_back(std::move(arg));
+      } while (Take(","));
+    }
+    TENON_TRY(Need(")", Str("after the arguments of ", word)));
+    if (args.size() < function->least || args.size() > function->most) {
+      return Wrong(token.at, Str(word, " has ", args.size(), args.size() == 1 ? " argument" : " arguments", " here; it is used as ",
+                                 function->usage));
+    }
+    Type type = function->result;
+    bool untyped = false;
+    if (function->args == "a") {
+      untyped = std::all_of(args.begin(), args.end(), [](const NodePtr& arg) { return arg->untyped; });
+      TENON_ASSIGN(type, UnifyAll(args, word));
+    } else {
+      for (std::size_t i = 0; i < args.size(); ++i) {
+        const char wanted = function->args[std::min(i, function->args.size() - 1)];
+        const Type arg_type = wanted == 'n' ? Type::kFloat64 : wanted == 't' ? Type::kString : Type::kTimestamp;
+        TENON_TRY(Want(*args[i], arg_type, word));
+      }
+    }
+    TENON_ASSIGN(NodePtr node, Make(function->op, type, token.at, std::move(args)));
+    node->untyped = untyped;
+    return node;
+  }
+
+  // CASE WHEN condition THEN value .. and CASE x WHEN value THEN value ..
+  Result<NodePtr> Case(std::size_t at) {
+    std::vector<NodePtr> args;
+    std::vector<ExpressionNode*> compared;
+    std::vector<ExpressionNode*> values;
+    const bool subject = !IsWord("WHEN");
+    if (subject) {
+      TENON_ASSIGN(NodePtr x, Or());
+      compared.push_back(x.get());
+      args.push_back(std::move(x));
+      if (!IsWord("WHEN")) return Wrong(Now().at, Str("expected WHEN, not ", Shown(Now())));
+    }
+    while (TakeWord("WHEN")) {
+      TENON_ASSIGN(NodePtr condition, Or());
+      if (subject) {
+        compared.push_back(condition.get());
+      } else {
+        TENON_TRY(Want(*condition, Type::kBool, "WHEN"));
+      }
+      TENON_TRY(NeedWord("THEN", "after the condition of WHEN"));
+      TENON_ASSIGN(NodePtr value, Or());
+      values.push_back(value.get());
+      args.push_back(std::move(condition));
+      args.push_back(std::move(value));
+    }
+    if (TakeWord("ELSE")) {
+      TENON_ASSIGN(NodePtr value, Or());
+      args.push_back(std::move(value));
+    } else {
+      args.push_back(std::make_unique<ExpressionNode>());
+      args.back()->untyped = true;
+    }
+    values.push_back(args.back().get());
+    TENON_TRY(NeedWord("END", "to close the CASE"));
+    TENON_TRY(Unify(compared, "CASE"));
+    const bool untyped = std::all_of(values.begin(), values.end(), [](const ExpressionNode* value) { return value->untyped; });
+    TENON_ASSIGN(const Type type, Unify(values, "CASE"));
+    TENON_ASSIGN(NodePtr node, Make(subject ? Op::kCaseOf : Op::kCase, type, at, std::move(args)));
+    node->untyped = untyped;
+    return node;
+  }
+
+  std::string_view text_;
+  const Schema& columns_;
+  std::vector<Token> tokens_;
+  std::size_t next_ = 0;
+  int nested_ = 0;
+  std::vector<std::string> inputs_;
+};
+
+}  // namespace
+
+Result<ParsedExpression> ParseExpression(std::string_view text, const Schema& columns) { return Parser(text, columns).Parse(); }
+
+}  // namespace tenon::table
