@@ -1,0 +1,170 @@
+#include "model/predictor.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace tenon::model {
+namespace {
+
+constexpr std::int64_t kTileBytes = 1 << 19;  // a tile of features stays in the second-level cache
+constexpr std::int64_t kMostTileRows = 4096;
+constexpr std::int64_t kRowsAThread = 8192;   // below, starting a thread costs more than it saves
+
+std::int64_t TileRows(int width) {
+  const std::int64_t rows = kTileBytes / (std::max(width, 1) * static_cast<std::int64_t>(sizeof(float)));
+  return std::clamp<std::int64_t>(rows, 64, kMostTileRows);
+}
+
+void Calibrate(const Calibration& calibration, Task task, float* values, std::int64_t n) {
+  if (task != Task::kBinary) return;
+  for (std::int64_t i = 0; i < n; ++i) values[i] = calibration.Apply(values[i]);
+}
+
+Error WrongSection(std::string_view section, std::string_view what) {
+  return Error(Code::kInvalidArgument, Str("the bundle's section ", section, ": ", what));
+}
+
+Result<std::vector<std::string>> ClassesIn(const Json& manifest, const Model& model) {
+  std::vector<std::string> classes;
+  if (const Json* list = manifest.Find("classes"); list != nullptr && !list->is_null()) {
+    if (!list->is_array()) return WrongSection("manifest", Str("classes is ", list->KindName(), ", not a list"));
+    for (const Json& name : list->array()) classes.push_back(name.is_string() ? name.String() : name.Dump());
+  }
+  const std::size_t expected = model.task() == Task::kRegression ? 0
+                               : model.task() == Task::kBinary   ? 2
+                                                                 : static_cast<std::size_t>(model.outputs());
+  if (classes.size() != expected) {
+    return WrongSection("manifest", Str("a ", NameOf(model.task()), " model of ", model.outputs(), " outputs has ", expected,
+                                        " classes; it names ", classes.size()));
+  }
+  return classes;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Predictor>> Predictor::Load(std::shared_ptr<const Bundle> bundle,
+                                                         const Kinds<transform::Op>& ops, const Kinds<Format>& formats) {
+  const Json& manifest = bundle->manifest();
+  TENON_ASSIGN(std::shared_ptr<const transform::FittedGraph> graph,
+               transform::FittedGraph::Load(bundle->section("graph"), ops), "loading the section graph");
+  TENON_ASSIGN(const auto format, formats.Create(manifest.StringAt("model_format")), "choosing the format of the section model");
+  TENON_ASSIGN(std::shared_ptr<const Model> model, format->Load(bundle->section("model")), "loading the section model");
+  if (model->features() != graph->width()) {
+    return WrongSection("model", Str("it reads ", model->features(), " features, the graph makes ", graph->width()));
+  }
+  TENON_ASSIGN(const Task task, TaskNamed(manifest.StringAt("task")), "reading the section manifest");
+  if (task != model->task()) {
+    return WrongSection("model", Str("it is a ", NameOf(model->task()), " model, the manifest says ", NameOf(task)));
+  }
+  TENON_ASSIGN(auto classes, ClassesIn(manifest, *model));
+  const Json* settings = manifest.Find("calibration");
+  TENON_ASSIGN(Calibration calibration, Calibration::FromJson(settings == nullptr ? Json() : *settings),
+               "reading the section manifest");
+  const double threshold = manifest.NumberAt("threshold", 0.5);
+  if (!(threshold >= 0 && threshold <= 1)) return WrongSection("manifest", Str("the threshold ", threshold, " is not within 0..1"));
+  auto made = std::make_shared<Predictor>();
+  made->bundle_ = std::move(bundle);
+  made->graph_ = std::move(graph);
+  made->model_ = std::move(model);
+  made->calibration_ = std::move(calibration);
+  made->threshold_ = threshold;
+  made->classes_ = std::move(classes);
+  return made;
+}
+
+std::shared_ptr<const Predictor> Predictor::Make(std::shared_ptr<const transform::FittedGraph> graph,
+                                                 std::shared_ptr<const Model> model, Calibration calibration, double threshold,
+                                                 std::vector<std::string> classes) {
+  auto made = std::make_shared<Predictor>();
+  made->graph_ = std::move(graph);
+  made->model_ = std::move(model);
+  made->calibration_ = std::move(calibration);
+  made->threshold_ = threshold;
+  made->classes_ = std::move(classes);
+  return made;
+}
+
+Prediction Predictor::PredictRow(const double* numbers, const std::string_view* texts, Scratch& scratch) const {
+  const auto outputs = static_cast<std::size_t>(model_->outputs());
+  scratch.tile.resize(std::max(scratch.tile.size(), static_cast<std::size_t>(graph_->width())));
+  scratch.values.resize(std::max(scratch.values.size(), outputs));
+  graph_->ApplyRow(numbers, texts, scratch.tile.data(), scratch.graph);
+  model_->Predict(scratch.tile.data(), 1, graph_->width(), scratch.values.data());
+  Calibrate(calibration_, task(), scratch.values.data(), 1);
+  return {{scratch.values.data(), outputs}, Decide(scratch.values.data())};
+}
+
+Result<std::vector<float>> Predictor::PredictBatch(const Call& call, const table::Batch& rows, Scratch& scratch) const {
+  const std::int64_t width = graph_->width();
+  const std::int64_t step = TileRows(graph_->width());
+  const std::int64_t tiles = (rows.rows() + step - 1) / step;
+  const auto outputs = static_cast<std::size_t>(model_->outputs());
+  std::vector<float> out(static_cast<std::size_t>(rows.rows()) * outputs);
+  std::atomic<std::int64_t> next = 0;
+  std::mutex mutex;
+  std::optional<Error> failed;  // the first to fail; under `mutex`
+
+  const auto tile = [&](std::int64_t index, Scratch& mine) -> Result<void> {
+    TENON_TRY(call.Check());
+    const std::int64_t from = index * step;
+    const table::Batch part = rows.Slice(from, std::min(step, rows.rows() - from));
+    mine.tile.resize(std::max(mine.tile.size(), static_cast<std::size_t>(step * width)));
+    TENON_TRY(graph_->Apply(part, mine.tile.data(), width, mine.graph));
+    float* values = out.data() + static_cast<std::size_t>(from) * outputs;
+    model_->Predict(mine.tile.data(), part.rows(), width, values);
+    Calibrate(calibration_, task(), values, part.rows());
+    return {};
+  };
+  const auto work = [&](Scratch& mine) {
+    for (std::int64_t index = next++; index < tiles; index = next++) {
+      if (auto done = tile(index, mine); !done) {
+        const std::scoped_lock lock(mutex);
+        if (!failed) failed = std::move(done).error();
+        next = tiles;
+      }
+    }
+  };
+  const std::int64_t wanted = std::min<std::int64_t>({call.threads, tiles, rows.rows() / kRowsAThread});
+  {
+    std::vector<std::jthread> helpers;
+    for (std::int64_t i = 1; i < wanted; ++i) {
+      helpers.emplace_back([&work] {
+        Scratch mine;
+        work(mine);
+      });
+    }
+    work(scratch);
+  }
+  if (failed) return std::move(*failed);
+  return out;
+}
+
+int Predictor::Decide(const float* values) const {
+  switch (task()) {
+    case Task::kBinary: return static_cast<double>(values[0]) >= threshold_ ? 1 : 0;
+    case Task::kMulticlass: return static_cast<int>(std::max_element(values, values + outputs()) - values);
+    case Task::kRegression: break;
+  }
+  return -1;
+}
+
+void Predictor::ExplainRow(const double* numbers, const std::string_view* texts, int output, std::span<double> by_input,
+                           std::span<double> by_feature, double* base, Scratch& scratch) const {
+  const auto width = static_cast<std::size_t>(graph_->width());
+  scratch.tile.resize(std::max(scratch.tile.size(), width));
+  scratch.contributions.resize(std::max(scratch.contributions.size(), (width + 1) * static_cast<std::size_t>(outputs())));
+  graph_->ApplyRow(numbers, texts, scratch.tile.data(), scratch.graph);
+  model_->Contributions(scratch.tile.data(), scratch.contributions.data());
+  const double* mine = scratch.contributions.data() + static_cast<std::size_t>(output) * (width + 1);
+  *base = mine[width];
+  if (!by_feature.empty()) std::copy_n(mine, width, by_feature.begin());
+  if (by_input.empty()) return;
+  std::ranges::fill(by_input, 0.0);
+  const std::vector<int>& source = graph_->feature_source();
+  for (std::size_t f = 0; f < width; ++f) by_input[static_cast<std::size_t>(source[f])] += mine[f];
+}
+
+}  // namespace tenon::model
