@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdlib>
+#include <memory>
 #include <vector>
 
 #include "base/text.h"
@@ -28,7 +29,10 @@ Result<Library> Library::Open(std::string_view file) {
   places.emplace_back(file);
   std::string reason;
   for (const std::string& place : places) {
-    if (void* handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL); handle != nullptr) return Library(handle, place);
+    // Links are followed first: a library finds its own companions from the folder it is said to be in.
+    const std::unique_ptr<char, void (*)(void*)> real(realpath(place.c_str(), nullptr), std::free);
+    const std::string path = real != nullptr && place.find('/') != std::string::npos ? real.get() : place;
+    if (void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL); handle != nullptr) return Library(handle, path);
     // The most telling reason is that of a file which is there but does not load.
     const char* said = dlerror();
     if (reason.empty() || access(place.c_str(), F_OK) == 0) reason = said != nullptr ? said : "unknown";

@@ -45,9 +45,15 @@ class Endpoints {
   std::shared_ptr<const Map> all() const;
   void Set(std::shared_ptr<const Served> served);
   void Remove(std::string_view name);
+  // Grows with every change: a thread that keeps all() looks again only when this differs.
+  std::uint64_t revision() const { return revision_.load(std::memory_order_acquire); }
+  // In a map that is already had; it is sorted by name.
+  static std::shared_ptr<const Served> FindIn(const Map& map, std::string_view name);
 
  private:
+  void Change(const std::function<void(Map&)>& edit);
   std::atomic<std::shared_ptr<const Map>> map_;
+  std::atomic<std::uint64_t> revision_{1};
 };
 
 // A value that a request got wrong.

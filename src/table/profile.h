@@ -10,6 +10,8 @@
 
 namespace tenon::table {
 
+class ByteReader;
+
 // One bin of a histogram; the last one includes its upper end.
 struct Bin {
   double low = 0;
@@ -29,8 +31,10 @@ struct Frequency {
 //
 // Exact: counts, missing, extremes, zeros, sums and moments (ExactSum), the value counts while there are at most
 // kExactDistinct different ones. Beyond that: quantiles by a log-linear histogram (DDSketch; Masson, Rim, Lee 2019) within
-// 0.5 % of the value; distinct by HyperLogLog (2^12 registers, about 1.6 %); of the values, those
-// of the smallest hashes with their exact counts, and a count sketch for the most frequent ones.
+// 0.5 % of the value; distinct by HyperLogLog (2^12 registers, about 1.6 %); the most frequent values by a linear sketch
+// from which they are decoded: of n values, those that came more than about 0.4 sqrt(n) times, with counts within about
+// sqrt(n) / 100; texts longer than 23 bytes are cut. Moments are of the finite values; extremes and quantiles are of all.
+// Docs: docs/formats/profile.md.
 class ColumnProfile {
  public:
   explicit ColumnProfile(Field field = {});
@@ -41,7 +45,7 @@ class ColumnProfile {
 
   const Field& field() const;
   void Add(const Column& values);
-  void AddNumber(double value);          // one value, NaN: missing; from the serving path
+  void AddNumber(double value);          // one value, NaN: missing; from the serving path; rounded in whole columns
   void AddText(std::string_view value);  // one value
   void AddMissing(std::int64_t count = 1);
   Result<void> Merge(const ColumnProfile& other);  // of the same field type
@@ -60,9 +64,10 @@ class ColumnProfile {
   double Quantile(double q) const;       // q in 0..1; NaN when empty
   double distinct() const;               // exact while distinct_is_exact()
   bool distinct_is_exact() const;
-  // The most frequent values, most frequent first, ties by value. Texts of numbers are their shortest decimals.
+  // The most frequent values, most frequent first, ties by value. Texts of numbers are their shortest decimals, of bools
+  // "true" and "false", of timestamps ISO 8601.
   std::vector<Frequency> Top(int most) const;
-  // Equal-width bins between the extremes, or quantile bins; of numbers.
+  // Equal-width bins between the finite extremes, one when these are equal; of numbers.
   std::vector<Bin> Histogram(int bins) const;
   // How many values (not missing) are <= x, within the sketch's error; of numbers.
   double CountAtMost(double x) const;
@@ -79,6 +84,7 @@ class ColumnProfile {
 
  private:
   struct State;
+  Result<void> LoadValues(ByteReader* in);
   std::unique_ptr<State> state_;
 };
 

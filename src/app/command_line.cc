@@ -1,0 +1,139 @@
+// The one place that knows CLI11: turns the table of commands into a parser, help pages and completions.
+
+#include <CLI/CLI.hpp>
+
+#include <memory>
+
+#include "app/command.h"
+#include "base/text.h"
+
+namespace tenon::app {
+namespace {
+
+struct Given {
+  std::map<std::string, std::vector<std::string>> texts;
+  std::map<std::string, bool> bools;
+};
+
+std::string Bare(const std::string& name) { return name.starts_with("--") ? name.substr(2) : name; }
+
+void AddFlags(CLI::App* app, const Command& command, Given* given) {
+  for (const Flag& flag : command.flags) {
+    const std::string bare = Bare(flag.name);
+    if (flag.kind == Flag::Kind::kBool) {
+      app->add_flag(flag.name, given->bools[bare], flag.help);
+      continue;
+    }
+    auto* option = app->add_option(flag.name, given->texts[bare], flag.help);
+    if (flag.kind != Flag::Kind::kTexts) option->expected(1);
+    option->type_name(flag.kind == Flag::Kind::kInt || flag.kind == Flag::Kind::kNumber ? "NUMBER" : "TEXT");
+    if (flag.kind == Flag::Kind::kInt) option->check(CLI::TypeValidator<std::int64_t>("a whole number"));
+    if (flag.kind == Flag::Kind::kNumber) option->check(CLI::TypeValidator<double>("a number"));
+    if (!flag.choices.empty()) option->check(CLI::IsMember(flag.choices));
+    if (!flag.fallback.empty()) option->default_str(flag.fallback);
+    option->required(flag.required);
+  }
+  app->footer("Example:\n  " + command.example);
+}
+
+Args ArgsOf(const Command& command, const Given& given) {
+  Args args;
+  for (const Flag& flag : command.flags) {
+    const std::string bare = Bare(flag.name);
+    if (flag.kind == Flag::Kind::kBool) {
+      const auto it = given.bools.find(bare);
+      args.Set(bare, {it != given.bools.end() && it->second ? "true" : "false"});
+      continue;
+    }
+    const auto it = given.texts.find(bare);
+    std::vector<std::string> values = it == given.texts.end() ? std::vector<std::string>{} : it->second;
+    if (values.empty() && !flag.fallback.empty()) values.push_back(flag.fallback);
+    args.Set(bare, std::move(values));
+  }
+  return args;
+}
+
+int Report(Context& context, const Error& error) {
+  if (context.json) {
+    Json out;
+    out["error"]["code"] = RowOf(error.code()).name;
+    out["error"]["message"] = error.ForPeople();
+    out["error"]["trail"] = error.ToString();
+    context.terminal.JsonLine(out);
+  } else {
+    context.terminal.Note(context.terminal.Red("error: ") + error.ForPeople());
+    if (error.code() == Code::kInternal) context.terminal.Note(context.terminal.Dim(error.ToString()));
+  }
+  return RowOf(error.code()).exit;
+}
+
+}  // namespace
+
+std::string Args::Text(const std::string& name) const {
+  const auto it = values_.find(name);
+  return it == values_.end() || it->second.empty() ? "" : it->second.back();
+}
+
+std::vector<std::string> Args::Texts(const std::string& name) const {
+  const auto it = values_.find(name);
+  return it == values_.end() ? std::vector<std::string>{} : it->second;
+}
+
+std::int64_t Args::Int(const std::string& name) const {
+  std::int64_t value = 0;
+  ParseInt64(Text(name), &value);
+  return value;
+}
+
+double Args::Number(const std::string& name) const {
+  double value = 0;
+  ParseDouble(Text(name), &value);
+  return value;
+}
+
+bool Args::Bool(const std::string& name) const { return Text(name) == "true"; }
+
+int RunCommandLine(int argc, char** argv, Context& context, const std::vector<Command>& commands) {
+  CLI::App app("Tenon takes machine learning from a question to a prediction service that stays right.", "tenon");
+  app.set_version_flag("--version", Str("tenon ", TENON_VERSION));
+  app.require_subcommand(1);
+  app.footer("Start with:  tenon init my-project --from data.csv --label column\nThen:        tenon run my-project");
+  std::map<std::string, CLI::App*> groups;
+  std::vector<std::unique_ptr<Given>> givens;
+  std::vector<CLI::App*> parsers;
+  for (const Command& command : commands) {
+    CLI::App* parent = &app;
+    std::string name = command.name;
+    if (const std::size_t blank = name.find(' '); blank != std::string::npos) {
+      const std::string group = name.substr(0, blank);
+      name = name.substr(blank + 1);
+      if (!groups.contains(group)) {
+        groups[group] = app.add_subcommand(group, Str("Commands on ", group));
+        groups[group]->require_subcommand(1);
+      }
+      parent = groups[group];
+    }
+    CLI::App* parser = parent->add_subcommand(name, command.summary);
+    givens.push_back(std::make_unique<Given>());
+    AddFlags(parser, command, givens.back().get());
+    parser->add_flag("--json", context.json, "Print JSON lines for machines");
+    parsers.push_back(parser);
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {
+    return app.exit(done);
+  } catch (const CLI::ParseError& wrong) {
+    app.exit(wrong);
+    return RowOf(Code::kInvalidArgument).exit;
+  }
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    if (!parsers[i]->parsed()) continue;
+    Result<int> status = commands[i].run(context, ArgsOf(commands[i], *givens[i]));
+    context.terminal.ClearLive();
+    return status ? *status : Report(context, status.error());
+  }
+  return RowOf(Code::kInvalidArgument).exit;
+}
+
+}  // namespace tenon::app

@@ -1,0 +1,114 @@
+#include "app/commands/all.h"
+#include "dataset/snapshot.h"
+
+namespace tenon::app {
+namespace {
+
+Result<int> Add(Context& context, const Args& args) {
+  const std::string folder = args.Text("project");
+  TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, folder));
+  if (!args.Texts("files").empty()) {
+    project.source.paths = args.Texts("files");
+    project.source.folder = ".";
+  }
+  TENON_ASSIGN(auto opened, OpenStore(context, folder, store::Store::Access::kWrite));
+  TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
+  TENON_ASSIGN(auto snapshot, dataset::Snapshot(context.call, *reader, project.source, *opened));
+  Json line;
+  line["snapshot"] = snapshot->hash();
+  line["rows"] = snapshot->rows();
+  line["schema"] = snapshot->schema().ToJson();
+  context.json ? context.terminal.JsonLine(line)
+               : context.terminal.Line(Str("snapshot ", snapshot->hash().substr(0, 12), ": ", FormatCount(snapshot->rows()), " rows x ", snapshot->schema().size(), " columns"));
+  return 0;
+}
+
+Result<int> List(Context& context, const Args& args) {
+  TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
+  TENON_ASSIGN(auto records, opened->Records("snapshot"));
+  std::vector<std::vector<std::string>> rows = {{"snapshot", "source", "rows", "made"}};
+  for (const auto& record : records) {
+    Json line;
+    line["snapshot"] = record.name;
+    line["source"] = record.body.StringAt("source");
+    line["rows"] = record.body.IntAt("rows");
+    line["at"] = FormatTimestamp(record.at);
+    if (context.json) context.terminal.JsonLine(line);
+    rows.push_back({record.name.substr(0, 12), line.StringAt("source"), FormatCount(line.IntAt("rows")), line.StringAt("at").substr(0, 16)});
+  }
+  if (!context.json) records.empty() ? context.terminal.Line("no snapshot yet; `tenon data add` or `tenon run` makes one") : context.terminal.Table(rows);
+  return 0;
+}
+
+// The snapshot named, or the newest.
+Result<dataset::SnapshotPtr> Named(Context& context, const store::Store& from, const std::string& name) {
+  if (!name.empty()) return dataset::LoadSnapshot(context.call, from, name);
+  TENON_ASSIGN(auto records, from.Records("snapshot"));
+  if (records.empty()) return Error(Code::kNotFound, "no snapshot yet; `tenon data add` or `tenon run` makes one");
+  return dataset::LoadSnapshot(context.call, from, records.back().name);
+}
+
+Result<int> Show(Context& context, const Args& args) {
+  TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
+  TENON_ASSIGN(dataset::SnapshotPtr snapshot, Named(context, *opened, args.Text("snapshot")));
+  TENON_ASSIGN(table::Profile profile, table::ProfileOf(context.call, snapshot->schema(), snapshot->batches()));
+  if (context.json) {
+    Json line;
+    line["snapshot"] = snapshot->hash();
+    line["rows"] = snapshot->rows();
+    line["profile"] = profile.ToJson();
+    context.terminal.JsonLine(line);
+    return 0;
+  }
+  context.terminal.Line(Str("snapshot ", snapshot->hash(), ", ", FormatCount(snapshot->rows()), " rows"));
+  std::vector<std::vector<std::string>> rows = {{"column", "type", "missing", "distinct", "min", "mean", "max", "most frequent"}};
+  for (const table::ColumnProfile& column : profile.columns()) {
+    std::string top;
+    for (const table::Frequency& value : column.Top(3)) top += Str(value.value.substr(0, 18), " (", FormatShort(value.count), ")  ");
+    const bool numbers = column.numeric();
+    rows.push_back({column.field().name, std::string(NameOf(column.field().type)), FormatCount(column.missing()),
+                    FormatCount(static_cast<std::int64_t>(column.distinct())), numbers ? FormatShort(column.min()) : "",
+                    numbers ? FormatShort(column.mean()) : "", numbers ? FormatShort(column.max()) : "", top});
+  }
+  context.terminal.Table(rows);
+  const int shown = static_cast<int>(args.Int("rows"));
+  std::int64_t left = shown;
+  for (const table::Batch& batch : snapshot->batches()) {
+    for (std::int64_t i = 0; i < batch.rows() && left > 0; ++i, --left) context.terminal.Line(batch.RowAt(i).Dump());
+  }
+  return 0;
+}
+
+Result<int> Diff(Context& context, const Args& args) {
+  TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
+  TENON_ASSIGN(auto before, dataset::LoadSnapshot(context.call, *opened, args.Text("before")), "before");
+  TENON_ASSIGN(auto after, dataset::LoadSnapshot(context.call, *opened, args.Text("after")), "after");
+  TENON_ASSIGN(Json diff, dataset::Diff(context.call, *before, *after));
+  context.json ? context.terminal.JsonLine(diff) : context.terminal.Line(diff.Pretty());
+  return 0;
+}
+
+}  // namespace
+
+void AddData(std::vector<Command>& to) {
+  const Flag project = {.name = "--project", .help = "folder with tenon.yaml", .fallback = "."};
+  to.push_back({.name = "data add",
+                .summary = "Read the project's source (or the files given) into an immutable snapshot",
+                .example = "tenon data add examples/loan-approval",
+                .flags = {ProjectFlag(), {.name = "--files", .help = "read these instead of the project's", .kind = Flag::Kind::kTexts}},
+                .run = Add});
+  to.push_back({.name = "data ls", .summary = "List snapshots", .example = "tenon data ls examples/loan-approval", .flags = {ProjectFlag()}, .run = List});
+  to.push_back({.name = "data show",
+                .summary = "Show a snapshot's columns with their statistics",
+                .example = "tenon data show --project examples/loan-approval --rows 3",
+                .flags = {{.name = "snapshot", .help = "hash or its first digits; the newest when not given"}, project,
+                          {.name = "--rows", .help = "rows to print below", .kind = Flag::Kind::kInt, .fallback = "0"}},
+                .run = Show});
+  to.push_back({.name = "data diff",
+                .summary = "Compare two snapshots: columns, rows, statistics",
+                .example = "tenon data diff 3f2a91 9c04d7 --project examples/loan-approval",
+                .flags = {{.name = "before", .help = "hash or its first digits", .required = true}, {.name = "after", .help = "hash or its first digits", .required = true}, project},
+                .run = Diff});
+}
+
+}  // namespace tenon::app

@@ -1,0 +1,66 @@
+#include "app/commands/all.h"
+#include "pipeline/run.h"
+#include "platform/library.h"
+
+namespace tenon::app {
+namespace {
+
+Result<int> Examine(Context& context, const Args& args) {
+  const std::string folder = args.Text("project");
+  std::vector<std::pair<std::string, std::string>> findings;  // what, "" when well
+  for (const char* library : {"libduckdb.so", "libxgboost.so"}) {
+    auto opened = platform::Library::Open(library);
+    findings.emplace_back(Str("library ", library), opened ? "" : std::string(opened.error().message()));
+  }
+  if (context.files.Exists(platform::JoinPath(folder, "tenon.yaml"))) {
+    auto project = pipeline::LoadProject(context.files, folder);
+    findings.emplace_back("project file", project ? "" : project.error().ForPeople());
+  }
+  if (context.files.Exists(platform::JoinPath(folder, ".tenon"))) {
+    auto opened = store::Store::Open(context.files, platform::JoinPath(folder, ".tenon"), store::Store::Access::kRead);
+    if (!opened) {
+      findings.emplace_back("data folder", opened.error().ForPeople());
+    } else {
+      TENON_ASSIGN(std::vector<std::string> problems, (*opened)->Check(context.call));
+      findings.emplace_back("data folder", Join(problems, "; "));
+    }
+  }
+  bool well = true;
+  for (const auto& [what, problem] : findings) {
+    well = well && problem.empty();
+    if (context.json) {
+      Json line;
+      line["what"] = what;
+      line["ok"] = problem.empty();
+      line["problem"] = problem;
+      context.terminal.JsonLine(line);
+    } else {
+      context.terminal.Line(Str(problem.empty() ? context.terminal.Green("well ") : context.terminal.Red("ill  "), " ", what, problem.empty() ? "" : ": ", problem));
+    }
+  }
+  return well ? 0 : 1;
+}
+
+}  // namespace
+
+void AddDoctor(std::vector<Command>& to) {
+  to.push_back({.name = "doctor",
+                .summary = "Check the installation, the project file and every stored artifact",
+                .example = "tenon doctor examples/loan-approval",
+                .flags = {ProjectFlag()},
+                .run = Examine});
+}
+
+void AddCompletion(std::vector<Command>& to) {
+  to.push_back({.name = "completion",
+                .summary = "Print a completion script for a shell",
+                .example = "source <(tenon completion bash)",
+                .flags = {{.name = "shell", .help = "bash, zsh or fish", .required = true, .choices = {"bash", "zsh", "fish"}}},
+                .run = [](Context& context, const Args& args) -> Result<int> {
+                  TENON_ASSIGN(std::string script, CompletionScript(args.Text("shell"), AllCommands()));
+                  context.terminal.Line(script);
+                  return 0;
+                }});
+}
+
+}  // namespace tenon::app

@@ -1,0 +1,101 @@
+#include <filesystem>
+
+#include "app/commands/all.h"
+#include "app/generators.h"
+#include "app/project_template.h"
+
+namespace tenon::app {
+namespace {
+
+// The label among the columns: what was given, or a column whose name says so.
+Result<std::string> LabelOf(const std::string& given, const table::Schema& schema) {
+  if (!given.empty()) {
+    if (auto at = schema.At(given); !at) return std::move(at).error().Context("--label");
+    return given;
+  }
+  for (const char* usual : {"label", "target", "y", "class", "Class", "outcome"}) {
+    if (schema.Find(usual) >= 0) return std::string(usual);
+  }
+  return Error(Code::kInvalidArgument, Str("say with --label which column to predict; there are: ", Join(schema.Names(), ", ")));
+}
+
+Result<NewProject> FromFile(Context& context, const std::string& folder, const std::string& data, const std::string& label) {
+  ingest::SourceSpec source;
+  source.paths = {data};
+  TENON_ASSIGN(auto reader, ingest::Read(context.call, source, context.kits.readers));
+  TENON_ASSIGN(table::Batch rows, table::ReadAll(context.call, *reader), data);
+  if (rows.rows() == 0) return Error(Code::kInvalidArgument, Str(data, ": has no rows"));
+  NewProject project;
+  project.schema = rows.schema();
+  TENON_ASSIGN(project.label, LabelOf(label, rows.schema()));
+  frame::ProblemSpec problem;
+  problem.label = project.label;
+  TENON_ASSIGN(table::Column column, rows.Named(project.label));
+  TENON_ASSIGN(project.card, frame::Frame(context.call, problem, rows.schema(), column));
+  std::error_code ignored;
+  const auto relative = std::filesystem::relative(data, folder, ignored);
+  project.data = relative.empty() ? std::filesystem::absolute(data, ignored).string() : relative.string();
+  return project;
+}
+
+Result<int> Init(Context& context, const Args& args) {
+  const std::string folder = args.Text("folder");
+  const std::string file = platform::JoinPath(folder, "tenon.yaml");
+  if (context.files.Exists(file)) {
+    return Error(Code::kAlreadyExists, Str(file, " is there already; remove it first, or choose another folder"));
+  }
+  const std::string from = args.Text("from");
+  const std::string kind = args.Text("template");
+  if (from.empty() == kind.empty()) {
+    return Error(Code::kInvalidArgument, "give either --from data.csv (with --label column) or --template; see `tenon init --help`");
+  }
+  std::string name = std::string(platform::NameOf(std::filesystem::absolute(folder).lexically_normal().string()));
+  if (name.empty()) name = "project";
+  NewProject project;
+  if (!from.empty()) {
+    if (!context.files.Exists(from)) return Error(Code::kNotFound, Str("there is no file ", from));
+    TENON_TRY(context.files.MakeFolders(folder));
+    TENON_ASSIGN(project, FromFile(context, folder, from, args.Text("label")));
+  } else {
+    TENON_TRY(context.files.MakeFolders(folder));
+    TENON_ASSIGN(const Generator* generator, GeneratorNamed(kind));
+    const std::string data = platform::JoinPath(folder, generator->file);
+    const std::int64_t rows = args.Int("rows") > 0 ? args.Int("rows") : generator->rows;
+    TENON_TRY(generator->write(context.call, data, rows, static_cast<std::uint64_t>(args.Int("seed"))), data);
+    if (generator->project.empty()) {
+      TENON_ASSIGN(project, FromFile(context, folder, data, generator->label));
+      project.question = generator->question;
+    } else {
+      TENON_TRY(context.files.Write(file, generator->project));
+    }
+  }
+  if (!context.files.Exists(file)) {
+    project.name = name;
+    TENON_TRY(context.files.Write(file, ProjectFileText(project)));
+  }
+  TENON_ASSIGN(pipeline::Project checked, pipeline::LoadProject(context.files, folder));
+  Json line;
+  line["file"] = file;
+  line["project"] = checked.name;
+  line["task"] = project.card.task.empty() ? checked.problem.task : project.card.task;
+  line["label"] = checked.problem.label;
+  context.json ? context.terminal.JsonLine(line) : context.terminal.Line(Str("wrote ", file, "; next: tenon run ", folder));
+  return 0;
+}
+
+}  // namespace
+
+void AddInit(std::vector<Command>& to) {
+  to.push_back({.name = "init",
+                .summary = "Write a complete, commented project file for a table, or start from a template with generated data",
+                .example = "tenon init my-project --from data.csv --label approved",
+                .flags = {{.name = "folder", .help = "folder of the new project", .required = true},
+                          {.name = "--from", .help = "a data file: the project is written for its columns"},
+                          {.name = "--label", .help = "the column to predict"},
+                          {.name = "--template", .help = "a project with generated data instead", .choices = GeneratorNames()},
+                          {.name = "--rows", .help = "rows to generate; 0: the template's own number", .kind = Flag::Kind::kInt, .fallback = "0"},
+                          {.name = "--seed", .help = "seed of the generated data", .kind = Flag::Kind::kInt, .fallback = "1"}},
+                .run = Init});
+}
+
+}  // namespace tenon::app

@@ -1,0 +1,69 @@
+#include <thread>
+
+#include "app/commands/all.h"
+#include "app/service.h"
+
+namespace tenon::app {
+namespace {
+
+edge::ServerOptions OptionsOf(const pipeline::Project& project, const Args& args) {
+  edge::ServerOptions options;
+  options.address = args.Text("address");
+  options.port = static_cast<int>(args.Int("port"));
+  options.threads = static_cast<int>(args.Int("threads"));
+  options.rate = project.serve.rate;
+  options.most_body = project.serve.most_body;
+  return options;
+}
+
+Result<int> Serve(Context& context, const Args& args) {
+  const std::string folder = args.Text("project");
+  TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, folder));
+  TENON_ASSIGN(auto opened, OpenStore(context, folder, store::Store::Access::kRead));
+  TENON_ASSIGN(auto service, StartService(context.call, project, *opened, context.kits, OptionsOf(project, args)));
+  const std::string url = Str("http://", args.Text("address"), ":", service->port());
+  if (const std::string file = args.Text("port-file"); !file.empty()) {
+    TENON_TRY(context.files.Write(file, Str(service->port(), "\n")));
+  }
+  if (context.json) {
+    Json line;
+    line["url"] = url;
+    line["endpoint"] = project.serve.endpoint;
+    line["model"] = service->model();
+    context.terminal.JsonLine(line);
+  } else {
+    context.terminal.Line(Str(service->model(), " answers at ", context.terminal.Bold(Str(url, "/v1/endpoints/", project.serve.endpoint, ":predict"))));
+    context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   stop with Ctrl-C")));
+  }
+  while (!context.call.stop.stop_requested()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    auto changed = service->Refresh(context.call);
+    if (!changed) {
+      context.terminal.Note(Str("the version promoted is refused, the one before stays: ", changed.error().ForPeople()));
+    } else if (!changed->empty()) {
+      context.terminal.Note(*changed);
+    }
+  }
+  service->Stop();
+  return 0;
+}
+
+std::vector<Flag> ServeFlags() {
+  return {ProjectFlag(),
+          {.name = "--port", .help = "0: a free one", .kind = Flag::Kind::kInt, .fallback = "8080"},
+          {.name = "--port-file", .help = "write the port here once requests are answered"},
+          {.name = "--address", .help = "address to listen on", .fallback = "127.0.0.1"},
+          {.name = "--threads", .help = "event loops; 0: one a core", .kind = Flag::Kind::kInt, .fallback = "0"}};
+}
+
+}  // namespace
+
+void AddServe(std::vector<Command>& to) {
+  to.push_back({.name = "serve",
+                .summary = "Answer requests with the champion; promoted versions are taken while it runs",
+                .example = "tenon serve examples/loan-approval --port 8080",
+                .flags = ServeFlags(),
+                .run = Serve});
+}
+
+}  // namespace tenon::app

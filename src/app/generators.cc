@@ -1,0 +1,148 @@
+#include "app/generators.h"
+
+#include <cmath>
+
+#include "app/random.h"
+#include "base/text.h"
+#include "platform/files.h"
+
+namespace tenon::app {
+namespace {
+
+Result<void> WriteChurn(const Call& call, const std::string& path, std::int64_t rows, std::uint64_t seed) {
+  TENON_TRY(call.Check());
+  Random random(seed);
+  constexpr const char* kPlans[] = {"basic", "plus", "family", "business"};
+  constexpr const char* kRegions[] = {"north", "south", "east", "west", "centre"};
+  std::string out = "customer_id,tenure_months,plan,region,monthly_fee,support_calls,late_payments,data_gb,churned\n";
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const auto plan = static_cast<std::size_t>(random.Below(4));
+    const auto region = static_cast<std::size_t>(random.Below(5));
+    const double tenure = std::floor(random.Uniform() * random.Uniform() * 120);
+    const double fee = std::round((15 + 12 * static_cast<double>(plan) + 4 * random.Normal()) * 100) / 100;
+    const int calls = random.Poisson(1.2 + (plan == 0 ? 0.8 : 0));
+    const int late = random.Poisson(0.5);
+    const double data = std::round(std::exp(1.5 + 0.4 * static_cast<double>(plan) + 0.6 * random.Normal()) * 10) / 10;
+    const double score = -2.2 + 0.55 * calls + 0.5 * late - 0.03 * tenure + 0.03 * fee + (region == 3 ? 0.5 : 0) + (plan == 2 ? -0.8 : 0) +
+                         (calls > 3 && tenure < 12 ? 1.0 : 0);
+    const bool churned = random.Uniform() < 1 / (1 + std::exp(-score));
+    out += Str("C", 100000 + i, ",", static_cast<std::int64_t>(tenure), ",", kPlans[plan], ",", kRegions[region], ",", fee, ",", calls, ",", late, ",",
+               random.Uniform() < 0.03 ? std::string() : FormatDouble(data), ",", churned ? "yes" : "no", "\n");
+  }
+  return platform::RealFiles()->Write(path, out);
+}
+
+Result<void> WriteHouses(const Call& call, const std::string& path, std::int64_t rows, std::uint64_t seed) {
+  TENON_TRY(call.Check());
+  Random random(seed);
+  constexpr const char* kAreas[] = {"harbour", "old_town", "hill", "station", "suburb", "village"};
+  constexpr double kValue[] = {2600, 2900, 3400, 2100, 1900, 1500};
+  std::string out = "house_id,area,square_metres,rooms,built,garden,distance_km,price\n";
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const auto area = static_cast<std::size_t>(random.Below(6));
+    const double size = std::round(45 + 60 * std::abs(random.Normal()) + 20 * random.Uniform());
+    const auto rooms = static_cast<std::int64_t>(std::fmax(1, std::round(size / 28 + 0.7 * random.Normal())));
+    const auto built = static_cast<std::int64_t>(2020 - std::floor(110 * random.Uniform() * random.Uniform()));
+    const bool garden = random.Uniform() < (area >= 4 ? 0.7 : 0.2);
+    const double distance = std::round((area >= 4 ? 6 : 1.5) * (0.4 + 1.2 * random.Uniform()) * 10) / 10;
+    const double price = size * kValue[area] * (1 - 0.002 * static_cast<double>(2020 - built)) + (garden ? 28000 : 0) - 2500 * distance +
+                         6000 * static_cast<double>(rooms) + 24000 * random.Normal();
+    out += Str("H", 10000 + i, ",", kAreas[area], ",", static_cast<std::int64_t>(size), ",", rooms, ",",
+               random.Uniform() < 0.04 ? std::string() : std::to_string(built), ",", garden ? "true" : "false", ",", distance, ",",
+               static_cast<std::int64_t>(std::fmax(20000, std::round(price / 100) * 100)), "\n");
+  }
+  return platform::RealFiles()->Write(path, out);
+}
+
+constexpr const char* kCardFraud = R"(# Card payments: which ones should be held for a call to the customer? The data are generated: a seeded simulation with
+# three patterns of fraud, and a change of behaviour from 2024-05-30 on that monitoring is there to notice.
+
+project: card-fraud
+owner: payments-risk
+
+problem:
+  question: Which card payments should be held for a call to the customer?
+  label: {column: is_fraud, positive: 1, known_after: 7d}
+  metric: average_precision            # fewer than one row in fifty is a fraud
+  costs: {false_positive: 4 EUR, false_negative: "0.8 * amount EUR"}
+  baseline: {rule: "amount > 220"}     # what is done today
+
+data:
+  read: transactions.csv
+  key: transaction_id
+  time: at
+  purpose: fraud-prevention
+  # Features of customer and terminal as they were known at the time: a fraud is known a week later, so the terminal's
+  # risk looks at the days before that.
+  sql: |
+    SELECT transaction_id, at, amount, is_fraud, customer_id, terminal_id,
+      hour(at) < 6 AS night, dayofweek(at) IN (0, 6) AS weekend,
+      count(*) OVER c1 AS customer_count_1d, avg(amount) OVER c1 AS customer_mean_1d,
+      count(*) OVER c7 AS customer_count_7d, avg(amount) OVER c7 AS customer_mean_7d,
+      count(*) OVER c30 AS customer_count_30d, avg(amount) OVER c30 AS customer_mean_30d,
+      count(*) OVER t1 AS terminal_count_1d, coalesce(avg(is_fraud) OVER t1, 0) AS terminal_risk_1d,
+      count(*) OVER t7 AS terminal_count_7d, coalesce(avg(is_fraud) OVER t7, 0) AS terminal_risk_7d,
+      count(*) OVER t30 AS terminal_count_30d, coalesce(avg(is_fraud) OVER t30, 0) AS terminal_risk_30d
+    FROM data
+    WINDOW c1 AS (PARTITION BY customer_id ORDER BY at RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW),
+      c7 AS (PARTITION BY customer_id ORDER BY at RANGE BETWEEN INTERVAL 7 DAYS PRECEDING AND CURRENT ROW),
+      c30 AS (PARTITION BY customer_id ORDER BY at RANGE BETWEEN INTERVAL 30 DAYS PRECEDING AND CURRENT ROW),
+      t1 AS (PARTITION BY terminal_id ORDER BY at RANGE BETWEEN INTERVAL 8 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
+      t7 AS (PARTITION BY terminal_id ORDER BY at RANGE BETWEEN INTERVAL 14 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
+      t30 AS (PARTITION BY terminal_id ORDER BY at RANGE BETWEEN INTERVAL 37 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING)
+    ORDER BY at, transaction_id
+
+split:
+  by: time
+  train_from: 2024-02-15
+  train_until: 2024-05-01
+  gap: 7d                              # labels arrive a week late
+  validation_span: 7d
+  test_from: 2024-05-15
+
+transform:
+  drop: [customer_id, terminal_id, at] # a new customer must be judged by behaviour, not by number
+
+train:
+  learners: [linear, boosted_trees]
+  seed: 1
+
+evaluate:
+  slices: ["amount > 100", night]
+
+gates:
+  - lift(average_precision, over: baseline).low > 0.05
+  - cost_saving_per_1000.low > 0
+  - latency_p99 < 5ms
+
+card:
+  intended_use: Choosing payments for a call to the card's owner. Never a refusal without a person.
+  limitations: Learnt from a simulation; frauds of a kind not simulated are not found.
+)";
+
+}  // namespace
+
+const std::vector<Generator>& Generators() {
+  static const std::vector<Generator> all = {
+      {"churn", "customers of a telephone company, and who left", "customers.csv", 5000, "churned",
+       "Which customers will leave, so that they are worth a call?", "", WriteChurn},
+      {"house-prices", "houses and what they were sold for", "houses.csv", 4000, "price", "What is a house worth?", "", WriteHouses},
+      {"card-fraud", "card payments with frauds and a shift of behaviour", "transactions.csv", 300000, "is_fraud", "", kCardFraud, WriteCardPayments},
+  };
+  return all;
+}
+
+std::vector<std::string> GeneratorNames() {
+  std::vector<std::string> names;
+  for (const Generator& generator : Generators()) names.push_back(generator.name);
+  return names;
+}
+
+Result<const Generator*> GeneratorNamed(std::string_view name) {
+  for (const Generator& generator : Generators()) {
+    if (generator.name == name) return &generator;
+  }
+  return Error(Code::kNotFound, Str("no template '", name, "'", DidYouMean(name, GeneratorNames())));
+}
+
+}  // namespace tenon::app

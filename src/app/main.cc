@@ -1,0 +1,60 @@
+#include <csignal>
+
+#include <cstdlib>
+#include <exception>
+#include <stop_token>
+#include <thread>
+
+#include "app/command.h"
+
+namespace {
+
+// Signals are taken by one thread that waits for them, so that no handler runs anywhere else.
+void StopOnSignals(std::stop_source stop) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  std::thread([signals, stop]() mutable {
+    int taken = 0;
+    sigwait(&signals, &taken);
+    stop.request_stop();
+    // The second signal means it.
+    sigwait(&signals, &taken);
+    std::_Exit(128 + taken);
+  }).detach();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using namespace tenon;
+  std::stop_source stop;
+  StopOnSignals(stop);
+  app::Terminal terminal;
+  app::TerminalLog log(terminal, std::getenv("TENON_DEBUG") != nullptr ? Level::kDebug : Level::kWarning);
+  auto files = platform::RealFiles();
+  auto kits = pipeline::Kits::Make();
+  if (!kits) {
+    terminal.Note(kits.error().ToString());
+    return RowOf(kits.error().code()).exit;
+  }
+  Call call;
+  call.stop = stop.get_token();
+  call.log = &log;
+  call.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  if (const char* user = std::getenv("USER"); user != nullptr && *user != '\0') call.actor = user;
+  app::Context context{.call = call, .files = *files, .kits = *kits, .terminal = terminal};
+  int status = 0;
+  try {
+    status = app::RunCommandLine(argc, argv, context, app::AllCommands());
+  } catch (const std::exception& unforeseen) {
+    terminal.Note(std::string("error: ") + unforeseen.what());
+    status = RowOf(Code::kInternal).exit;
+  }
+  // Libraries loaded on use start threads of their own; leaving at once spares their teardown order.
+  std::fflush(nullptr);
+  std::_Exit(status);
+}

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/call.h"
+#include "edge/server.h"
+#include "pipeline/kits.h"
+#include "pipeline/project.h"
+#include "store/store.h"
+
+namespace tenon::app {
+
+// A project's champion answering over HTTP: the endpoint, its inference log, and a watch on the registry that takes a
+// promoted or rolled back version within a second while requests go on. Stops when destroyed. A version that fails its
+// replay check is refused and the one before stays.
+class Service {
+ public:
+  virtual ~Service() = default;
+  virtual int port() const = 0;
+  virtual std::string model() const = 0;      // "loan-approval@3", what answers now
+  virtual std::string log_folder() const = 0;
+  // Asks the registry now; called by the owner's loop about five times a second. What changed, for people, or "".
+  virtual Result<std::string> Refresh(const Call& call) = 0;
+  virtual void Stop() = 0;
+};
+
+// `store` is open for reading at least and outlives the service. failed_precondition when no version is champion.
+Result<std::unique_ptr<Service>> StartService(const Call& call, const pipeline::Project& project, store::Store& store,
+                                              const pipeline::Kits& kits, const edge::ServerOptions& options);
+
+}  // namespace tenon::app

@@ -1,0 +1,515 @@
+#include "edge/http_loop_internal.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <ctime>
+
+#include "base/hash.h"
+
+namespace tenon::edge {
+namespace {
+
+using Kind = HttpOutcome::Kind;
+using namespace std::chrono_literals;
+
+constexpr auto kTick = 250ms;
+constexpr std::int64_t kDrainTicks = 8;
+constexpr std::string_view kContinueLine = "HTTP/1.1 100 Continue\r\n\r\n";
+
+std::int64_t TickNow() { return std::chrono::steady_clock::now().time_since_epoch() / kTick; }
+std::int64_t NanosNow() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+std::uint64_t ClientKey(const sockaddr_storage& address) {
+  if (address.ss_family == AF_INET) {
+    sockaddr_in v4;
+    std::memcpy(&v4, &address, sizeof v4);
+    return Hash64(std::uint64_t{v4.sin_addr.s_addr}, 4);
+  }
+  sockaddr_in6 v6;
+  std::memcpy(&v6, &address, sizeof v6);
+  return Hash64({reinterpret_cast<const char*>(&v6.sin6_addr), IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) ? 16U : 8U}, 6);
+}
+
+void AppendNumber(std::size_t value, std::string* out) {
+  char digits[20];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  out->append(digits, end);
+}
+
+void AppendTwo(int value, std::string* out) {
+  out->push_back(static_cast<char>('0' + value / 10));
+  out->push_back(static_cast<char>('0' + value % 10));
+}
+
+}  // namespace
+
+void TimerWheel::Link(Connection* connection, std::int64_t tick) {
+  connection->wheel_tick = tick;
+  Connection*& head = slots_[static_cast<std::size_t>(tick % kSlots)];
+  connection->previous = nullptr;
+  connection->next = head;
+  if (head != nullptr) head->previous = connection;
+  head = connection;
+}
+
+void TimerWheel::Remove(Connection* connection) {
+  if (connection->wheel_tick == 0) return;
+  Connection*& head = slots_[static_cast<std::size_t>(connection->wheel_tick % kSlots)];
+  if (connection->previous != nullptr) connection->previous->next = connection->next;
+  if (connection->next != nullptr) connection->next->previous = connection->previous;
+  if (head == connection) head = connection->next;
+  connection->next = connection->previous = nullptr;
+  connection->wheel_tick = 0;
+}
+
+void TimerWheel::Set(Connection* connection, std::int64_t now, std::int64_t due) {
+  connection->due = due;
+  if (connection->wheel_tick != 0 && connection->wheel_tick <= due) return;  // looked at again when its slot comes
+  Remove(connection);
+  Link(connection, std::min(due, now + kSlots - 2));
+}
+
+template <typename Each>
+void TimerWheel::Advance(std::int64_t now, Each each) {
+  if (at_ == 0 || now - at_ > kSlots) at_ = now - std::min(now - 1, kSlots);
+  for (; at_ <= now; ++at_) {
+    Connection* waiting = slots_[static_cast<std::size_t>(at_ % kSlots)];
+    while (waiting != nullptr) {
+      Connection* following = waiting->next;
+      if (waiting->wheel_tick <= now) {
+        Remove(waiting);
+        if (waiting->due <= now) {
+          each(*waiting);
+        } else {
+          Link(waiting, std::min(waiting->due, now + kSlots - 2));
+        }
+      }
+      waiting = following;
+    }
+  }
+}
+
+Result<std::unique_ptr<HttpLoop>> HttpLoop::Make(const ServerOptions& options, int listener) {
+  const int poll = ::epoll_create1(EPOLL_CLOEXEC);
+  const int wake = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  const int spare = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  std::unique_ptr<HttpLoop> loop(new HttpLoop(options, listener, poll, wake, spare));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = &loop->listener_;
+  const bool listening = poll >= 0 && wake >= 0 && spare >= 0 && ::epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event) == 0;
+  event.data.ptr = &loop->wake_;
+  if (!listening || ::epoll_ctl(poll, EPOLL_CTL_ADD, wake, &event) != 0) {
+    return Error(Code::kResourceExhausted, std::string("no event loop for the server: ") + std::strerror(errno));
+  }
+  return loop;
+}
+
+HttpLoop::HttpLoop(const ServerOptions& options, int listener, int poll, int wake, int spare)
+    : idle_ticks_(options.idle / kTick), slow_ticks_(options.slow / kTick), listener_(listener), poll_(poll), wake_(wake),
+      spare_(spare), read_(new char[kReadBytes + kPadding]()) {
+  limits_.head_bytes = static_cast<std::size_t>(options.most_header);
+  limits_.target_bytes = limits_.head_bytes / 2;
+  limits_.body_bytes = static_cast<std::size_t>(options.most_body);
+  output_.reserve(64 << 10);
+  tick_ = TickNow();
+  RefreshTime();
+}
+
+HttpLoop::~HttpLoop() {
+  for (auto& slab : slabs_) {
+    for (int i = 0; i < 64; ++i) {
+      if (slab[static_cast<std::size_t>(i)].fd >= 0) ::close(slab[static_cast<std::size_t>(i)].fd);
+    }
+  }
+  for (int fd : {listener_, poll_, wake_, spare_}) {
+    if (fd >= 0) ::close(fd);
+  }
+}
+
+void HttpLoop::Stop(std::chrono::steady_clock::time_point by) {
+  stop_by_.store(std::chrono::nanoseconds(by.time_since_epoch()).count());
+  const std::uint64_t one = 1;
+  (void)!::write(wake_, &one, sizeof one);
+}
+
+void HttpLoop::Run(HttpHandler& handler) {
+  handler_ = &handler;
+  std::array<epoll_event, 128> events;
+  while (true) {
+    const int n = ::epoll_wait(poll_, events.data(), static_cast<int>(events.size()), static_cast<int>(kTick.count()));
+    for (int i = 0; i < n; ++i) {
+      void* what = events[static_cast<std::size_t>(i)].data.ptr;
+      if (what == &listener_) {
+        Accept();
+      } else if (what == &wake_) {
+        std::uint64_t count = 0;
+        (void)!::read(wake_, &count, sizeof count);
+      } else {
+        OnEvent(*static_cast<Connection*>(what), events[static_cast<std::size_t>(i)].events);
+      }
+    }
+    if (const std::int64_t now = TickNow(); now != tick_) {
+      tick_ = now;
+      OnTick();
+    }
+    if (const std::int64_t by = stop_by_.load(std::memory_order_relaxed); by != 0) {
+      if (!stopping_) BeginStop();
+      if (open_ == 0 || NanosNow() >= by) return;
+    }
+  }
+}
+
+void HttpLoop::OnTick() {
+  RefreshTime();
+  wheel_.Advance(tick_, [this](Connection& c) { OnDue(c); });
+  handler_->Tick();
+  if (!listening_ && !stopping_) {  // it was put aside for want of file descriptors
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = &listener_;
+    listening_ = ::epoll_ctl(poll_, EPOLL_CTL_MOD, listener_, &event) == 0;
+  }
+}
+
+void HttpLoop::BeginStop() {
+  Accept();  // those that the system already answered
+  stopping_ = true;
+  ::close(listener_);
+  listener_ = -1;
+  for (auto& slab : slabs_) {
+    for (std::size_t i = 0; i < 64; ++i) {
+      Connection& c = slab[i];
+      if (c.fd < 0 || c.draining) continue;
+      if (!c.started && c.unsent.empty()) {
+        // A request may be on its way: what has arrived is still answered, with "Connection: close".
+        OnReadable(c);
+        if (c.fd >= 0 && !c.started && c.unsent.empty() && !c.draining) Close(c);
+      }
+    }
+  }
+}
+
+void HttpLoop::RefreshTime() {
+  const std::time_t now = std::time(nullptr);
+  if (now == second_) return;
+  second_ = now;
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  std::tm utc;
+  ::gmtime_r(&now, &utc);
+  date_ = "Date: ";
+  date_ += kDays[utc.tm_wday];
+  date_ += ", ";
+  AppendTwo(utc.tm_mday, &date_);
+  date_ += ' ';
+  date_ += kMonths[utc.tm_mon];
+  date_ += ' ' + std::to_string(utc.tm_year + 1900) + ' ';
+  AppendTwo(utc.tm_hour, &date_);
+  date_ += ':';
+  AppendTwo(utc.tm_min, &date_);
+  date_ += ':';
+  AppendTwo(utc.tm_sec, &date_);
+  date_ += " GMT\r\nServer: tenon\r\n";
+  ok_head_ = "HTTP/1.1 200 OK\r\n" + date_ + "Content-Type: application/json\r\nContent-Length: ";
+}
+
+Connection* HttpLoop::NewConnection() {
+  if (free_ == nullptr) {
+    constexpr std::size_t kSlab = 64;
+    slabs_.push_back(std::make_unique<Connection[]>(kSlab));
+    for (std::size_t i = 0; i < kSlab; ++i) {
+      slabs_.back()[i].next = free_;
+      free_ = &slabs_.back()[i];
+    }
+  }
+  Connection* c = free_;
+  free_ = c->next;
+  c->next = nullptr;
+  ++open_;
+  return c;
+}
+
+void HttpLoop::Accept() {
+  for (int i = 0; i < 64; ++i) {
+    sockaddr_storage address{};
+    socklen_t length = sizeof address;
+    const int fd = ::accept4(listener_, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno == EMFILE || errno == ENFILE) {
+        // Let one go with the spare descriptor, so that it does not wait for ever, then look again at the next tick.
+        ::close(spare_);
+        const int refused = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        if (refused >= 0) ::close(refused);
+        spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+        epoll_event none{};
+        none.data.ptr = &listener_;
+        (void)::epoll_ctl(poll_, EPOLL_CTL_MOD, listener_, &none);
+        listening_ = false;
+      }
+      return;
+    }
+    if (open_ >= kMostConnections) {
+      static constexpr std::string_view kFull =
+          "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+      (void)!::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::close(fd);
+      continue;
+    }
+    Connection* c = NewConnection();
+    c->fd = fd;
+    c->client = ClientKey(address);
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.ptr = c;
+    if (::epoll_ctl(poll_, EPOLL_CTL_ADD, fd, &event) != 0) {
+      Close(*c);
+      continue;
+    }
+    Touch(*c);
+  }
+}
+
+void HttpLoop::Close(Connection& c) {
+  wheel_.Remove(&c);
+  ::close(c.fd);
+  std::unique_ptr<char[]> held = std::move(c.held);
+  const std::size_t capacity = c.held_capacity;
+  c = Connection{};
+  if (capacity != 0 && capacity <= kReadBytes / 4) {  // an ordinary buffer serves the next one
+    c.held = std::move(held);
+    c.held_capacity = capacity;
+  }
+  c.next = free_;
+  free_ = &c;
+  --open_;
+}
+
+void HttpLoop::Touch(Connection& c) { wheel_.Set(&c, tick_, tick_ + idle_ticks_ + 1); }
+
+void HttpLoop::OnDue(Connection& c) {
+  if (c.started && !c.draining && c.unsent.empty()) {
+    Refuse(c, 408, "the request took too long to arrive");
+    c.started = false;
+    Flush(c);
+    return;
+  }
+  Close(c);
+}
+
+void HttpLoop::OnEvent(Connection& c, std::uint32_t events) {
+  if ((events & EPOLLERR) != 0) return Close(c);
+  if ((events & EPOLLOUT) != 0) return OnWritable(c);
+  if ((events & (EPOLLIN | EPOLLHUP)) != 0) OnReadable(c);
+}
+
+void HttpLoop::OnReadable(Connection& c) {
+  char* data = read_.get();
+  std::size_t room = kReadBytes, before = 0;
+  if (c.held_size != 0) {
+    const std::size_t expected = BytesExpected(c.progress);
+    Room(c, expected > c.held_size ? expected : c.held_size * 2);
+    data = c.held.get();
+    before = c.held_size;
+    room = c.held_capacity - before;
+  }
+  const ssize_t got = ::recv(c.fd, data + before, room, 0);
+  if (got < 0) {
+    if (errno != EAGAIN && errno != EINTR) Close(c);
+    return;
+  }
+  if (c.draining) {
+    if (got == 0) Close(c);
+    return;
+  }
+  if (got == 0) return Close(c);  // with whatever of a request was there
+  const std::size_t size = before + static_cast<std::size_t>(got);
+  const std::size_t used = Process(c, data, size);
+  if (c.last) {
+    c.held_size = 0;
+  } else {
+    Keep(c, data + used, size - used, used != 0);
+  }
+  Flush(c);
+}
+
+void HttpLoop::Keep(Connection& c, const char* rest, std::size_t size, bool progressed) {
+  if (size == 0) {
+    c.held_size = 0;
+    if (c.held_capacity > kReadBytes / 4) {
+      c.held.reset();
+      c.held_capacity = 0;
+    }
+    c.started = false;
+    Touch(c);
+    return;
+  }
+  if (c.held_size == 0) Room(c, size);  // else `rest` lies in `held` itself and only moves down
+  std::memmove(c.held.get(), rest, size);
+  c.held_size = size;
+  if (!c.started || progressed) {  // the time to arrive runs from the request's first byte
+    c.started = true;
+    wheel_.Set(&c, tick_, tick_ + slow_ticks_ + 1);
+  }
+}
+
+void HttpLoop::Room(Connection& c, std::size_t capacity) {
+  if (capacity <= c.held_capacity) return;
+  capacity = std::max<std::size_t>(capacity, 4096);
+  std::unique_ptr<char[]> larger(new char[capacity + kPadding]());
+  if (c.held_size != 0) std::memcpy(larger.get(), c.held.get(), c.held_size);
+  c.held = std::move(larger);
+  c.held_capacity = capacity;
+}
+
+std::size_t HttpLoop::Process(Connection& c, char* data, std::size_t size) {
+  std::size_t at = 0;
+  c.stuck = false;
+  while (at < size && !c.last) {
+    if (output_.size() > kMostOutput) {
+      c.stuck = true;
+      break;
+    }
+    const HttpOutcome outcome = ParseRequest(limits_, c.progress, data + at, size - at, request_);
+    if (outcome.kind == Kind::kMore) break;
+    if (outcome.kind == Kind::kContinue) {
+      output_ += kContinueLine;
+      break;
+    }
+    if (outcome.kind == Kind::kBad) {
+      Refuse(c, outcome.status, outcome.problem);
+      break;
+    }
+    at += outcome.consumed;
+    c.progress = {};
+    Answer(c);
+  }
+  return at;
+}
+
+void HttpLoop::Answer(Connection& c) {
+  response_.Clear();
+  try {
+    handler_->Handle(request_, HttpPeer{c.client}, response_);
+  } catch (...) {  // the outermost one: whatever it was, the others are still served
+    response_.Clear();
+    SetError(Code::kInternal, "this request met a bug of the server", response_);
+  }
+  c.last = response_.close || !request_.keep_alive || stopping_;
+  AppendResponse(response_, !c.last, request_.method == Method::kHead);
+  if (response_.body.capacity() > kMostOutput) response_.body = std::string();
+}
+
+void HttpLoop::Refuse(Connection& c, int status, const char* problem) {
+  response_.Clear();
+  SetErrorStatus(status, problem, response_);
+  AppendResponse(response_, false, false);
+  c.last = true;
+}
+
+void HttpLoop::AppendResponse(const HttpResponse& response, bool keep_alive, bool head_only) {
+  if (response.status == 200 && response.content_type.data() == kJson.data()) {
+    output_ += ok_head_;
+  } else {
+    output_ += "HTTP/1.1 ";
+    AppendNumber(static_cast<std::size_t>(response.status), &output_);
+    output_ += ' ';
+    output_ += ReasonOf(response.status);
+    output_ += "\r\n";
+    output_ += date_;
+    output_ += "Content-Type: ";
+    output_ += response.content_type;
+    output_ += "\r\nContent-Length: ";
+  }
+  AppendNumber(response.body.size(), &output_);
+  output_ += "\r\n";
+  output_ += response.headers;
+  if (!keep_alive) {
+    output_ += "Connection: close\r\n";
+  } else if (request_.minor_version == 0) {
+    output_ += "Connection: keep-alive\r\n";
+  }
+  output_ += "\r\n";
+  if (!head_only) output_ += response.body;
+}
+
+bool HttpLoop::Flush(Connection& c) {
+  if (!output_.empty()) {
+    const ssize_t sent = ::send(c.fd, output_.data(), output_.size(), MSG_NOSIGNAL);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+      output_.clear();
+      Close(c);
+      return false;
+    }
+    const std::size_t done = sent < 0 ? 0 : static_cast<std::size_t>(sent);
+    if (done < output_.size()) {
+      c.unsent.assign(output_, done);
+      c.unsent_from = 0;
+      Watch(c, EPOLLOUT);
+      wheel_.Set(&c, tick_, tick_ + slow_ticks_ + 1);
+    }
+    output_.clear();
+    if (output_.capacity() > 4 * kMostOutput) output_.shrink_to_fit();
+  }
+  return !c.unsent.empty() || FinishSending(c);
+}
+
+// All is sent: go on with what was held back, or end.
+bool HttpLoop::FinishSending(Connection& c) {
+  if (c.stuck) {
+    const std::size_t used = Process(c, c.held.get(), c.held_size);
+    const std::size_t size = c.held_size;
+    if (c.last) {
+      c.held_size = 0;
+    } else {
+      Keep(c, c.held.get() + used, size - used, used != 0);
+    }
+    return Flush(c);
+  }
+  if (c.last && !c.draining) {
+    // Closing with unread bytes would reset the connection and might take the answer with it.
+    c.draining = true;
+    c.started = false;
+    c.held_size = 0;
+    ::shutdown(c.fd, SHUT_WR);
+    wheel_.Set(&c, tick_, tick_ + kDrainTicks);
+  }
+  return true;
+}
+
+void HttpLoop::OnWritable(Connection& c) {
+  const std::size_t left = c.unsent.size() - c.unsent_from;
+  const ssize_t sent = ::send(c.fd, c.unsent.data() + c.unsent_from, left, MSG_NOSIGNAL);
+  if (sent < 0) {
+    if (errno != EAGAIN && errno != EINTR) Close(c);
+    return;
+  }
+  c.unsent_from += static_cast<std::size_t>(sent);
+  wheel_.Set(&c, tick_, tick_ + slow_ticks_ + 1);
+  if (c.unsent_from < c.unsent.size()) return;
+  c.unsent = std::string();
+  c.unsent_from = 0;
+  Watch(c, EPOLLIN);
+  Touch(c);
+  FinishSending(c);
+}
+
+void HttpLoop::Watch(Connection& c, std::uint32_t events) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &c;
+  (void)::epoll_ctl(poll_, EPOLL_CTL_MOD, c.fd, &event);
+}
+
+}  // namespace tenon::edge

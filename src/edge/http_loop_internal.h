@@ -1,0 +1,113 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "edge/http_server.h"
+
+namespace tenon::edge {
+
+// One client's connection. Lives in a slab of its loop and is used again.
+struct Connection {
+  int fd = -1;
+  std::uint64_t client = 0;
+  HttpProgress progress;
+  // Bytes of a request that is not whole yet, or that waits for earlier answers to be sent. Whole requests are read and
+  // answered from the loop's own buffer, so that an idle connection holds none.
+  std::unique_ptr<char[]> held;
+  std::size_t held_size = 0;
+  std::size_t held_capacity = 0;
+  std::string unsent;            // of answers; while there are any, nothing more is read
+  std::size_t unsent_from = 0;
+  std::int64_t due = 0;          // tick when it is given up
+  std::int64_t wheel_tick = 0;   // tick of the wheel's slot it is in
+  Connection* next = nullptr;    // in the wheel's slot, or of the free ones
+  Connection* previous = nullptr;
+  bool started = false;          // some bytes of a request have come
+  bool last = false;             // closes when all is sent
+  bool draining = false;         // all is sent and our side closed; reads and drops what still comes
+  bool stuck = false;            // whole requests are held back until `unsent` is gone
+};
+
+// When connections are due, in slots of one tick; moved lazily, so that a request costs one assignment.
+class TimerWheel {
+ public:
+  static constexpr std::int64_t kSlots = 512;
+  void Set(Connection* connection, std::int64_t now, std::int64_t due);
+  void Remove(Connection* connection);
+  // Takes out all that are due by `now` and hands them to `each`, which may close them.
+  template <typename Each>
+  void Advance(std::int64_t now, Each each);
+
+ private:
+  void Link(Connection* connection, std::int64_t tick);
+  std::array<Connection*, kSlots> slots_{};
+  std::int64_t at_ = 0;
+};
+
+// One thread's event loop over one listening socket and its connections.
+class HttpLoop {
+ public:
+  // Takes the listening socket. Errors as ListenHttp.
+  static Result<std::unique_ptr<HttpLoop>> Make(const ServerOptions& options, int listener);
+  ~HttpLoop();
+  // Runs until stopped.
+  void Run(HttpHandler& handler);
+  // From any thread: accept no more, finish what is under way, end by then.
+  void Stop(std::chrono::steady_clock::time_point by);
+
+ private:
+  static constexpr std::size_t kReadBytes = 256 << 10;
+  static constexpr std::size_t kPadding = 64;            // readable bytes behind every body, for the JSON decoder
+  static constexpr std::size_t kMostOutput = 1 << 20;    // answers to one client before they must be sent
+  static constexpr std::size_t kMostConnections = 16384;
+
+  HttpLoop(const ServerOptions& options, int listener, int poll, int wake, int spare);
+  void Accept();
+  Connection* NewConnection();
+  void OnEvent(Connection& c, std::uint32_t events);
+  void OnReadable(Connection& c);
+  void OnWritable(Connection& c);
+  // Answers the whole requests at the front of the bytes; gives how many bytes that were.
+  std::size_t Process(Connection& c, char* data, std::size_t size);
+  void Answer(Connection& c);
+  void Refuse(Connection& c, int status, const char* problem);
+  void AppendResponse(const HttpResponse& response, bool keep_alive, bool head_only);
+  void Keep(Connection& c, const char* rest, std::size_t size, bool progressed);
+  void Room(Connection& c, std::size_t capacity);
+  // Sends what was answered; false when the connection is gone.
+  bool Flush(Connection& c);
+  bool FinishSending(Connection& c);
+  void Watch(Connection& c, std::uint32_t events);
+  void Close(Connection& c);
+  void Touch(Connection& c);
+  void OnDue(Connection& c);
+  void OnTick();
+  void RefreshTime();
+  void BeginStop();
+
+  HttpLimits limits_;
+  std::int64_t idle_ticks_, slow_ticks_;
+  int listener_, poll_, wake_, spare_;
+  HttpHandler* handler_ = nullptr;
+  std::vector<std::unique_ptr<Connection[]>> slabs_;
+  Connection* free_ = nullptr;
+  std::size_t open_ = 0;
+  std::unique_ptr<char[]> read_;
+  std::string output_;
+  HttpRequest request_;
+  HttpResponse response_;
+  TimerWheel wheel_;
+  std::int64_t tick_ = 0;
+  std::int64_t second_ = -1;
+  std::string ok_head_;  // status line, Date, Server, type and "Content-Length: " of an ordinary answer
+  std::string date_;     // "Date: ...\r\nServer: tenon\r\n"
+  bool listening_ = true;
+  bool stopping_ = false;
+  std::atomic<std::int64_t> stop_by_{0};  // nanoseconds of the steady clock; 0: not asked to
+};
+
+}  // namespace tenon::edge

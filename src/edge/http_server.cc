@@ -1,0 +1,141 @@
+#include "edge/http_server.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "base/text.h"
+#include "edge/http_loop_internal.h"
+
+namespace tenon::edge {
+namespace {
+
+struct Address {
+  sockaddr_storage bytes{};
+  socklen_t length = 0;
+};
+
+Result<Address> Resolve(const ServerOptions& options) {
+  if (options.port < 0 || options.port > 65535) {
+    return Error(Code::kInvalidArgument, Str("the port must be 0 to 65535, not ", options.port));
+  }
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int failed = ::getaddrinfo(options.address.c_str(), std::to_string(options.port).c_str(), &hints, &found);
+  if (failed != 0) {
+    return Error(Code::kInvalidArgument,
+                 Str("cannot listen at '", options.address, "': ", ::gai_strerror(failed), "; 127.0.0.1 is this machine only, 0.0.0.0 all"));
+  }
+  Address address;
+  address.length = found->ai_addrlen;
+  std::memcpy(&address.bytes, found->ai_addr, found->ai_addrlen);
+  ::freeaddrinfo(found);
+  return address;
+}
+
+int PortOf(int fd) {
+  sockaddr_storage bytes{};
+  socklen_t length = sizeof bytes;
+  if (::getsockname(fd, reinterpret_cast<sockaddr*>(&bytes), &length) != 0) return 0;
+  if (bytes.ss_family == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&bytes)->sin_port);
+  return ntohs(reinterpret_cast<const sockaddr_in6*>(&bytes)->sin6_port);
+}
+
+void SetPort(int port, Address* address) {
+  const auto network = htons(static_cast<std::uint16_t>(port));
+  if (address->bytes.ss_family == AF_INET) {
+    reinterpret_cast<sockaddr_in*>(&address->bytes)->sin_port = network;
+  } else {
+    reinterpret_cast<sockaddr_in6*>(&address->bytes)->sin6_port = network;
+  }
+}
+
+// A shared socket listens, beside those of this program's other threads; another one only takes the port.
+Result<int> Listen(const ServerOptions& options, const Address& address, bool shared) {
+  const auto fail = [&](int fd) {
+    const int code = errno;
+    if (fd >= 0) ::close(fd);
+    const std::string where = Str(options.address, ":", options.port);
+    if (code == EADDRINUSE) {
+      return Error(Code::kAlreadyExists, Str("another program listens at ", where, "; choose another port, or 0 for a free one"));
+    }
+    if (code == EACCES) return Error(Code::kPermissionDenied, Str("may not listen at ", where, "; ports below 1024 need rights"));
+    return Error(Code::kUnavailable, Str("cannot listen at ", where, ": ", std::strerror(code)));
+  };
+  const int fd = ::socket(address.bytes.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return fail(fd);
+  const int on = 1;
+  (void)::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);  // connections inherit it
+  if (shared && ::setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return fail(fd);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address.bytes), address.length) != 0) return fail(fd);
+  if (shared && ::listen(fd, 1024) != 0) return fail(fd);
+  return fd;
+}
+
+class ThreadedServer final : public Server {
+ public:
+  explicit ThreadedServer(int port) : port_(port) {}
+  ~ThreadedServer() override { Stop(std::chrono::seconds(1)); }
+
+  int port() const override { return port_; }
+
+  void Stop(std::chrono::milliseconds grace) override {
+    const std::lock_guard lock(stopping_);
+    const auto by = std::chrono::steady_clock::now() + grace;
+    for (auto& loop : loops_) loop->Stop(by);
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+    loops_.clear();
+  }
+
+  void Add(std::unique_ptr<HttpLoop> loop) { loops_.push_back(std::move(loop)); }
+
+  void Start(const MakeHandler& make) {
+    for (std::size_t i = 0; i < loops_.size(); ++i) handlers_.push_back(make(static_cast<int>(i)));
+    for (std::size_t i = 0; i < loops_.size(); ++i) {
+      threads_.emplace_back([loop = loops_[i].get(), handler = handlers_[i].get()] { loop->Run(*handler); });
+    }
+  }
+
+ private:
+  int port_;
+  std::mutex stopping_;
+  std::vector<std::unique_ptr<HttpHandler>> handlers_;
+  std::vector<std::unique_ptr<HttpLoop>> loops_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> ListenHttp(const ServerOptions& options, const MakeHandler& make) {
+  TENON_ASSIGN(Address address, Resolve(options));
+  // A first socket of its own, since a shared one would also be let in beside another program's on the same port.
+  TENON_ASSIGN(int alone, Listen(options, address, false));
+  SetPort(PortOf(alone), &address);
+  const int port = PortOf(alone);
+  ::close(alone);
+  int threads = options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
+  threads = std::clamp(threads, 1, kMostThreads);
+  auto server = std::make_unique<ThreadedServer>(port);
+  for (int i = 0; i < threads; ++i) {
+    TENON_ASSIGN(int listener, Listen(options, address, true));
+    TENON_ASSIGN(auto loop, HttpLoop::Make(options, listener));
+    server->Add(std::move(loop));
+  }
+  server->Start(make);
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace tenon::edge

@@ -1,0 +1,59 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "edge/http_parser.h"
+#include "edge/server.h"
+
+namespace tenon::edge {
+
+inline constexpr std::string_view kJson = "application/json";
+inline constexpr std::string_view kText = "text/plain; charset=utf-8";
+
+// What goes back. Reused by its thread: the strings keep their memory.
+struct HttpResponse {
+  int status = 200;
+  std::string_view content_type = kJson;  // of something that outlives the request
+  std::string body;
+  std::string headers;  // further header lines, each with its \r\n
+  bool close = false;   // the connection ends after this answer
+
+  void Clear();
+  void AddHeader(std::string_view name, std::string_view value);
+};
+
+// Who asks.
+struct HttpPeer {
+  std::uint64_t client = 0;  // the same for all connections from one address (IPv6: one /64 network)
+};
+
+// Answers requests; one an event loop, called on its thread only. Never blocks: whatever it waits for, all connections of
+// the thread wait for.
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  virtual void Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) = 0;
+  virtual void Tick() {}  // about four times a second
+};
+
+// Called once a thread, before the first connection. At most kMostThreads of them.
+using MakeHandler = std::function<std::unique_ptr<HttpHandler>(int thread)>;
+inline constexpr int kMostThreads = 64;
+
+// The transport alone: listening sockets, loops, connections, timeouts (see Server and ServerOptions; `rate` is the
+// handler's affair). Returns when the port accepts. Errors: invalid_argument for an address, already_exists for a port in
+// use, permission_denied. After Stop returned no handler is called any more.
+Result<std::unique_ptr<Server>> ListenHttp(const ServerOptions& options, const MakeHandler& make);
+
+// The standard phrase of a status, such as "Not Found".
+std::string_view ReasonOf(int status);
+
+// {"error":{"code":"not_found","message":"..."}} with the status of the code.
+void SetError(Code code, std::string_view message, HttpResponse& response);
+// The same for a status that has no code of its own, such as 405.
+void SetErrorStatus(int status, std::string_view message, HttpResponse& response);
+
+}  // namespace tenon::edge

@@ -1,0 +1,267 @@
+#include <simdjson.h>
+
+#include <cstring>
+
+#include "base/text.h"
+#include "edge/json_decoder_internal.h"
+
+namespace tenon::edge {
+namespace {
+
+namespace od = simdjson::ondemand;
+using simdjson::error_code;
+using simdjson::SUCCESS;
+
+constexpr std::size_t kMostKeptCapacity = 1 << 20;
+
+std::string_view Meaning(error_code code) {
+  switch (code) {
+    case simdjson::EMPTY: return "the body is empty; expected {\"instances\":[{...}]}";
+    case simdjson::UTF8_ERROR: return "the body is not UTF-8";
+    case simdjson::DEPTH_ERROR: return "the body is nested too deeply";
+    case simdjson::UNCLOSED_STRING: return "the body is not JSON: a string does not end";
+    case simdjson::UNESCAPED_CHARS: return "the body is not JSON: a string has a control character";
+    case simdjson::STRING_ERROR: return "the body is not JSON: a string has a bad escape";
+    case simdjson::NUMBER_ERROR: return "the body is not JSON: a number is malformed or too large";
+    case simdjson::INCOMPLETE_ARRAY_OR_OBJECT: return "the body is not JSON: it ends within a list or an object";
+    case simdjson::TRAILING_CONTENT: return "the body is not JSON: something follows the request";
+    case simdjson::CAPACITY: return "the body is too large for one request; send fewer instances";
+    default: return "the body is not JSON";
+  }
+}
+
+// One request on its way through the decoder. Functions give SUCCESS also after errors in fields, which the reader keeps.
+struct Pass {
+  serve::RowReader& reader;
+  const std::function<void()>& each;
+  std::string problem = {};  // of the whole request, when it is JSON but no such request
+
+  error_code Value(int slot, od::value value) {
+    const table::Type type = reader.served().fields[static_cast<std::size_t>(slot)].type;
+    if (type == table::Type::kFloat64 || type == table::Type::kInt64) {
+      double number = 0;
+      if (value.get_double().get(number) == SUCCESS) {
+        reader.Number(slot, number);
+        return SUCCESS;
+      }
+    } else if (type == table::Type::kBool) {
+      bool is = false;
+      if (value.get_bool().get(is) == SUCCESS) {
+        reader.Bool(slot, is);
+        return SUCCESS;
+      }
+    }
+    return Otherwise(slot, value);
+  }
+
+  // Texts, nulls and what does not fit.
+  error_code Otherwise(int slot, od::value value) {
+    od::json_type type;
+    if (auto code = value.type().get(type); code != SUCCESS) return code;
+    switch (type) {
+      case od::json_type::string: {
+        std::string_view text;
+        if (auto code = value.get_string().get(text); code != SUCCESS) return code;
+        reader.Text(slot, text);
+        return SUCCESS;
+      }
+      case od::json_type::null: {
+        if (!IsWord(value, "null")) return simdjson::N_ATOM_ERROR;
+        reader.Null(slot);
+        return SUCCESS;
+      }
+      case od::json_type::boolean: {
+        bool is = false;
+        if (auto code = value.get_bool().get(is); code != SUCCESS) return code;
+        reader.Bool(slot, is);
+        return SUCCESS;
+      }
+      case od::json_type::number: {
+        double number = 0;
+        if (auto code = value.get_double().get(number); code != SUCCESS) return code;
+        reader.Wrong(slot, FormatDouble(number));
+        return SUCCESS;
+      }
+      default:
+        reader.Wrong(slot, type == od::json_type::array ? "a list" : "an object");
+        return Skim(value);
+    }
+  }
+
+  // May be compared with raw bytes: they are not escaped, and the padding behind the body is longer.
+  static bool IsPlain(const std::string& name) {
+    return name.size() < simdjson::SIMDJSON_PADDING && name.find('\\') == std::string::npos;
+  }
+
+  static bool IsWord(od::value& value, std::string_view word) {
+    std::string_view raw = value.raw_json_token();
+    while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\n' || raw.back() == '\r' || raw.back() == '\t')) {
+      raw.remove_suffix(1);
+    }
+    return raw == word && value.is_null();
+  }
+
+  // Goes through a value nobody wants, since what is jumped over would not be checked.
+  static error_code Skim(od::value value) {
+    od::json_type type;
+    if (auto code = value.type().get(type); code != SUCCESS) return code;
+    if (type == od::json_type::array) {
+      od::array array;
+      if (auto code = value.get_array().get(array); code != SUCCESS) return code;
+      for (auto item : array) {
+        od::value inner;
+        if (auto code = item.get(inner); code != SUCCESS) return code;
+        if (auto code = Skim(inner); code != SUCCESS) return code;
+      }
+      return SUCCESS;
+    }
+    if (type == od::json_type::object) {
+      od::object object;
+      if (auto code = value.get_object().get(object); code != SUCCESS) return code;
+      for (auto item : object) {
+        od::field field;
+        if (auto code = std::move(item).get(field); code != SUCCESS) return code;
+        if (auto code = Skim(field.value()); code != SUCCESS) return code;
+      }
+      return SUCCESS;
+    }
+    if (type == od::json_type::string) {
+      std::string_view text;
+      return value.get_string().get(text);
+    }
+    if (type == od::json_type::number) {
+      double number = 0;
+      return value.get_double().get(number);
+    }
+    if (type == od::json_type::boolean) {
+      bool is = false;
+      return value.get_bool().get(is);
+    }
+    return IsWord(value, "null") ? SUCCESS : simdjson::N_ATOM_ERROR;
+  }
+
+  error_code Object(od::object object) {
+    const auto& fields = reader.served().fields;
+    for (auto item : object) {
+      od::field field;
+      if (auto code = std::move(item).get(field); code != SUCCESS) return code;
+      // The raw key is compared with the field that would be next; only when it differs it is unescaped and looked up.
+      const auto next = static_cast<std::size_t>(reader.expected());
+      int slot = -1;
+      if (next < fields.size() && IsPlain(fields[next].name) && field.key().unsafe_is_equal(fields[next].name)) {
+        slot = reader.TakeExpected();
+      } else {
+        std::string_view name;
+        if (auto code = field.unescaped_key().get(name); code != SUCCESS) return code;
+        slot = reader.At(name);
+      }
+      const error_code code = slot < 0 ? Skim(field.value()) : Value(slot, field.value());
+      if (code != SUCCESS) return code;
+    }
+    return SUCCESS;
+  }
+
+  error_code List(od::array array, int instance) {
+    std::size_t count = 0;
+    for (auto item : array) {
+      od::value value;
+      if (auto code = item.get(value); code != SUCCESS) return code;
+      const int slot = reader.TakeExpected();
+      ++count;
+      if (auto code = slot < 0 ? Skim(value) : Value(slot, value); code != SUCCESS) return code;
+    }
+    const std::size_t wanted = reader.served().fields.size();
+    if (count != wanted) reader.Problem("", Str("instance ", instance, " has ", count, " values, the fields are ", wanted));
+    return SUCCESS;
+  }
+
+  error_code Instances(od::value value) {
+    od::array array;
+    if (value.get_array().get(array) != SUCCESS) {
+      problem = "'instances' must be a list of objects, such as {\"instances\":[{\"age\":41}]}";
+      return SUCCESS;
+    }
+    int instance = 0;
+    for (auto item : array) {
+      od::value row;
+      if (auto code = item.get(row); code != SUCCESS) return code;
+      od::json_type type;
+      if (auto code = row.type().get(type); code != SUCCESS) return code;
+      reader.Begin(instance);
+      error_code code = SUCCESS;
+      if (type == od::json_type::object) {
+        od::object object;
+        if (code = row.get_object().get(object); code == SUCCESS) code = Object(object);
+      } else if (type == od::json_type::array) {
+        od::array list;
+        if (code = row.get_array().get(list); code == SUCCESS) code = List(list, instance);
+      } else {
+        problem = Str("instance ", instance, " is neither an object nor a list");
+        return SUCCESS;
+      }
+      if (code != SUCCESS) return code;
+      if (reader.End() && !reader.failed()) each();
+      ++instance;
+    }
+    if (instance == 0) problem = "'instances' is empty; send at least one";
+    return SUCCESS;
+  }
+
+  error_code Request(od::document& document) {
+    od::object request;
+    if (auto code = document.get_object().get(request); code != SUCCESS) {
+      if (code != simdjson::INCORRECT_TYPE) return code;
+      problem = "the body must be an object: {\"instances\":[{...}]}";
+      return SUCCESS;
+    }
+    bool had_instances = false;
+    for (auto item : request) {
+      od::field field;
+      if (auto code = std::move(item).get(field); code != SUCCESS) return code;
+      std::string_view key;
+      if (auto code = field.unescaped_key().get(key); code != SUCCESS) return code;
+      if (key != "instances" || had_instances) {
+        problem = had_instances && key == "instances"
+                      ? std::string("'instances' is given twice")
+                      : Str("unknown key '", key, "' in the request", DidYouMean(key, std::vector<std::string>{"instances"}));
+        return SUCCESS;
+      }
+      had_instances = true;
+      if (auto code = Instances(field.value()); code != SUCCESS || !problem.empty()) return code;
+    }
+    if (!had_instances) problem = "the request has no 'instances'; expected {\"instances\":[{...}]}";
+    const char* rest = nullptr;
+    if (problem.empty() && document.current_location().get(rest) == SUCCESS) return simdjson::TRAILING_CONTENT;
+    return SUCCESS;
+  }
+};
+
+}  // namespace
+
+struct JsonDecoder::State {
+  od::parser parser;
+};
+
+JsonDecoder::JsonDecoder() : state_(std::make_unique<State>()) {}
+JsonDecoder::~JsonDecoder() = default;
+
+bool JsonDecoder::ReadInstances(std::string_view body, serve::RowReader& reader, const std::function<void()>& each) {
+  reader.errors().clear();
+  problem_.clear();
+  if (state_->parser.capacity() > kMostKeptCapacity && body.size() < kMostKeptCapacity / 4) {
+    state_ = std::make_unique<State>();
+  }
+  od::document document;
+  error_code code =
+      state_->parser.iterate(simdjson::padded_string_view(body.data(), body.size(), body.size() + simdjson::SIMDJSON_PADDING))
+          .get(document);
+  if (code == SUCCESS) {
+    Pass pass{reader, each};
+    code = pass.Request(document);
+    if (code == SUCCESS) problem_ = std::move(pass.problem);
+  }
+  if (code != SUCCESS) problem_ = Meaning(code);
+  return problem_.empty();
+}
+
+}  // namespace tenon::edge

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "serve/session.h"
+
+namespace tenon::edge {
+
+// Reads {"instances":[{...}, ...]} straight from a request's bytes into a version's slots: one pass, no tree. An
+// instance is an object by field name, or a list in the order of the fields. Behind the body there are at least 64
+// readable bytes. One thread; its memory is used again.
+class JsonDecoder {
+ public:
+  JsonDecoder();
+  ~JsonDecoder();
+
+  // Calls `each` after every instance without errors. True when the whole body was read and was such a request, maybe
+  // with errors in reader.errors(); else problem() says what is wrong with it.
+  bool ReadInstances(std::string_view body, serve::RowReader& reader, const std::function<void()>& each);
+  const std::string& problem() const { return problem_; }
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  std::string problem_;
+};
+
+}  // namespace tenon::edge

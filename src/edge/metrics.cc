@@ -1,0 +1,91 @@
+#include <algorithm>
+
+#include "edge/metrics_internal.h"
+
+namespace tenon::edge {
+
+void VersionCounters::AddRequest(int status, std::int64_t nanos) {
+  std::size_t i = 0;
+  while (i < kCountedStatuses.size() && kCountedStatuses[i] != status) ++i;
+  statuses[i].Add(1);
+  const double seconds = static_cast<double>(nanos) * 1e-9;
+  std::size_t bucket = 0;
+  while (bucket < kLatencyBounds.size() && seconds > kLatencyBounds[bucket]) ++bucket;
+  latency[bucket].Add(1);
+  latency_nanos.Add(nanos);
+  if (status != 200) failed_nanos.Add(nanos);
+}
+
+Metrics::Metrics(int threads) {
+  for (int i = 0; i < threads; ++i) threads_.push_back(std::make_unique<ThreadCounters>());
+}
+
+VersionCounters* Metrics::For(const serve::Served& served, int thread) {
+  const std::lock_guard lock(mutex_);
+  Version* version = nullptr;
+  for (auto& known : versions_) {
+    if (known->endpoint == served.endpoint && known->model == served.model) version = known.get();
+  }
+  if (version == nullptr) {
+    versions_.push_back(std::make_unique<Version>());
+    version = versions_.back().get();
+    version->endpoint = served.endpoint;
+    version->model = served.model;
+    version->version = served.version;
+    version->threads.resize(threads_.size());
+  }
+  auto& counters = version->threads[static_cast<std::size_t>(thread)];
+  if (counters == nullptr) counters = std::make_unique<VersionCounters>();
+  return counters.get();
+}
+
+std::int64_t Metrics::Sum::requests() const {
+  std::int64_t all = 0;
+  for (std::int64_t count : statuses) all += count;
+  return all;
+}
+
+std::vector<Metrics::Sum> Metrics::Sums() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<Sum> sums;
+  for (const auto& version : versions_) {
+    Sum sum;
+    sum.endpoint = version->endpoint;
+    sum.model = version->model;
+    sum.version = version->version;
+    for (const auto& counters : version->threads) {
+      if (counters == nullptr) continue;
+      for (std::size_t i = 0; i < sum.statuses.size(); ++i) sum.statuses[i] += counters->statuses[i].value();
+      for (std::size_t i = 0; i < sum.latency.size(); ++i) sum.latency[i] += counters->latency[i].value();
+      sum.latency_nanos += counters->latency_nanos.value();
+      sum.failed_nanos += counters->failed_nanos.value();
+      sum.predictions += counters->predictions.value();
+      sum.predict_nanos += counters->predict_nanos.value();
+      sum.out_of_range += counters->out_of_range.value();
+      sum.unseen += counters->unseen.value();
+      sum.last_millis = std::max(sum.last_millis, counters->last_millis.value());
+    }
+    sums.push_back(std::move(sum));
+  }
+  return sums;
+}
+
+std::int64_t Metrics::requests() const {
+  std::int64_t sum = 0;
+  for (const auto& thread : threads_) sum += thread->requests.value();
+  return sum;
+}
+
+std::int64_t Metrics::limited() const {
+  std::int64_t sum = 0;
+  for (const auto& thread : threads_) sum += thread->limited.value();
+  return sum;
+}
+
+std::int64_t Metrics::in_flight() const {
+  std::int64_t sum = 0;
+  for (const auto& thread : threads_) sum += thread->in_flight.value();
+  return sum;
+}
+
+}  // namespace tenon::edge

@@ -1,0 +1,86 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/endpoint.h"
+
+namespace tenon::edge {
+
+// A count that one thread writes and any thread reads.
+class Counter {
+ public:
+  void Add(std::int64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  std::int64_t value() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::int64_t> value_{0};
+};
+
+inline constexpr std::array<int, 9> kCountedStatuses = {200, 400, 404, 405, 411, 413, 415, 500, 503};
+inline constexpr std::array<double, 14> kLatencyBounds = {5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4,  2.5e-4, 5e-4,
+                                                          1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 1e-1,  1};
+
+// What one thread counted of one version at one endpoint.
+struct alignas(64) VersionCounters {
+  std::array<Counter, kCountedStatuses.size() + 1> statuses;  // the last: all others
+  std::array<Counter, kLatencyBounds.size() + 1> latency;     // not cumulative; the last: longer
+  Counter latency_nanos;
+  Counter failed_nanos;
+  Counter predictions;
+  Counter predict_nanos;
+  Counter out_of_range;
+  Counter unseen;
+  Counter last_millis;  // since 1970; written, not added to
+
+  void AddRequest(int status, std::int64_t nanos);
+};
+
+// What one thread counted of everything.
+struct alignas(64) ThreadCounters {
+  Counter requests;
+  Counter limited;    // by the rate limit
+  Counter in_flight;  // 1 while a request is handled
+};
+
+// All counters of a server. Each thread asks once for its own and then only writes those; a scrape adds them up.
+class Metrics {
+ public:
+  explicit Metrics(int threads);
+  ThreadCounters& thread(int i) { return *threads_[static_cast<std::size_t>(i)]; }
+  // Lives as long as the server, so that counts never go back.
+  VersionCounters* For(const serve::Served& served, int thread);
+
+  struct Sum {
+    std::string endpoint, model;
+    int version = 0;
+    std::array<std::int64_t, kCountedStatuses.size() + 1> statuses{};
+    std::array<std::int64_t, kLatencyBounds.size() + 1> latency{};
+    std::int64_t latency_nanos = 0, failed_nanos = 0, predictions = 0, predict_nanos = 0;
+    std::int64_t out_of_range = 0, unseen = 0, last_millis = 0;
+    std::int64_t requests() const;
+    std::int64_t succeeded() const { return statuses[0]; }
+  };
+  std::vector<Sum> Sums() const;  // in order of first use
+  std::int64_t requests() const;
+  std::int64_t limited() const;
+  std::int64_t in_flight() const;
+
+ private:
+  struct Version {
+    std::string endpoint, model;
+    int version = 0;
+    std::vector<std::unique_ptr<VersionCounters>> threads;
+  };
+  std::vector<std::unique_ptr<ThreadCounters>> threads_;
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<Version>> versions_;
+};
+
+}  // namespace tenon::edge

@@ -1,0 +1,167 @@
+// /metrics: Prometheus' text format.
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "base/text.h"
+#include "edge/worker_internal.h"
+
+namespace tenon::edge {
+namespace {
+
+constexpr std::string_view kExposition = "text/plain; version=0.0.4; charset=utf-8";
+
+class Page {
+ public:
+  explicit Page(std::string* out) : out_(out) {}
+
+  void Family(std::string_view name, std::string_view type, std::string_view help) {
+    name_ = name;
+    *out_ += Str("# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n");
+  }
+  void Sample(std::string_view suffix, std::string_view labels, double value) {
+    *out_ += name_;
+    *out_ += suffix;
+    if (!labels.empty()) *out_ += Str("{", labels, "}");
+    *out_ += Str(" ", FormatDouble(value), "\n");
+  }
+  void Value(double value) { Sample("", "", value); }
+
+ private:
+  std::string* out_;
+  std::string name_;
+};
+
+std::string Label(std::string_view name, std::string_view value) {
+  std::string out = Str(name, "=\"");
+  for (char c : value) {
+    if (c == '\\' || c == '"') out += '\\';
+    if (c == '\n') {
+      out += "\\n";
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+std::string LabelsOf(const Metrics::Sum& sum) { return Label("endpoint", sum.endpoint) + "," + Label("model", sum.model); }
+std::string TritonLabelsOf(const Metrics::Sum& sum) {
+  return Label("model", sum.endpoint) + "," + Label("version", std::to_string(sum.version));
+}
+
+void WriteRequests(const std::vector<Metrics::Sum>& sums, Page& page) {
+  page.Family("tenon_requests_total", "counter", "Requests answered, by status");
+  for (const auto& sum : sums) {
+    for (std::size_t i = 0; i < sum.statuses.size(); ++i) {
+      if (sum.statuses[i] == 0 && i != 0) continue;
+      const std::string code = i < kCountedStatuses.size() ? std::to_string(kCountedStatuses[i]) : "other";
+      page.Sample("", LabelsOf(sum) + "," + Label("code", code), static_cast<double>(sum.statuses[i]));
+    }
+  }
+  page.Family("tenon_request_seconds", "histogram", "Time from the whole request being read to its answer being written");
+  for (const auto& sum : sums) {
+    std::int64_t below = 0;
+    for (std::size_t i = 0; i < sum.latency.size(); ++i) {
+      below += sum.latency[i];
+      const std::string bound = i < kLatencyBounds.size() ? FormatDouble(kLatencyBounds[i]) : "+Inf";
+      page.Sample("_bucket", LabelsOf(sum) + "," + Label("le", bound), static_cast<double>(below));
+    }
+    page.Sample("_sum", LabelsOf(sum), static_cast<double>(sum.latency_nanos) * 1e-9);
+    page.Sample("_count", LabelsOf(sum), static_cast<double>(below));
+  }
+}
+
+struct Column {
+  std::string_view name, help;
+  double (*of)(const Metrics::Sum&);
+};
+
+void WriteColumns(const std::vector<Metrics::Sum>& sums, Page& page) {
+  const Column own[] = {
+      {"tenon_predictions_total", "Rows predicted", [](const Metrics::Sum& s) { return static_cast<double>(s.predictions); }},
+      {"tenon_values_out_of_range_total", "Numbers outside of what training saw",
+       [](const Metrics::Sum& s) { return static_cast<double>(s.out_of_range); }},
+      {"tenon_values_unseen_total", "Texts that training did not see",
+       [](const Metrics::Sum& s) { return static_cast<double>(s.unseen); }},
+  };
+  for (const Column& column : own) {
+    page.Family(column.name, "counter", column.help);
+    for (const auto& sum : sums) page.Sample("", LabelsOf(sum), column.of(sum));
+  }
+  const Column triton[] = {
+      {"nv_inference_request_success", "Successful inference requests",
+       [](const Metrics::Sum& s) { return static_cast<double>(s.succeeded()); }},
+      {"nv_inference_count", "Rows inferred", [](const Metrics::Sum& s) { return static_cast<double>(s.predictions); }},
+      {"nv_inference_exec_count", "Executions of the model", [](const Metrics::Sum& s) { return static_cast<double>(s.predictions); }},
+      {"nv_inference_request_duration_us", "Cumulative time of requests in microseconds",
+       [](const Metrics::Sum& s) { return static_cast<double>(s.latency_nanos / 1000); }},
+  };
+  for (const Column& column : triton) {
+    page.Family(column.name, "counter", column.help);
+    for (const auto& sum : sums) page.Sample("", TritonLabelsOf(sum), column.of(sum));
+  }
+  page.Family("nv_inference_request_failure", "counter", "Failed inference requests");
+  for (const auto& sum : sums) {
+    page.Sample("", TritonLabelsOf(sum) + "," + Label("reason", "OTHER"), static_cast<double>(sum.requests() - sum.succeeded()));
+  }
+}
+
+void WriteProcess(Page& page) {
+  std::ifstream stat("/proc/self/stat");
+  std::string line;
+  std::getline(stat, line);
+  const std::size_t behind = line.rfind(')');
+  if (behind != std::string::npos) {
+    std::istringstream fields(line.substr(behind + 2));
+    std::string word;
+    double user = 0, system = 0, pages = 0;
+    for (int i = 3; fields >> word; ++i) {  // numbered as in proc(5)
+      if (i == 14) user = std::strtod(word.c_str(), nullptr);
+      if (i == 15) system = std::strtod(word.c_str(), nullptr);
+      if (i == 24) pages = std::strtod(word.c_str(), nullptr);
+    }
+    page.Family("process_cpu_seconds_total", "counter", "User and system time spent");
+    page.Value((user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK)));
+    page.Family("process_resident_memory_bytes", "gauge", "Memory in use");
+    page.Value(pages * static_cast<double>(::sysconf(_SC_PAGESIZE)));
+  }
+  if (DIR* folder = ::opendir("/proc/self/fd"); folder != nullptr) {
+    double count = -3;  // ".", ".." and the folder itself
+    while (::readdir(folder) != nullptr) ++count;
+    ::closedir(folder);
+    page.Family("process_open_fds", "gauge", "Open file descriptors");
+    page.Value(count);
+  }
+}
+
+}  // namespace
+
+void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& response) {
+  if (!Allowed(request, {Method::kGet}, response)) return;
+  Shared& shared = worker.shared();
+  response.content_type = kExposition;
+  Page page(&response.body);
+  const std::vector<Metrics::Sum> sums = shared.metrics.Sums();
+  WriteRequests(sums, page);
+  WriteColumns(sums, page);
+  page.Family("tenon_http_requests_total", "counter", "HTTP requests of all routes");
+  page.Value(static_cast<double>(shared.metrics.requests()));
+  page.Family("tenon_http_requests_in_flight", "gauge", "Requests being handled now");
+  page.Value(static_cast<double>(shared.metrics.in_flight()));
+  page.Family("tenon_http_requests_limited_total", "counter", "Requests refused by the rate limit");
+  page.Value(static_cast<double>(shared.metrics.limited()));
+  page.Family("tenon_inference_log_dropped_total", "counter", "Answers that the inference log had no room for");
+  page.Value(shared.log == nullptr ? 0 : static_cast<double>(shared.log->dropped()));
+  page.Family("tenon_inference_log_written_total", "counter", "Answers written to the inference log");
+  page.Value(shared.log == nullptr ? 0 : static_cast<double>(shared.log->written()));
+  page.Family("process_start_time_seconds", "gauge", "Start of the server since 1970");
+  page.Value(std::chrono::duration<double>(shared.started.time_since_epoch()).count());
+  WriteProcess(page);
+}
+
+}  // namespace tenon::edge

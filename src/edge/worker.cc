@@ -1,0 +1,189 @@
+#include <charconv>
+#include <cmath>
+#include <random>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "edge/worker_internal.h"
+
+namespace tenon::edge {
+namespace {
+
+constexpr std::size_t kMostRequestId = 128;
+
+// The rest of a path below a prefix: "" for the prefix itself, "/x" below it, null data() when it is another path.
+std::string_view Below(std::string_view path, std::string_view prefix) {
+  if (path.size() < prefix.size() || path.substr(0, prefix.size()) != prefix) return {};
+  if (path.size() > prefix.size() && path[prefix.size()] != '/') return {};
+  return path.substr(prefix.size());
+}
+
+}  // namespace
+
+Shared::Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready, int threads,
+               double rate)
+    : endpoints(all), log(its_log), ready_to_serve(std::move(is_ready)), metrics(threads) {
+  std::random_device random;
+  run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
+  if (rate > 0) limit = std::make_unique<RateLimit>(rate, run_id);
+}
+
+Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_counters)
+    : session(std::move(version)), counters(its_counters) {
+  head = R"({"model":)";
+  AppendJsonString(served().model, &head);
+  head += R"(,"predictions":[)";
+  for (const std::string& name : served().predictor->classes()) {
+    decisions.emplace_back();
+    AppendJsonString(name, &decisions.back());
+  }
+}
+
+Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread) { Refresh(); }
+
+void Worker::Refresh() {
+  const std::uint64_t now = shared_->endpoints.revision();
+  if (now == revision_) return;
+  const auto map = shared_->endpoints.all();
+  std::vector<std::unique_ptr<Lane>> lanes(map->size());
+  std::size_t old = 0;
+  for (std::size_t i = 0; i < map->size(); ++i) {  // both are sorted by name
+    while (old < lanes_.size() && (*map_)[old].first < (*map)[i].first) ++old;
+    if (old < lanes_.size() && (*map_)[old].second == (*map)[i].second) lanes[i] = std::move(lanes_[old]);
+  }
+  map_ = map;
+  lanes_ = std::move(lanes);
+  revision_ = now;
+}
+
+Lane* Worker::Find(std::string_view name) {
+  std::size_t low = 0, high = map_->size();
+  while (low < high) {
+    const std::size_t middle = (low + high) / 2;
+    if ((*map_)[middle].first < name) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  if (low == map_->size() || (*map_)[low].first != name) return nullptr;
+  if (lanes_[low] == nullptr) {
+    const auto& served = (*map_)[low].second;
+    lanes_[low] = std::make_unique<Lane>(served, shared_->metrics.For(*served, thread_));
+  }
+  return lanes_[low].get();
+}
+
+void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
+  began_ = std::chrono::steady_clock::now();
+  Refresh();
+  ThreadCounters& counters = shared_->metrics.thread(thread_);
+  counters.requests.Add(1);
+  std::chrono::nanoseconds wait{};
+  if (shared_->limit != nullptr && !shared_->limit->Take(peer.client, began_, &wait)) {
+    counters.limited.Add(1);
+    SetErrorStatus(429, "more requests than this server's rate limit lets one address make", response);
+    response.AddHeader("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+    return;
+  }
+  counters.in_flight.Add(1);
+  Route(request, response);
+  counters.in_flight.Add(-1);
+}
+
+void Worker::Route(const HttpRequest& request, HttpResponse& response) {
+  const std::string_view path = request.path;
+  if (auto rest = Below(path, "/v1/endpoints"); rest.data() != nullptr) return AnswerEndpoints(*this, request, rest, response);
+  if (auto rest = Below(path, "/v2"); rest.data() != nullptr) return AnswerOip(*this, request, rest, response);
+  if (auto rest = Below(path, "/v1/models"); rest.data() != nullptr) return AnswerV1Models(*this, request, rest, response);
+  if (path == "/healthz") return AnswerHealth(*this, request, response);
+  if (path == "/metrics") return AnswerMetrics(*this, request, response);
+  if (path == "/") return AnswerRoot(*this, request, response);
+  SetError(Code::kNotFound, Str("no route ", path, "; there are /v1/endpoints, /v2, /v1/models, /healthz, /metrics"), response);
+}
+
+void Worker::Count(Lane& lane, int status) {
+  const auto now = std::chrono::steady_clock::now();
+  lane.counters->AddRequest(status, std::chrono::nanoseconds(now - began_).count());
+  serve::Surprises& surprises = lane.session.reader().surprises();
+  if (surprises.out_of_range != 0) lane.counters->out_of_range.Add(surprises.out_of_range);
+  if (surprises.unseen != 0) lane.counters->unseen.Add(surprises.unseen);
+  surprises = {};
+}
+
+std::string_view Worker::RequestId(const HttpRequest& request, HttpResponse& response) {
+  if (shared_->log == nullptr) return {};
+  if (const std::string_view given = request.Header("x-request-id"); !given.empty() && given.size() <= kMostRequestId) {
+    request_id_ = given;
+  } else {
+    char digits[64];
+    char* end = std::to_chars(digits, digits + 20, shared_->run_id, 16).ptr;
+    *end++ = '-';
+    end = std::to_chars(end, end + 4, thread_).ptr;
+    *end++ = '-';
+    end = std::to_chars(end, end + 20, next_id_++).ptr;
+    request_id_.assign(digits, end);
+  }
+  response.AddHeader("X-Request-Id", request_id_);
+  return request_id_;
+}
+
+void Worker::Log(const Lane& lane, std::string_view id, const serve::Row& row, const model::Prediction& prediction) {
+  if (shared_->log == nullptr) return;
+  const auto at = std::chrono::system_clock::now().time_since_epoch();
+  shared_->log->Add(lane.served(), id, std::chrono::duration_cast<std::chrono::microseconds>(at).count(), row, prediction);
+}
+
+std::string_view Worker::Decoded(std::string_view segment) {
+  if (segment.find('%') == std::string_view::npos) return segment;
+  decoded_.resize(segment.size());
+  std::size_t size = 0;
+  if (!DecodePercent(segment, decoded_.data(), &size)) return {};
+  return std::string_view(decoded_).substr(0, size);
+}
+
+bool Allowed(const HttpRequest& request, std::initializer_list<Method> methods, HttpResponse& response) {
+  const Method asked = request.method == Method::kHead ? Method::kGet : request.method;
+  std::string allow;
+  for (Method method : methods) {
+    if (method == asked) return true;
+    allow += allow.empty() ? "" : ", ";
+    allow += method == Method::kGet ? "GET, HEAD" : "POST";
+  }
+  SetErrorStatus(405, Str("this route takes ", allow), response);
+  response.AddHeader("Allow", allow);
+  return false;
+}
+
+void SetPlainError(int status, std::string_view text, HttpResponse& response) {
+  response.status = status;
+  response.content_type = kJson;
+  response.body = R"({"error":)";
+  AppendJsonString(text, &response.body);
+  response.body += '}';
+}
+
+void AppendFloat(float value, std::string* out) {
+  if (!std::isfinite(value)) {
+    *out += "null";
+    return;
+  }
+  char digits[32];
+  out->append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+}
+
+void AppendDouble(double value, std::string* out) {
+  if (!std::isfinite(value)) {
+    *out += "null";
+    return;
+  }
+  char digits[40];
+  out->append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+}
+
+void AppendInt(std::int64_t value, std::string* out) {
+  char digits[24];
+  out->append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+}
+
+}  // namespace tenon::edge

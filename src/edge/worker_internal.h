@@ -1,0 +1,110 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "edge/http_server.h"
+#include "edge/json_decoder_internal.h"
+#include "edge/metrics_internal.h"
+#include "edge/rate_limit.h"
+#include "serve/session.h"
+
+namespace tenon::edge {
+
+// What all threads of a server share.
+struct Shared {
+  Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready, int threads, double rate);
+  const serve::Endpoints& endpoints;
+  serve::InferenceLog* log;  // may be null
+  std::function<bool()> ready_to_serve;
+  Metrics metrics;
+  std::unique_ptr<RateLimit> limit;  // null: none
+  std::atomic<bool> stopping{false};
+  std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
+  std::uint64_t run_id = 0;  // of this start, in the ids it gives to requests
+
+  bool Ready() const { return !stopping.load(std::memory_order_relaxed) && (!ready_to_serve || ready_to_serve()); }
+};
+
+// One thread's view of one version at one endpoint: its session, its counters and the constant parts of its answers.
+struct Lane {
+  Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_counters);
+  serve::Session session;
+  VersionCounters* counters;
+  std::string head;                    // {"model":"loan-approval@1","predictions":[
+  std::vector<std::string> decisions;  // "no", as JSON, by class
+  const serve::Served& served() const { return session.served(); }
+};
+
+// One thread's part of the server: finds the route of a request and answers it.
+class Worker final : public HttpHandler {
+ public:
+  Worker(Shared& shared, int thread);
+  void Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
+  void Tick() override { Refresh(); }
+
+  // For the routes:
+  Shared& shared() { return *shared_; }
+  JsonDecoder& decoder() { return decoder_; }
+  // The version that answers for a name now; null when there is none. Valid during the request.
+  Lane* Find(std::string_view name);
+  const serve::Endpoints::Map& endpoints() const { return *map_; }
+  std::chrono::steady_clock::time_point began() const { return began_; }
+  // Logs one answer when there is a log. `id` is the client's own, or one made by RequestId.
+  void Log(const Lane& lane, std::string_view id, const serve::Row& row, const model::Prediction& prediction);
+  // The client's X-Request-Id, or a new one; it is sent back when answers are logged.
+  std::string_view RequestId(const HttpRequest& request, HttpResponse& response);
+  // Counts the request that is being answered for this version.
+  void Count(Lane& lane, int status);
+  // Percent-decoded; valid until the next call. Empty view with null data() when malformed.
+  std::string_view Decoded(std::string_view segment);
+
+ private:
+  void Refresh();
+  void Route(const HttpRequest& request, HttpResponse& response);
+
+  Shared* shared_;
+  int thread_;
+  JsonDecoder decoder_;
+  std::shared_ptr<const serve::Endpoints::Map> map_;
+  std::uint64_t revision_ = 0;
+  std::vector<std::unique_ptr<Lane>> lanes_;  // as map_; null until first asked
+  std::chrono::steady_clock::time_point began_;
+  std::string request_id_;
+  std::uint64_t next_id_ = 0;
+  std::string decoded_;
+};
+
+// The families of routes; each answers everything below its prefix.
+void AnswerEndpoints(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
+void AnswerV1Models(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
+void AnswerOip(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
+void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& response);
+void AnswerHealth(Worker& worker, const HttpRequest& request, HttpResponse& response);
+void AnswerRoot(Worker& worker, const HttpRequest& request, HttpResponse& response);
+
+// 405 unless the method is one of those; GET stands for HEAD, too.
+bool Allowed(const HttpRequest& request, std::initializer_list<Method> methods, HttpResponse& response);
+// Predicts {"instances":[...]} into {"model":..,"predictions":[..]} (with `model`) or {"predictions":[..]}. Errors of
+// fields and of the body are left in the reader and the decoder: false then.
+struct PredictStyle {
+  bool model = true;
+  bool explain = false;
+};
+bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, PredictStyle style, HttpResponse& response);
+// "instance 0, field 'age': missing; ..." for error bodies that are one text.
+std::string FieldErrorsAsText(const std::vector<serve::FieldError>& errors);
+
+// {"error":"text"}: the errors of the V1 and V2 protocols.
+void SetPlainError(int status, std::string_view text, HttpResponse& response);
+
+// The shortest decimal that reads back as the same float; null for what JSON has no word for.
+void AppendFloat(float value, std::string* out);
+void AppendDouble(double value, std::string* out);
+void AppendInt(std::int64_t value, std::string* out);
+
+}  // namespace tenon::edge

@@ -1,0 +1,140 @@
+#include "pipeline/project.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace tenon::pipeline {
+namespace {
+
+const Json& Nothing() {
+  static const Json empty = Json::MakeObject();
+  return empty;
+}
+
+const Json& ChapterOf(Fields& fields, std::string_view key) {
+  const Json* at = fields.Find(key);
+  return at != nullptr ? *at : Nothing();
+}
+
+// Folder names become endpoint names and URLs.
+std::string Slug(std::string_view text) {
+  std::string out;
+  for (const char c : ToLower(text)) {
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
+      out += c;
+    } else if (!out.empty() && out.back() != '-') {
+      out += '-';
+    }
+  }
+  while (!out.empty() && out.back() == '-') out.pop_back();
+  return out.empty() ? "project" : out;
+}
+
+Result<void> ReadGates(Fields& fields, std::vector<registry::Gate>* gates) {
+  const Json* chapter = fields.Find("gates");
+  if (chapter == nullptr) return {};
+  if (!chapter->is_array()) return fields.Wrong("gates", "expected a list of rules such as 'roc_auc > 0.8'");
+  for (const Json& item : chapter->array()) {
+    if (!item.is_string()) return fields.Wrong("gates", Str("expected a rule such as 'roc_auc > 0.8', got ", item.Dump()));
+    auto gate = registry::Gate::Parse(item.String());
+    if (!gate) return fields.Wrong("gates", gate.error().message());
+    gates->push_back(*std::move(gate));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<TrainSpec> TrainSpec::Parse(const Json& json, std::string_view file) {
+  TrainSpec spec;
+  TENON_ASSIGN(Fields fields, Fields::Of(json, "train", file));
+  TENON_TRY(fields.Read("learners", &spec.learners));
+  TENON_TRY(fields.Read("imbalance", &spec.imbalance));
+  std::int64_t seed = 1;
+  TENON_TRY(fields.Read("seed", &seed));
+  spec.seed = static_cast<std::uint64_t>(seed);
+  if (spec.imbalance != "none" && spec.imbalance != "class_weight") {
+    return fields.Wrong("imbalance", Str("expected none or class_weight, got '", spec.imbalance, "'"));
+  }
+  if (spec.learners.empty()) return fields.Wrong("learners", "name at least one learner");
+  std::vector<std::string> known = spec.learners;
+  known.emplace_back("baseline");
+  for (const std::string& learner : known) {
+    if (const Json* settings = fields.Find(learner); settings != nullptr) spec.settings.emplace_back(learner, *settings);
+  }
+  TENON_TRY(fields.Done());
+  return spec;
+}
+
+Json TrainSpec::SettingsOf(std::string_view learner) const {
+  for (const auto& [name, given] : settings) {
+    if (name == learner) return given;
+  }
+  return Json::MakeObject();
+}
+
+Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view file) {
+  ServeSpec spec;
+  TENON_ASSIGN(Fields fields, Fields::Of(json, "serve", file));
+  TENON_TRY(fields.Read("endpoint", &spec.endpoint));
+  TENON_TRY(fields.Read("strict", &spec.strict));
+  TENON_TRY(fields.Read("rate", &spec.rate));
+  TENON_TRY(fields.Read("most_body", &spec.most_body));
+  if (spec.rate < 0) return fields.Wrong("rate", "expected requests a second, 0 for no limit");
+  if (spec.most_body < 1024) return fields.Wrong("most_body", "expected at least 1024 bytes");
+  TENON_TRY(fields.Done());
+  return spec;
+}
+
+std::string Project::data_folder() const { return platform::JoinPath(folder, ".tenon"); }
+
+Result<Project> ParseProject(std::string_view text, const std::string& folder, const std::string& file) {
+  TENON_ASSIGN(Json json, Json::ParseYaml(text, file));
+  if (json.is_null()) return Error(Code::kInvalidArgument, Str(file, ": is empty; the least is 'data: file.csv' and 'problem: {label: column}'"));
+  Project project;
+  project.folder = folder;
+  project.file = file;
+  TENON_ASSIGN(Fields fields, Fields::Of(json, "", file));
+  project.name = std::string(platform::NameOf(folder));
+  if (project.name == "." || project.name.empty()) project.name = "project";
+  TENON_TRY(fields.Read("project", &project.name));
+  project.name = Slug(project.name);
+  TENON_TRY(fields.Read("owner", &project.owner));
+  if (fields.Find("problem") == nullptr) return fields.Wrong("", "'problem' must be set, such as problem: {label: approved}");
+  TENON_ASSIGN(project.problem, frame::ProblemSpec::Parse(ChapterOf(fields, "problem"), file));
+  const Json* data = fields.Find("data");
+  if (data == nullptr) return fields.Wrong("", "'data' must be set, such as data: applications.csv");
+  TENON_ASSIGN(project.source, ingest::SourceSpec::Parse(*data, folder, file));
+  TENON_ASSIGN(project.validate, validate::ValidateSpec::Parse(ChapterOf(fields, "validate"), file));
+  TENON_ASSIGN(project.split, dataset::SplitSpec::Parse(ChapterOf(fields, "split"), file));
+  TENON_ASSIGN(project.transform, transform::TransformSpec::Parse(ChapterOf(fields, "transform"), file));
+  TENON_ASSIGN(project.train, TrainSpec::Parse(ChapterOf(fields, "train"), file));
+  TENON_ASSIGN(project.evaluate, evaluate::EvaluateSpec::Parse(ChapterOf(fields, "evaluate"), file));
+  TENON_TRY(ReadGates(fields, &project.gates));
+  TENON_ASSIGN(project.serve, ServeSpec::Parse(ChapterOf(fields, "serve"), file));
+  TENON_ASSIGN(project.monitor, monitor::MonitorSpec::Parse(ChapterOf(fields, "monitor"), file));
+  if (const Json* card = fields.Find("card"); card != nullptr) {
+    TENON_ASSIGN(Fields of_card, Fields::Of(*card, "card", file));
+    for (const char* key : {"intended_use", "limitations", "contact"}) {
+      std::string value;
+      TENON_TRY(of_card.Read(key, &value));
+      if (!value.empty()) project.card[key] = value;
+    }
+    TENON_TRY(of_card.Done());
+  }
+  TENON_TRY(fields.Done());
+  if (project.serve.endpoint.empty()) project.serve.endpoint = project.name;
+  return project;
+}
+
+Result<Project> LoadProject(const platform::Files& files, const std::string& folder) {
+  const std::string file = platform::JoinPath(folder, "tenon.yaml");
+  if (!files.Exists(file)) {
+    return Error(Code::kNotFound, Str("there is no ", file, "; `tenon init ", folder, " --from data.csv --label column` writes one"));
+  }
+  TENON_ASSIGN(std::string text, files.Read(file));
+  return ParseProject(text, folder, file);
+}
+
+}  // namespace tenon::pipeline

@@ -1,0 +1,256 @@
+// The stages that settle what is learnt from: ingest, frame, split, validate.
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "pipeline/run_internal.h"
+
+namespace tenon::pipeline {
+namespace {
+
+// Names and content hashes of the files of a source: a snapshot is made again only when a byte of them changed.
+Result<Json> FilesOf(const platform::Files& files, const ingest::SourceSpec& source) {
+  Json out = Json::MakeArray();
+  for (const std::string& path : source.paths) {
+    if (path == "-") return Error(Code::kInvalidArgument, "standard input cannot be read again: save it to a file first");
+    const std::string full = platform::JoinPath(source.folder, path);
+    const std::vector<std::string> matches = platform::Glob(full);
+    if (matches.empty()) return Error(Code::kNotFound, Str("no file matches ", full));
+    for (const std::string& match : matches) {
+      TENON_ASSIGN(auto bytes, files.Map(match));
+      Json file;
+      file["name"] = platform::NameOf(match);
+      file["hash"] = HashOf(bytes->view());
+      out.Push(std::move(file));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<void> RunState::Ingest() {
+  Json from;
+  from["source"] = project.source.ToJson();
+  TENON_ASSIGN(from["files"], FilesOf(store.files(), project.source), "ingest");
+  TENON_ASSIGN(Json outputs, steps.Do("ingest", from, [&](const Call& step) -> Result<Json> {
+    step.Report("reading");
+    TENON_ASSIGN(auto reader, ingest::Read(step, project.source, kits.readers));
+    TENON_ASSIGN(loaded_snapshot_, dataset::Snapshot(step, *reader, project.source, store));
+    Json out;
+    out["snapshot"] = loaded_snapshot_->hash();
+    out["rows"] = loaded_snapshot_->rows();
+    out["columns"] = loaded_snapshot_->schema().size();
+    out["text"] = Str(FormatCount(loaded_snapshot_->rows()), " rows x ", loaded_snapshot_->schema().size(),
+                      " columns, snapshot ", loaded_snapshot_->hash().substr(0, 12));
+    return out;
+  }));
+  snapshot = outputs.StringAt("snapshot");
+  return {};
+}
+
+Result<dataset::SnapshotPtr> RunState::LoadedSnapshot() {
+  if (loaded_snapshot_ == nullptr) {
+    TENON_ASSIGN(loaded_snapshot_, dataset::LoadSnapshot(call, store, snapshot));
+  }
+  return loaded_snapshot_;
+}
+
+Result<void> RunState::Frame() {
+  Json from;
+  from["snapshot"] = snapshot;
+  from["problem"] = project.problem.ToJson();
+  TENON_ASSIGN(Json outputs, steps.Do("frame", from, [&](const Call& step) -> Result<Json> {
+    TENON_ASSIGN(dataset::SnapshotPtr data, LoadedSnapshot());
+    if (auto at = data->schema().At(project.problem.label); !at) {
+      return std::move(at).error().Context(Str(project.file, ": problem.label"));
+    }
+    TENON_ASSIGN(table::Column label, data->Column(project.problem.label));
+    TENON_ASSIGN(frame::ProblemCard framed, frame::Frame(step, project.problem, data->schema(), label));
+    Json out;
+    out["card"] = framed.ToJson();
+    std::string classes;
+    for (std::size_t i = 0; i < framed.classes.size() && i < 4; ++i) {
+      classes += Str(i == 0 ? ", " : " / ", framed.classes[i], " ", FormatCount(framed.class_rows[i]));
+    }
+    out["text"] = Str(framed.task, " on '", framed.label, "'", classes, framed.classes.size() > 4 ? " ..." : "", ", judged by ", framed.metric);
+    return out;
+  }));
+  TENON_ASSIGN(card, frame::ProblemCard::FromJson(*outputs.Find("card")));
+  if (!kits.metrics.Find(card.metric)) {
+    return Error(Code::kInvalidArgument, Str(project.file, ": problem.metric: no metric '", card.metric, "'",
+                                             DidYouMean(card.metric, kits.metrics.Names())));
+  }
+  if (!card.suitable) {
+    return Error(Code::kFailedPrecondition, Str("machine learning is not the right tool here: ", Join(card.concerns, "; ")));
+  }
+  return {};
+}
+
+Result<void> RunState::Split() {
+  Json from;
+  from["snapshot"] = snapshot;
+  from["split"] = project.split.ToJson();
+  from["card"] = card.ToJson();
+  from["key"] = project.source.key;
+  from["time"] = project.source.time;
+  from["group"] = project.source.group;
+  TENON_ASSIGN(Json outputs, steps.Do("split", from, [&](const Call& step) -> Result<Json> {
+    TENON_ASSIGN(dataset::SnapshotPtr data, LoadedSnapshot());
+    const std::string stratify = card.task == "regression" ? "" : card.label;
+    TENON_ASSIGN(dataset::Split made, dataset::MakeSplit(step, *data, project.split, stratify));
+    TENON_ASSIGN(table::Column label, data->Column(card.label));
+    const std::vector<double> encoded = frame::EncodeLabel(card, label);
+    for (std::size_t i = 0; i < encoded.size(); ++i) {
+      if (!std::isnan(encoded[i]) || made.part[i] == dataset::Part::kUnused) continue;
+      --made.count[static_cast<std::size_t>(made.part[i])];
+      ++made.count[static_cast<std::size_t>(dataset::Part::kUnused)];
+      made.part[i] = dataset::Part::kUnused;
+    }
+    for (const dataset::Part part : {dataset::Part::kTrain, dataset::Part::kTest}) {
+      if (made.count[static_cast<std::size_t>(part)] == 0) {
+        return Error(Code::kInvalidArgument, Str("no labelled rows are left for ", part == dataset::Part::kTrain ? "training" : "testing",
+                                                 " (", made.how, "); change the shares under split:"));
+      }
+    }
+    Json out;
+    TENON_ASSIGN(out["artifacts"]["split"], store.Put(made.Save()));
+    out["how"] = made.how;
+    out["train"] = made.count[0];
+    out["validation"] = made.count[1];
+    out["test"] = made.count[2];
+    out["unused"] = made.count[3];
+    out["text"] = Str("train ", FormatCount(made.count[0]), ", validation ", FormatCount(made.count[1]), ", test ",
+                      FormatCount(made.count[2]), made.count[3] > 0 ? Str(", unused ", FormatCount(made.count[3])) : "", "; ", made.how);
+    loaded_split_ = std::move(made);
+    return out;
+  }));
+  split = outputs.Find("artifacts")->StringAt("split");
+  split_how = outputs.StringAt("how");
+  return {};
+}
+
+Result<const dataset::Split*> RunState::LoadedSplit() {
+  if (!loaded_split_) {
+    TENON_ASSIGN(auto bytes, store.Get(split));
+    TENON_ASSIGN(loaded_split_, dataset::Split::Load(bytes->view()), "the split");
+  }
+  return &*loaded_split_;
+}
+
+Result<const PartRows*> RunState::RowsOf(dataset::Part part) {
+  const int at = static_cast<int>(part);
+  if (const auto it = parts_.find(at); it != parts_.end()) return &it->second;
+  TENON_ASSIGN(dataset::SnapshotPtr data, LoadedSnapshot());
+  TENON_ASSIGN(const dataset::Split* parted, LoadedSplit());
+  std::vector<table::Batch> taken;
+  PartRows out;
+  std::int64_t offset = 0;
+  for (const table::Batch& batch : data->batches()) {
+    std::vector<std::int64_t> rows;
+    for (std::int64_t i = 0; i < batch.rows(); ++i) {
+      const auto row = static_cast<std::size_t>(offset + i);
+      if (parted->part[row] != part) continue;
+      rows.push_back(i);
+      out.fold.push_back(parted->fold[row]);
+    }
+    offset += batch.rows();
+    taken.push_back(batch.Take(rows));
+  }
+  out.batch = table::Batch::Concat(taken);
+  TENON_ASSIGN(table::Column label, out.batch.Named(card.label));
+  out.label = frame::EncodeLabel(card, label);
+  return &parts_.emplace(at, std::move(out)).first->second;
+}
+
+Result<void> RunState::Validate() {
+  // The snapshot before this one, however often this one was run.
+  TENON_ASSIGN(auto last, store.FindRecord("validated", project.source.name));
+  Json previous = Json::MakeObject();
+  if (last) {
+    const bool same = last->body.StringAt("snapshot") == snapshot;
+    if (const Json* before = last->body.Find("previous"); same && before != nullptr) previous = *before;
+    if (!same) {
+      for (const char* key : {"snapshot", "profile", "schema"}) previous[key] = last->body.StringAt(key);
+    }
+  }
+  Json from;
+  from["snapshot"] = snapshot;
+  from["split"] = split;
+  from["label"] = card.label;
+  from["spec"] = project.validate.ToJson();
+  from["previous"] = previous;
+  TENON_ASSIGN(validation, steps.Do("validate", from, [&](const Call& step) -> Result<Json> {
+    TENON_ASSIGN(dataset::SnapshotPtr data, LoadedSnapshot());
+    TENON_ASSIGN(const dataset::Split* parted, LoadedSplit());
+    std::optional<table::Profile> old_profile;
+    std::vector<validate::ColumnExpectation> old_schema;
+    if (!previous.StringAt("profile").empty()) {
+      TENON_ASSIGN(auto bytes, store.Get(previous.StringAt("profile")));
+      TENON_ASSIGN(old_profile, table::Profile::Load(bytes->view()));
+      TENON_ASSIGN(auto schema_bytes, store.Get(previous.StringAt("schema")));
+      TENON_ASSIGN(Json schema, Json::Parse(schema_bytes->view()));
+      for (const Json& item : schema.array()) {
+        TENON_ASSIGN(auto expected, validate::ColumnExpectation::FromJson(item));
+        old_schema.push_back(std::move(expected));
+      }
+    }
+    TENON_ASSIGN(validate::ValidationReport report,
+                 validate::Validate(step, *data, parted, old_profile ? &*old_profile : nullptr,
+                                    old_profile ? &old_schema : nullptr, card.label, project.validate, kits.checks));
+    Json out;
+    Json schema = Json::MakeArray();
+    for (const auto& expected : report.schema) schema.Push(expected.ToJson());
+    TENON_ASSIGN(out["artifacts"]["profile"], store.Put(report.profile.Save()));
+    TENON_ASSIGN(out["artifacts"]["schema"], store.Put(schema.Canonical()));
+    TENON_ASSIGN(out["artifacts"]["report"], store.Put(report.ToJson().Canonical()));
+    int errors = 0;
+    int warnings = 0;
+    int leaks = 0;
+    Json anomalies = Json::MakeArray();
+    for (const validate::Anomaly& anomaly : report.anomalies) {
+      errors += anomaly.severity == validate::Severity::kError ? 1 : 0;
+      warnings += anomaly.severity == validate::Severity::kWarning ? 1 : 0;
+      leaks += anomaly.check == "leakage" && anomaly.severity != validate::Severity::kInfo ? 1 : 0;
+      anomalies.Push(anomaly.ToJson());
+    }
+    out["passed"] = report.passed;
+    out["errors"] = errors;
+    out["warnings"] = warnings;
+    out["leakage"] = leaks;
+    out["anomalies"] = std::move(anomalies);
+    out["text"] = Str(errors, " errors, ", warnings, " warnings", report.passed ? "" : ": not fit to learn from");
+    return out;
+  }));
+  Json body = Json::MakeObject();
+  body["snapshot"] = snapshot;
+  body["profile"] = validation.Find("artifacts")->StringAt("profile");
+  body["schema"] = validation.Find("artifacts")->StringAt("schema");
+  body["previous"] = previous;
+  if (!last || last->body.Canonical() != body.Canonical()) {
+    TENON_TRY(store.PutRecord("validated", project.source.name, body));
+  }
+  if (!validation.BoolAt("passed", true)) {
+    std::string first;
+    for (const Json& anomaly : validation.Find("anomalies")->array()) {
+      if (anomaly.StringAt("severity") == "info") continue;
+      first = Str(anomaly.StringAt("column"), ": ", anomaly.StringAt("long_text"), "; ", anomaly.StringAt("fix"));
+      break;
+    }
+    return Error(Code::kFailedPrecondition, Str("the data did not pass validation (", validation.IntAt("errors"), " errors): ", first,
+                                                "; `tenon validate` shows all of them"));
+  }
+  return {};
+}
+
+std::vector<std::string> RunState::LeftOut() const {
+  std::vector<std::string> out = {card.label};
+  for (const std::string& column : {project.source.key, project.source.group, project.split.column}) {
+    if (!column.empty()) out.push_back(column);
+  }
+  return out;
+}
+
+}  // namespace tenon::pipeline

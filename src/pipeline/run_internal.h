@@ -1,0 +1,90 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dataset/snapshot.h"
+#include "dataset/split.h"
+#include "model/bundle.h"
+#include "model/predictor.h"
+#include "pipeline/run.h"
+
+namespace tenon::pipeline {
+
+// The rows of one part, raw, with the label as numbers.
+struct PartRows {
+  table::Batch batch;
+  std::vector<double> label;
+  std::vector<std::uint8_t> fold;
+};
+
+// One trained model among those to choose from.
+struct Candidate {
+  std::string learner;
+  std::string graph;             // artifact
+  std::string model;             // artifact
+  std::string format;            // the kind of model/formats/ that reads it
+  std::string profile;           // artifact: of the training rows
+  std::string rounds;            // artifact
+  double score = 0;              // the project's metric on the validation rows
+  double seconds = 0;
+  Json settings;
+};
+
+// One run under way. Each stage reads what earlier ones left here and adds its own; big things are loaded when first
+// needed, so that a run whose steps are all found touches no data.
+class RunState {
+ public:
+  RunState(const Call& run_call, const Project& of_project, store::Store& in_store, const Kits& with_kits, Steps& through)
+      : call(run_call), project(of_project), store(in_store), kits(with_kits), steps(through) {}
+
+  Result<void> Ingest();    // run_data.cc
+  Result<void> Frame();
+  Result<void> Split();
+  Result<void> Validate();
+  Result<void> Train();     // run_train.cc: transform and train every learner, choose
+  Result<void> Judge();     // run_judge.cc: calibrate, evaluate on the test rows, gates
+  Result<void> Release(bool deploy, RunResult* result);  // run_release.cc: bundle, report, register, replay, deploy
+
+  Result<dataset::SnapshotPtr> LoadedSnapshot();
+  Result<const dataset::Split*> LoadedSplit();
+  Result<const PartRows*> RowsOf(dataset::Part part);
+  // The columns the model may not see: label, key, group, the column that splits.
+  std::vector<std::string> LeftOut() const;
+  Result<std::shared_ptr<const transform::FittedGraph>> LoadGraph(const std::string& artifact);
+  Result<std::shared_ptr<const model::Model>> LoadModel(const Candidate& candidate);
+  // The model's predictions on a part before calibration, as evaluate wants them.
+  Result<std::vector<float>> PredictPart(const Candidate& candidate, dataset::Part part);
+  model::Task task() const;
+
+  const Call& call;
+  const Project& project;
+  store::Store& store;
+  const Kits& kits;
+  Steps& steps;
+
+  std::string snapshot;          // hash
+  std::string split;             // artifact
+  std::string split_how;
+  frame::ProblemCard card;
+  Json validation;               // outputs of the step
+  std::vector<Candidate> candidates;  // the baseline is first
+  std::size_t chosen = 0;
+  Json judged;                   // outputs of the step: report, gates, calibration, threshold
+  std::string champion;          // "name@3" compared with, or ""
+
+ private:
+  Result<void> TrainOne(const std::string& learner);
+  Result<Json> FitGraph(std::string_view style);
+  Result<Json> ReportContext(const std::string& model_id);
+
+  dataset::SnapshotPtr loaded_snapshot_;
+  std::optional<dataset::Split> loaded_split_;
+  std::map<int, PartRows> parts_;
+  std::map<std::string, std::shared_ptr<const transform::FittedGraph>> graphs_;
+};
+
+}  // namespace tenon::pipeline

@@ -1,0 +1,231 @@
+// The stage that makes a version of what was judged: bundle, report, registry, replay check, deployment.
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "pipeline/run_internal.h"
+#include "serve/endpoint.h"
+
+namespace tenon::pipeline {
+namespace {
+
+constexpr std::int64_t kGoldenRows = 64;
+constexpr int kMostDomain = 200;
+
+// What a request may bring for each input, from the training rows.
+Result<Json> InputsOf(const transform::FittedGraph& graph, const table::Profile& profile) {
+  Json out = Json::MakeArray();
+  for (const table::Field& field : graph.inputs()) {
+    const table::ColumnProfile* seen = profile.Find(field.name);
+    if (seen == nullptr) return Error(Code::kInternal, Str("the profile lacks the input '", field.name, "'"));
+    Json input;
+    input["name"] = field.name;
+    input["type"] = NameOf(field.type);
+    input["required"] = seen->missing() == 0;
+    if (field.type == table::Type::kString) {
+      input["domain"] = Json::MakeArray();
+      if (seen->distinct_is_exact() && seen->distinct() <= kMostDomain) {
+        for (const table::Frequency& value : seen->Top(kMostDomain)) input["domain"].Push(value.value);
+      }
+    } else if (std::isfinite(seen->min()) && std::isfinite(seen->max())) {
+      const double room = 0.5 * (seen->max() - seen->min());
+      input["least"] = seen->min() >= 0 ? std::max(0.0, seen->min() - room) : seen->min() - room;
+      input["most"] = seen->max() + room;
+    }
+    out.Push(std::move(input));
+  }
+  return out;
+}
+
+// Rows with the exact answers they must give: what every deployment replays.
+Result<Json> GoldenOf(const Call& call, const model::Predictor& predictor, const table::Batch& test) {
+  std::vector<std::int64_t> rows;
+  const std::int64_t n = std::min(kGoldenRows, test.rows());
+  for (std::int64_t i = 0; i < n; ++i) rows.push_back(i * test.rows() / n);
+  std::vector<std::string> names;
+  for (const table::Field& field : predictor.graph().inputs()) names.push_back(field.name);
+  TENON_ASSIGN(table::Batch batch, test.Take(rows).Select(names));
+  model::Predictor::Scratch scratch;
+  TENON_ASSIGN(std::vector<float> predicted, predictor.PredictBatch(call, batch, scratch));
+  Json out;
+  out["rows"] = Json::MakeArray();
+  out["predictions"] = Json::MakeArray();
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
+  for (std::int64_t i = 0; i < n; ++i) {
+    out["rows"].Push(batch.RowAt(i));
+    Json values = Json::MakeArray();
+    for (std::size_t k = 0; k < outputs; ++k) {
+      values.Push(Json(static_cast<double>(predicted[static_cast<std::size_t>(i) * outputs + k])));
+    }
+    out["predictions"].Push(std::move(values));
+  }
+  return out;
+}
+
+Result<std::string> PredictionsProfile(const Call& call, const model::Predictor& predictor, const table::Batch& test) {
+  model::Predictor::Scratch scratch;
+  TENON_ASSIGN(std::vector<float> predicted, predictor.PredictBatch(call, test, scratch));
+  table::ColumnProfile profile({.name = "prediction", .type = table::Type::kFloat64});
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
+  for (std::size_t i = 0; i < predicted.size(); i += outputs) {
+    profile.AddNumber(static_cast<double>(*std::max_element(predicted.begin() + static_cast<std::ptrdiff_t>(i),
+                                                            predicted.begin() + static_cast<std::ptrdiff_t>(i + outputs))));
+  }
+  return profile.Save();
+}
+
+}  // namespace
+
+Result<void> RunState::Release(bool deploy, RunResult* result) {
+  const Candidate& candidate = candidates[chosen];
+  Json lineage;
+  lineage["snapshot"] = snapshot;
+  lineage["split"] = split;
+  lineage["graph"] = candidate.graph;
+  lineage["model"] = candidate.model;
+  lineage["evaluation"] = judged.Find("artifacts")->StringAt("evaluation");
+  lineage["learner"] = candidate.learner;
+  lineage["settings"] = candidate.settings;
+  lineage["seed"] = static_cast<std::int64_t>(project.train.seed);
+  lineage["code"] = Steps::kCodeVersion;
+  lineage["environment"] = Environment();
+  Json from;
+  from["lineage"] = lineage;
+  from["name"] = project.name;
+  from["calibration"] = *judged.Find("calibration");
+  from["threshold"] = judged.NumberAt("threshold");
+  from["card"] = card.ToJson();
+  from["about"] = project.card;
+  TENON_ASSIGN(Json packed, steps.Do("package", from, [&](const Call& step) -> Result<Json> {
+    TENON_ASSIGN(auto graph, LoadGraph(candidate.graph));
+    TENON_ASSIGN(auto loaded, LoadModel(candidate));
+    TENON_ASSIGN(auto calibration, model::Calibration::FromJson(*judged.Find("calibration")));
+    auto predictor = model::Predictor::Make(graph, loaded, calibration, judged.NumberAt("threshold"), card.classes);
+    TENON_ASSIGN(const PartRows* test, RowsOf(dataset::Part::kTest));
+    TENON_ASSIGN(auto profile_bytes, store.Get(candidate.profile));
+    TENON_ASSIGN(table::Profile profile, table::Profile::Load(profile_bytes->view()));
+    Json manifest;
+    manifest["version"] = 1;
+    manifest["name"] = project.name;
+    manifest["task"] = card.task;
+    manifest["label"] = card.label;
+    manifest["question"] = card.question;
+    manifest["classes"] = Json::ListOf(card.classes);
+    manifest["threshold"] = judged.NumberAt("threshold");
+    manifest["calibration"] = *judged.Find("calibration");
+    manifest["model_format"] = candidate.format;
+    TENON_ASSIGN(manifest["inputs"], InputsOf(*graph, profile));
+    manifest["features"] = Json::ListOf(graph->feature_names());
+    manifest["metrics"] = *judged.Find("metrics");
+    manifest["metric"] = card.metric;
+    manifest["lineage"] = lineage;
+    manifest["card"] = project.card;
+    manifest["created_by"] = Str("tenon ", TENON_VERSION);
+    std::map<std::string, std::string> sections;
+    sections["graph"] = graph->Save();
+    sections["model"] = loaded->Save();
+    sections["profile"] = profile.Save();
+    TENON_ASSIGN(Json golden, GoldenOf(step, *predictor, test->batch));
+    sections["golden"] = golden.Canonical();
+    TENON_ASSIGN(sections["predictions"], PredictionsProfile(step, *predictor, test->batch));
+    const std::string bytes = model::Bundle::Write(manifest, sections);
+    Json out;
+    TENON_ASSIGN(out["artifacts"]["bundle"], store.Put(bytes));
+    out["bytes"] = bytes.size();
+    out["text"] = Str("bundle ", out.Find("artifacts")->StringAt("bundle").substr(0, 12), ", ", FormatCount(static_cast<std::int64_t>(bytes.size() / 1024)), " kB");
+    return out;
+  }));
+  const std::string bundle_hash = packed.Find("artifacts")->StringAt("bundle");
+
+  registry::Registry versions(store);
+  registry::ModelVersion version;
+  version.name = project.name;
+  version.bundle = bundle_hash;
+  version.metrics["test"] = *judged.Find("metrics");
+  version.gates = *judged.Find("gates");
+  version.lineage = lineage;
+  version.lineage["run"] = steps.run();
+  version.gates_passed = judged.BoolAt("passed");
+  version.author = call.actor;
+  TENON_ASSIGN(version, versions.Add(call, std::move(version)), "register");
+  result->model = version.id();
+  result->gates_passed = version.gates_passed;
+
+  const std::string reports = platform::JoinPath(store.folder(), "reports");
+  result->report = platform::JoinPath(reports, version.id() + ".html");
+  if (!store.files().Exists(result->report)) {
+    TENON_ASSIGN(auto bytes, store.Get(judged.Find("artifacts")->StringAt("evaluation")));
+    TENON_ASSIGN(Json json, Json::Parse(bytes->view()));
+    TENON_ASSIGN(auto report, evaluate::EvaluationReport::FromJson(json));
+    TENON_ASSIGN(Json context, ReportContext(version.id()));
+    TENON_TRY(store.files().MakeFolders(reports));
+    TENON_TRY(store.files().Write(result->report, evaluate::ReportHtml(report, context)));
+  }
+  if (!version.gates_passed || !deploy) return {};
+
+  Json released;
+  released["bundle"] = bundle_hash;
+  released["model"] = version.id();
+  TENON_ASSIGN(Json outputs, steps.Do("deploy", released, [&](const Call& step) -> Result<Json> {
+    TENON_ASSIGN(auto bytes, store.Get(bundle_hash));
+    TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes));
+    // The replay check: nothing is promoted that does not give the recorded bits.
+    TENON_ASSIGN(auto served, serve::MakeServed(bundle, project.serve.endpoint, version.id(), version.version, kits.ops, kits.formats));
+    TENON_ASSIGN(auto aliases, versions.Aliases(project.name));
+    const bool already = std::ranges::any_of(aliases, [&](const auto& alias) { return alias.first == "champion" && alias.second == version.version; });
+    if (!already) TENON_TRY(versions.Promote(step, project.name, version.version, "champion", false));
+    Json out;
+    out["model"] = version.id();
+    out["text"] = Str(version.id(), " answers as ", project.serve.endpoint, "; replayed rows gave the same bits");
+    return out;
+  }));
+  TENON_ASSIGN(auto aliases, versions.Aliases(project.name));
+  result->deployed = std::ranges::any_of(aliases, [&](const auto& alias) { return alias.first == "champion" && alias.second == version.version; });
+  return {};
+}
+
+Result<Json> RunState::ReportContext(const std::string& model_id) {
+  const Candidate& candidate = candidates[chosen];
+  Json context;
+  context["title"] = Str(project.name, ": ", model_id);
+  context["project"] = project.name;
+  context["owner"] = project.owner;
+  context["question"] = project.problem.question;
+  context["task"] = card.task;
+  context["label"] = card.label;
+  context["model"] = model_id;
+  context["metric"] = card.metric;
+  context["verdict"] = judged.BoolAt("passed") ? "passed" : "failed";
+  context["baseline"] = *judged.Find("baseline");
+  context["gates"] = *judged.Find("gates");
+  context["candidates"] = Json::MakeArray();
+  for (const Candidate& other : candidates) {
+    Json item;
+    item["name"] = other.learner;
+    item["metric"] = card.metric;
+    item["value"] = other.score;
+    item["seconds"] = other.seconds;
+    context["candidates"].Push(std::move(item));
+  }
+  TENON_ASSIGN(auto rounds, store.Get(candidate.rounds));
+  TENON_ASSIGN(context["rounds"], Json::Parse(rounds->view()));
+  TENON_ASSIGN(dataset::SnapshotPtr data, LoadedSnapshot());
+  context["data"]["source"] = data->source();
+  context["data"]["rows"] = data->rows();
+  context["data"]["columns"] = data->schema().size();
+  context["data"]["snapshot"] = snapshot;
+  context["data"]["split"] = split_how;
+  context["anomalies"] = *validation.Find("anomalies");
+  context["reasons"] = Json::ListOf(card.reasons);
+  context["concerns"] = Json::ListOf(card.concerns);
+  context["lineage"]["snapshot"] = snapshot;
+  context["lineage"]["learner"] = candidate.learner;
+  context["lineage"]["seed"] = static_cast<std::int64_t>(project.train.seed);
+  for (const auto& [key, value] : Environment().object()) context["lineage"][key] = value;
+  context["card"] = project.card;
+  return context;
+}
+
+}  // namespace tenon::pipeline

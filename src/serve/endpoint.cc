@@ -1,0 +1,165 @@
+#include "serve/endpoint.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "base/text.h"
+#include "serve/session.h"
+
+namespace tenon::serve {
+namespace {
+
+Result<std::vector<Served::Field>> ReadFields(const model::Predictor& predictor, const Json& manifest) {
+  std::vector<Served::Field> fields;
+  for (const table::Field& input : predictor.graph().inputs()) {
+    if (input.type == table::Type::kEmbedding) {
+      return Error(Code::kFailedPrecondition,
+                   Str("input '", input.name, "' is an embedding, which requests cannot bring row by row"));
+    }
+    Served::Field field;
+    field.name = input.name;
+    field.type = input.type;
+    field.required = false;
+    fields.push_back(std::move(field));
+  }
+  const Json* inputs = manifest.Find("inputs");
+  if (inputs == nullptr) return fields;
+  if (!inputs->is_array()) return Error(Code::kDataLoss, Str("manifest.inputs is ", inputs->KindName(), ", not a list"));
+  for (const Json& input : inputs->array()) {
+    const std::string name = input.StringAt("name");
+    const auto at = std::ranges::find(fields, name, &Served::Field::name);
+    if (at == fields.end()) continue;  // a column that the graph does not read
+    at->required = input.BoolAt("required", false);
+    at->least = input.NumberAt("least", 0);
+    at->most = input.NumberAt("most", 0);
+    const Json* domain = input.Find("domain");
+    if (domain == nullptr || !domain->is_array()) continue;
+    for (const Json& value : domain->array()) {
+      if (value.is_string()) at->domain.push_back(value.String());
+    }
+  }
+  return fields;
+}
+
+void ReadRow(const Json& row, RowReader& reader) {
+  for (const auto& [name, value] : row.object()) {
+    if (reader.slots().Find(name) < 0) continue;  // golden rows are whole rows of the snapshot
+    const int slot = reader.At(name);
+    if (slot < 0 || value.is_null()) continue;
+    const table::Type type = reader.served().fields[static_cast<std::size_t>(slot)].type;
+    if (value.is_bool()) {
+      reader.Bool(slot, value.Bool());
+    } else if (value.is_number()) {
+      reader.Number(slot, value.Number());
+    } else if (value.is_string() && type == table::Type::kFloat64 && std::isnan(value.Number())) {
+      continue;  // "NaN", which JSON cannot hold, is missing
+    } else if (value.is_string() && type == table::Type::kFloat64) {
+      reader.Number(slot, value.Number());
+    } else if (value.is_string()) {
+      reader.Text(slot, value.String());
+    } else {
+      reader.Wrong(slot, value.KindName());
+    }
+  }
+}
+
+Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::string_view section) {
+  TENON_ASSIGN(Json golden, Json::Parse(section, "golden"), "reading the bundle's golden rows");
+  const Json* rows = golden.Find("rows");
+  const Json* predictions = golden.Find("predictions");
+  if (rows == nullptr || predictions == nullptr || !rows->is_array() || !predictions->is_array() ||
+      rows->array().size() != predictions->array().size()) {
+    return Error(Code::kDataLoss, "the golden section needs 'rows' and as many 'predictions'");
+  }
+  // The rows come from the table as it was; ranges and domains are rules for requests.
+  auto lenient = std::make_shared<Served>(*served);
+  lenient->strict = false;
+  Session session(lenient);
+  for (std::size_t i = 0; i < rows->array().size(); ++i) {
+    const Json& row = rows->array()[i];
+    const Json& expected = predictions->array()[i];
+    if (!row.is_object() || !expected.is_array()) return Error(Code::kDataLoss, Str("golden row ", i, " is not a row"));
+    session.reader().Begin(static_cast<int>(i));
+    ReadRow(row, session.reader());
+    if (!session.reader().End()) {
+      const FieldError& error = session.reader().errors().front();
+      return Error(Code::kFailedPrecondition, Str("golden row ", i, ", field '", error.field, "': ", error.problem));
+    }
+    const model::Prediction prediction = session.Predict();
+    if (prediction.values.size() != expected.array().size()) {
+      return Error(Code::kFailedPrecondition, Str("golden row ", i, " gives ", prediction.values.size(), " numbers where ",
+                                                  expected.array().size(), " were recorded"));
+    }
+    for (std::size_t k = 0; k < prediction.values.size(); ++k) {
+      const Json& recorded = expected.array()[k];
+      const float want = recorded.is_number() || recorded.is_string() ? static_cast<float>(recorded.Number()) : NAN;
+      if (std::bit_cast<std::uint32_t>(want) == std::bit_cast<std::uint32_t>(prediction.values[k])) continue;
+      return Error(Code::kFailedPrecondition,
+                   Str("golden row ", i, " gives ", static_cast<double>(prediction.values[k]), " where ",
+                       static_cast<double>(want), " was recorded in training: serving would not answer as was evaluated"));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bundle> bundle, std::string_view endpoint,
+                                                 std::string_view model, int version, const Kinds<transform::Op>& ops,
+                                                 const Kinds<model::Format>& formats) {
+  const std::string what = Str("loading ", model);
+  TENON_ASSIGN(auto predictor, model::Predictor::Load(bundle, ops, formats), what);
+  auto served = std::make_shared<Served>();
+  served->endpoint = endpoint;
+  served->model = model;
+  served->version = version;
+  served->predictor = predictor;
+  TENON_ASSIGN(served->fields, ReadFields(*predictor, bundle->manifest()), what);
+  served->strict = bundle->manifest().BoolAt("strict", false);
+  const std::string_view golden = bundle->section("golden");
+  if (!golden.empty()) TENON_TRY(CheckGolden(served, golden), what);
+  return std::shared_ptr<const Served>(std::move(served));
+}
+
+std::shared_ptr<const Endpoints::Map> Endpoints::all() const {
+  auto map = map_.load(std::memory_order_acquire);
+  return map != nullptr ? map : std::make_shared<const Map>();
+}
+
+std::shared_ptr<const Served> Endpoints::Find(std::string_view name) const {
+  const auto map = map_.load(std::memory_order_acquire);
+  return map == nullptr ? nullptr : FindIn(*map, name);
+}
+
+std::shared_ptr<const Served> Endpoints::FindIn(const Map& map, std::string_view name) {
+  const auto at = std::ranges::lower_bound(map, name, {}, &Map::value_type::first);
+  return at == map.end() || at->first != name ? nullptr : at->second;
+}
+
+void Endpoints::Set(std::shared_ptr<const Served> served) {
+  Change([&](Map& map) {
+    const auto at = std::ranges::lower_bound(map, std::string_view(served->endpoint), {}, &Map::value_type::first);
+    if (at != map.end() && at->first == served->endpoint) {
+      at->second = served;
+    } else {
+      map.insert(at, {served->endpoint, served});
+    }
+  });
+}
+
+void Endpoints::Remove(std::string_view name) {
+  Change([&](Map& map) { std::erase_if(map, [&](const auto& entry) { return entry.first == name; }); });
+}
+
+void Endpoints::Change(const std::function<void(Map&)>& edit) {
+  std::shared_ptr<const Map> before = map_.load(std::memory_order_acquire);
+  while (true) {
+    auto after = before == nullptr ? std::make_shared<Map>() : std::make_shared<Map>(*before);
+    edit(*after);
+    if (map_.compare_exchange_weak(before, std::move(after), std::memory_order_acq_rel)) break;
+  }
+  revision_.fetch_add(1, std::memory_order_release);
+}
+
+}  // namespace tenon::serve

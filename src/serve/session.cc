@@ -1,0 +1,222 @@
+#include "serve/session.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "base/time.h"
+
+namespace tenon::serve {
+namespace {
+
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+std::string_view Wanted(table::Type type) {
+  switch (type) {
+    case table::Type::kBool: return "true or false";
+    case table::Type::kInt64: return "a whole number";
+    case table::Type::kString: return "a string";
+    case table::Type::kTimestamp: return "a time such as \"2024-02-29T23:59:59Z\"";
+    default: return "a number";
+  }
+}
+
+// A text of the request in a message: quoted, cut where it is long.
+std::string Shown(std::string_view text) {
+  constexpr std::size_t kMost = 60;
+  std::size_t end = std::min(text.size(), kMost);
+  while (end < text.size() && end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
+  std::string out;
+  AppendJsonString(text.substr(0, end), &out);
+  if (end < text.size()) out.insert(out.size() - 1, "...");
+  return out;
+}
+
+}  // namespace
+
+void Slots::Table::Reserve(std::size_t entries) {
+  entries_.assign(std::bit_ceil(entries * 2 + 2), Entry{});
+}
+
+void Slots::Table::Add(std::string_view text, int slot) {
+  const std::size_t mask = entries_.size() - 1;
+  std::size_t at = Hash64(text) & mask;
+  while (entries_[at].slot >= 0) at = (at + 1) & mask;
+  entries_[at] = {std::string(text), slot};
+}
+
+bool Slots::Table::Has(std::string_view text, int slot, int* found) const {
+  const std::size_t mask = entries_.size() - 1;
+  for (std::size_t at = Hash64(text) & mask; entries_[at].slot >= 0; at = (at + 1) & mask) {
+    if (entries_[at].text == text && (slot < 0 || entries_[at].slot == slot)) {
+      if (found != nullptr) *found = entries_[at].slot;
+      return true;
+    }
+  }
+  return false;
+}
+
+Slots::Slots(const std::vector<Served::Field>& fields) {
+  std::size_t texts = 0;
+  for (const Served::Field& field : fields) texts += field.domain.size();
+  names_.Reserve(fields.size());
+  texts_.Reserve(texts);
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    names_.Add(fields[i].name, static_cast<int>(i));
+    order_.push_back(fields[i].name);
+    has_domain_.push_back(!fields[i].domain.empty());
+    for (const std::string& text : fields[i].domain) texts_.Add(text, static_cast<int>(i));
+  }
+}
+
+int Slots::Find(std::string_view name) const {
+  int slot = -1;
+  return names_.Has(name, -1, &slot) ? slot : -1;
+}
+
+bool Slots::Allows(int slot, std::string_view text) const {
+  return !has_domain_[static_cast<std::size_t>(slot)] || texts_.Has(text, slot, nullptr);
+}
+
+std::vector<std::string> Slots::Names() const { return order_; }
+
+RowReader::RowReader(const Served& served) : served_(&served), slots_(served.fields) {
+  row_.numbers.assign(served.fields.size(), kMissing);
+  row_.texts.assign(served.fields.size(), std::string_view());
+  given_.assign(served.fields.size(), 0);
+  seen_.assign(served.fields.size(), 0);
+}
+
+void RowReader::Begin(int instance) {
+  instance_ = instance;
+  expected_ = 0;
+  seen_count_ = 0;
+  row_failed_ = false;
+  std::fill(given_.begin(), given_.end(), std::uint8_t{0});
+  std::fill(seen_.begin(), seen_.end(), std::uint8_t{0});
+}
+
+bool RowReader::MarkGiven(int slot) {
+  std::uint8_t& given = given_[static_cast<std::size_t>(slot)];
+  if (given != 0) return false;
+  given = 1;
+  expected_ = slot + 1;
+  return true;
+}
+
+int RowReader::At(std::string_view name) {
+  const auto& fields = served_->fields;
+  int slot = expected_;
+  if (static_cast<std::size_t>(slot) >= fields.size() || fields[static_cast<std::size_t>(slot)].name != name) {
+    slot = slots_.Find(name);
+  }
+  if (slot < 0) {
+    Problem(name, Str("unknown field", DidYouMean(name, slots_.Names())));
+    return -1;
+  }
+  if (!MarkGiven(slot)) {
+    Problem(name, "given twice");
+    return -1;
+  }
+  return slot;
+}
+
+int RowReader::TakeExpected() {
+  const int slot = expected_;
+  if (static_cast<std::size_t>(slot) >= served_->fields.size()) return -1;
+  (void)MarkGiven(slot);
+  return slot;
+}
+
+void RowReader::Problem(std::string_view field, std::string problem) {
+  row_failed_ = true;
+  if (errors_.size() < kMostErrors) errors_.push_back({instance_, std::string(field), std::move(problem)});
+}
+
+void RowReader::Wrong(int slot, std::string_view got) {
+  const Served::Field& field = served_->fields[static_cast<std::size_t>(slot)];
+  Seen(slot);
+  Problem(field.name, Str("expected ", Wanted(field.type), ", got ", got));
+}
+
+void RowReader::Number(int slot, double value) {
+  const Served::Field& field = served_->fields[static_cast<std::size_t>(slot)];
+  if (field.type == table::Type::kFloat64 || (field.type == table::Type::kInt64 && std::trunc(value) == value)) {
+    Seen(slot);
+    row_.numbers[static_cast<std::size_t>(slot)] = value;
+    if (!(value >= field.least && value <= field.most)) CheckRange(slot, value);
+    return;
+  }
+  Wrong(slot, FormatDouble(value));
+}
+
+// Without extremes (both 0) anything goes.
+void RowReader::CheckRange(int slot, double value) {
+  const Served::Field& field = served_->fields[static_cast<std::size_t>(slot)];
+  if (field.least == 0 && field.most == 0) return;
+  if (served_->strict) {
+    Problem(field.name, Str("out of range: ", value, " is not within ", field.least, " to ", field.most));
+  } else {
+    ++surprises_.out_of_range;
+  }
+}
+
+void RowReader::Text(int slot, std::string_view value) {
+  const Served::Field& field = served_->fields[static_cast<std::size_t>(slot)];
+  if (field.type == table::Type::kString) {
+    Seen(slot);
+    row_.texts[static_cast<std::size_t>(slot)] = value.data() == nullptr ? std::string_view("", 0) : value;
+    if (slots_.Allows(slot, value)) return;
+    if (served_->strict) {
+      Problem(field.name, Str("unseen value ", Shown(value), DidYouMean(value, field.domain)));
+    } else {
+      ++surprises_.unseen;
+    }
+    return;
+  }
+  Micros at = 0;
+  if (field.type == table::Type::kTimestamp && ParseTimestamp(value, &at)) {
+    Seen(slot);
+    row_.numbers[static_cast<std::size_t>(slot)] = static_cast<double>(at);
+    return;
+  }
+  Wrong(slot, Shown(value));
+}
+
+void RowReader::Bool(int slot, bool value) {
+  if (served_->fields[static_cast<std::size_t>(slot)].type != table::Type::kBool) {
+    return Wrong(slot, value ? "true" : "false");
+  }
+  Seen(slot);
+  row_.numbers[static_cast<std::size_t>(slot)] = value ? 1 : 0;
+}
+
+bool RowReader::End() {
+  if (seen_count_ == seen_.size()) return !row_failed_;
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    if (seen_[i] != 0) continue;
+    row_.numbers[i] = kMissing;
+    row_.texts[i] = {};
+    if (served_->fields[i].required) Problem(served_->fields[i].name, "missing");
+  }
+  return !row_failed_;
+}
+
+Session::Session(std::shared_ptr<const Served> served) : served_(std::move(served)), reader_(*served_) {
+  contributions_.resize(served_->fields.size());
+}
+
+model::Prediction Session::Predict() {
+  const Row& row = reader_.row();
+  return served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
+}
+
+const std::vector<double>& Session::Explain(int output, double* base) {
+  const Row& row = reader_.row();
+  served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
+  return contributions_;
+}
+
+}  // namespace tenon::serve

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/endpoint.h"
+
+namespace tenon::serve {
+
+// The names of a version's fields and the texts allowed in them, hashed. Immutable.
+class Slots {
+ public:
+  explicit Slots(const std::vector<Served::Field>& fields);
+  int Find(std::string_view name) const;                  // slot or -1
+  bool Allows(int slot, std::string_view text) const;     // whether training saw it, or was too various to say
+  std::vector<std::string> Names() const;
+
+ private:
+  struct Entry {
+    std::string text;
+    int slot = -1;  // -1: free
+  };
+  class Table {
+   public:
+    void Reserve(std::size_t entries);
+    void Add(std::string_view text, int slot);
+    bool Has(std::string_view text, int slot, int* found) const;
+
+   private:
+    std::vector<Entry> entries_;  // a power of two, at most half full
+  };
+  Table names_;
+  Table texts_;                   // (text, slot)
+  std::vector<bool> has_domain_;
+  std::vector<std::string> order_;
+};
+
+// How often requests brought what training never saw, where that is let through.
+struct Surprises {
+  std::int64_t out_of_range = 0;
+  std::int64_t unseen = 0;
+};
+
+// Takes the fields of one row after another from whatever decodes them (JSON, tensors, a golden row), checks each
+// against the schema and puts it into its slot. No allocation for a row without errors. One thread; the Served outlives it.
+//   Begin(i); { At(name) and one of Number, Text, Bool, Null, Wrong } ...; if (End()) use row();
+class RowReader {
+ public:
+  static constexpr std::size_t kMostErrors = 100;  // further ones are not collected
+  explicit RowReader(const Served& served);
+
+  void Begin(int instance);
+  // The slot of a field: the expected one when the fields come in order, else looked up; -1 and an error when there is
+  // none. A field given twice is an error, too.
+  int At(std::string_view name);
+  // The slot that At would try first; its name can be compared before paying for more.
+  int expected() const { return expected_; }
+  // Takes the expected slot without a name (rows given as lists); -1 when there are too many.
+  int TakeExpected();
+  void Number(int slot, double value);
+  void Text(int slot, std::string_view value);  // kept as a view: it must live until the row is used
+  void Bool(int slot, bool value);
+  void Null(int) {}
+  void Wrong(int slot, std::string_view got);   // what came instead, for the message: a list
+  void Problem(std::string_view field, std::string problem);
+  // Whether the row is whole and right; fills what is missing.
+  bool End();
+
+  const Served& served() const { return *served_; }
+  const Slots& slots() const { return slots_; }
+  const Row& row() const { return row_; }
+  bool failed() const { return !errors_.empty(); }
+  std::vector<FieldError>& errors() { return errors_; }
+  Surprises& surprises() { return surprises_; }
+
+ private:
+  void Seen(int slot) { seen_[static_cast<std::size_t>(slot)] = 1, ++seen_count_; }
+  void CheckRange(int slot, double value);
+  bool MarkGiven(int slot);
+
+  const Served* served_;
+  Slots slots_;
+  Row row_;
+  std::vector<std::uint8_t> given_;  // in this row, also as null
+  std::vector<std::uint8_t> seen_;   // has a value
+  std::size_t seen_count_ = 0;
+  int expected_ = 0;
+  int instance_ = 0;
+  bool row_failed_ = false;
+  std::vector<FieldError> errors_;
+  Surprises surprises_;
+};
+
+// One thread's working memory for one version: reads rows, predicts and explains them. Keeps the version alive.
+class Session {
+ public:
+  explicit Session(std::shared_ptr<const Served> served);
+
+  const Served& served() const { return *served_; }
+  RowReader& reader() { return reader_; }
+  // Of reader().row(); the values live until the next call.
+  model::Prediction Predict();
+  // Of the margin of `output`: one number an input field, and the base value.
+  const std::vector<double>& Explain(int output, double* base);
+
+ private:
+  std::shared_ptr<const Served> served_;
+  RowReader reader_;
+  model::Predictor::Scratch scratch_;
+  std::vector<double> contributions_;
+};
+
+}  // namespace tenon::serve

@@ -1,0 +1,346 @@
+#include "table/profile.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <thread>
+
+#include "base/hash.h"
+#include "base/text.h"
+#include "table/profile_internal.h"
+
+namespace tenon::table {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr std::int64_t kBlock = 2048;
+
+std::uint64_t KeyOf(double value) { return std::bit_cast<std::uint64_t>(value + 0.0); }  // -0 becomes 0
+
+// The nearest integer; the ends of the range for what lies beyond.
+std::int64_t WholeOf(double value) {
+  if (value >= 0x1p63) return std::numeric_limits<std::int64_t>::max();
+  if (value <= -0x1p63) return std::numeric_limits<std::int64_t>::min();
+  return std::llround(value);
+}
+
+void TextCode(std::string_view text, std::uint64_t hash, std::uint8_t* code) {
+  for (std::size_t i = 0; i < 8; ++i) code[i] = static_cast<std::uint8_t>(hash >> (8 * i));
+  for (std::size_t i = 0; i <= kTextHead; ++i) code[8 + i] = 0;
+  code[8] = static_cast<std::uint8_t>(std::min<std::size_t>(text.size(), 255));
+  std::copy_n(text.data(), std::min(text.size(), kTextHead), reinterpret_cast<char*>(code) + 9);
+  for (std::uint64_t word = 0; word < 3; ++word) {
+    const std::uint64_t noise = Mix(hash + word + 1);
+    for (std::size_t i = 0; i < 8; ++i) code[8 + 8 * word + i] ^= static_cast<std::uint8_t>(noise >> (8 * i));
+  }
+}
+
+}  // namespace
+
+ColumnProfile::State::State(const State& other)
+    : field(other.field), count(other.count), missing(other.missing),
+      infinities{other.infinities[0], other.infinities[1]}, zeros(other.zeros), negatives(other.negatives),
+      least(other.least), most(other.most), shortest(other.shortest), longest(other.longest), length(other.length),
+      numbers(other.numbers), texts(other.texts),
+      number_sketches(other.number_sketches ? std::make_unique<NumberSketches>(*other.number_sketches) : nullptr),
+      text_sketches(other.text_sketches ? std::make_unique<TextSketches>(*other.text_sketches) : nullptr) {}
+
+double ColumnProfile::State::ValueOf(std::uint64_t key) const {
+  return whole() ? static_cast<double>(static_cast<std::int64_t>(key)) : std::bit_cast<double>(key);
+}
+
+std::string ColumnProfile::State::TextOf(std::uint64_t key) const {
+  switch (field.type) {
+    case Type::kBool: return key != 0 ? "true" : "false";
+    case Type::kTimestamp: return FormatTimestamp(static_cast<std::int64_t>(key));
+    case Type::kInt64: return std::to_string(static_cast<std::int64_t>(key));
+    default: return FormatDouble(std::bit_cast<double>(key));
+  }
+}
+
+void ColumnProfile::State::AddFinite(double value, std::uint64_t key, std::int64_t times) {
+  if (finite() == 0) {
+    least = most = value;
+  } else {
+    least = std::min(least, value);
+    most = std::max(most, value);
+  }
+  count += times;
+  zeros += value == 0 ? times : 0;
+  negatives += value < 0 ? times : 0;
+  Tally(value, key, times);
+}
+
+void ColumnProfile::State::Tally(double value, std::uint64_t key, std::int64_t times) {
+  if (number_sketches == nullptr) {
+    numbers.Add(key, times);
+    if (numbers.size() > kExactDistinct) CollapseNumbers();
+    return;
+  }
+  NumberSketches& to = *number_sketches;
+  to.moments.Add(value, times);
+  to.histogram.Add(value, times);
+  const std::uint64_t code = Mix(key);
+  to.distinct.Add(code);
+  to.frequent.Add(FrequentSketch::BucketOf(code), reinterpret_cast<const std::uint8_t*>(&code), times);
+}
+
+void ColumnProfile::State::AddKeys(const std::uint64_t* keys, const double* values, std::int64_t size) {
+  if (size == 0) return;
+  double low = finite() == 0 ? values[0] : least;
+  double high = finite() == 0 ? values[0] : most;
+  std::int64_t nothing = 0;
+  std::int64_t below = 0;
+  for (std::int64_t i = 0; i < size; ++i) {
+    low = std::min(low, values[i]);
+    high = std::max(high, values[i]);
+    nothing += values[i] == 0 ? 1 : 0;
+    below += values[i] < 0 ? 1 : 0;
+  }
+  least = low + 0.0;
+  most = high + 0.0;
+  zeros += nothing;
+  negatives += below;
+  count += size;
+  std::int64_t i = 0;
+  for (; i < size && number_sketches == nullptr; ++i) {
+    numbers.Add(keys[i], 1);
+    if (numbers.size() > kExactDistinct) CollapseNumbers();
+  }
+  if (i == size) return;
+  NumberSketches& to = *number_sketches;
+  const std::span<const double> rest(values + i, static_cast<std::size_t>(size - i));
+  to.moments.AddBlock(rest);
+  to.histogram.AddBlock(rest);
+  for (; i < size; ++i) {
+    const std::uint64_t code = Mix(keys[i]);
+    to.distinct.Add(code);
+    to.frequent.Add(FrequentSketch::BucketOf(code), reinterpret_cast<const std::uint8_t*>(&code));
+  }
+}
+
+void ColumnProfile::State::AddText(std::string_view text, std::int64_t times) {
+  const auto size = static_cast<std::int64_t>(text.size());
+  shortest = present() == 0 ? size : std::min(shortest, size);
+  longest = std::max(longest, size);
+  length += size * times;
+  count += times;
+  TallyText(text, Hash64(text), times);
+}
+
+void ColumnProfile::State::TallyText(std::string_view text, std::uint64_t hash, std::int64_t times) {
+  if (text_sketches == nullptr) {
+    texts.Add(text, hash, times);
+    if (texts.size() > kExactDistinct) CollapseTexts();
+    return;
+  }
+  std::uint8_t code[kTextCode];
+  TextCode(text, hash, code);
+  text_sketches->distinct.Add(hash);
+  text_sketches->frequent.Add(FrequentSketch::BucketOf(hash), code, times);
+}
+
+void ColumnProfile::State::CollapseNumbers() {
+  number_sketches = std::make_unique<NumberSketches>();
+  const NumberCounts exact = std::move(numbers);
+  numbers.Clear();
+  Absorb(exact);
+}
+
+void ColumnProfile::State::CollapseTexts() {
+  text_sketches = std::make_unique<TextSketches>();
+  const TextCounts exact = std::move(texts);
+  texts.Clear();
+  Absorb(exact);
+}
+
+void ColumnProfile::State::Absorb(const NumberCounts& exact) {
+  for (const NumberCounts::Entry& entry : exact.slots()) {
+    if (entry.count != 0) Tally(ValueOf(entry.key), entry.key, entry.count);
+  }
+  Settle();
+}
+
+void ColumnProfile::State::Absorb(const TextCounts& exact) {
+  for (const TextCounts::Entry& entry : exact.entries()) TallyText(entry.text, entry.hash, entry.count);
+  Settle();
+}
+
+void ColumnProfile::State::Settle() {
+  if (number_sketches != nullptr) number_sketches->frequent.Settle();
+  if (text_sketches != nullptr) text_sketches->frequent.Settle();
+}
+
+std::vector<std::pair<double, std::int64_t>> ColumnProfile::State::Sorted() const {
+  std::vector<std::pair<double, std::int64_t>> out;
+  out.reserve(numbers.size());
+  for (const NumberCounts::Entry& entry : numbers.slots()) {
+    if (entry.count != 0) out.emplace_back(ValueOf(entry.key), entry.count);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Moments ColumnProfile::State::AllMoments() const {
+  if (number_sketches != nullptr) return number_sketches->moments;
+  Moments out;
+  for (const NumberCounts::Entry& entry : numbers.slots()) {
+    if (entry.count != 0) out.Add(ValueOf(entry.key), entry.count);
+  }
+  return out;
+}
+
+ColumnProfile::ColumnProfile(Field field) : state_(std::make_unique<State>()) { state_->field = std::move(field); }
+ColumnProfile::~ColumnProfile() = default;
+ColumnProfile::ColumnProfile(const ColumnProfile& other) : state_(std::make_unique<State>(*other.state_)) {}
+ColumnProfile::ColumnProfile(ColumnProfile&&) noexcept = default;
+ColumnProfile& ColumnProfile::operator=(ColumnProfile&&) noexcept = default;
+
+const Field& ColumnProfile::field() const { return state_->field; }
+
+void ColumnProfile::AddNumber(double value) {
+  State& state = *state_;
+  if (std::isnan(value) || !state.numeric()) {
+    AddMissing();
+  } else if (std::isinf(value)) {
+    ++state.count;
+    ++state.infinities[value < 0 ? 1 : 0];
+  } else if (state.whole()) {
+    const std::int64_t whole = WholeOf(value);
+    state.AddFinite(static_cast<double>(whole), static_cast<std::uint64_t>(whole), 1);
+  } else {
+    state.AddFinite(value + 0.0, KeyOf(value), 1);
+  }
+  state.Settle();
+}
+
+void ColumnProfile::AddText(std::string_view value) {
+  if (state_->field.type != Type::kString) return AddMissing();
+  state_->AddText(value, 1);
+  state_->Settle();
+}
+
+void ColumnProfile::AddMissing(std::int64_t count) {
+  state_->count += count;
+  state_->missing += count;
+}
+
+void ColumnProfile::Add(const Column& values) {
+  assert(values.type() == state_->field.type);
+  State& state = *state_;
+  if (state.field.type == Type::kEmbedding) {
+    state.count += values.size();
+    state.missing += values.null_count();
+    return;
+  }
+  if (state.field.type == Type::kString) return state.AddTexts(values);
+  std::uint64_t keys[kBlock];
+  double numbers[kBlock];
+  for (std::int64_t from = 0; from < values.size(); from += kBlock) {
+    const std::int64_t until = std::min(from + kBlock, values.size());
+    std::int64_t size = 0;
+    if (state.field.type == Type::kFloat64) {
+      const std::span<const double> doubles = values.doubles();
+      for (std::int64_t i = from; i < until; ++i) {
+        const double value = doubles[static_cast<std::size_t>(i)];
+        if (values.IsNull(i) || std::isnan(value)) {
+          AddMissing();
+        } else if (std::isinf(value)) {
+          ++state.count;
+          ++state.infinities[value < 0 ? 1 : 0];
+        } else {
+          keys[size] = KeyOf(value);
+          numbers[size++] = value + 0.0;
+        }
+      }
+    } else {
+      for (std::int64_t i = from; i < until; ++i) {
+        if (values.IsNull(i)) {
+          AddMissing();
+          continue;
+        }
+        const std::int64_t whole = state.field.type == Type::kBool ? values.bools()[static_cast<std::size_t>(i)]
+                                                                   : values.ints()[static_cast<std::size_t>(i)];
+        keys[size] = static_cast<std::uint64_t>(whole);
+        numbers[size++] = static_cast<double>(whole);
+      }
+    }
+    state.AddKeys(keys, numbers, size);
+  }
+  state.Settle();
+}
+
+void ColumnProfile::State::AddTexts(const Column& values) {
+  // Counting codes touches each entry once; a dictionary far larger than the batch is not worth a pass.
+  if (values.coded() && static_cast<std::int64_t>(values.dictionary()->size()) <= 4 * values.size()) {
+    std::vector<std::int64_t> counts(values.dictionary()->size());
+    const std::span<const std::int32_t> codes = values.codes();
+    std::int64_t none = 0;
+    for (std::int64_t i = 0; i < values.size(); ++i) {
+      if (values.IsNull(i)) {
+        ++none;
+      } else {
+        ++counts[static_cast<std::size_t>(codes[static_cast<std::size_t>(i)])];
+      }
+    }
+    count += none;
+    missing += none;
+    for (std::size_t code = 0; code < counts.size(); ++code) {
+      if (counts[code] > 0) AddText((*values.dictionary())[code], counts[code]);
+    }
+  } else {
+    for (std::int64_t i = 0; i < values.size(); ++i) {
+      if (values.IsNull(i)) {
+        ++count;
+        ++missing;
+      } else {
+        AddText(values.Text(i), 1);
+      }
+    }
+  }
+  Settle();
+}
+
+Result<void> ColumnProfile::Merge(const ColumnProfile& other) {
+  if (&other == this) return Merge(ColumnProfile(other));
+  State& to = *state_;
+  const State& from = *other.state_;
+  if (to.field.type != from.field.type) {
+    return Error(Code::kInvalidArgument, Str("the profile of '", to.field.name, "' is of ", NameOf(to.field.type),
+                                             ", the other is of ", NameOf(from.field.type), "; profile both as one type"));
+  }
+  if (from.finite() > 0 && from.numeric()) {
+    to.least = to.finite() == 0 ? from.least : std::min(to.least, from.least);
+    to.most = to.finite() == 0 ? from.most : std::max(to.most, from.most);
+  }
+  if (from.present() > 0) {
+    to.shortest = to.present() == 0 ? from.shortest : std::min(to.shortest, from.shortest);
+    to.longest = std::max(to.longest, from.longest);
+  }
+  to.count += from.count;
+  to.missing += from.missing;
+  to.infinities[0] += from.infinities[0];
+  to.infinities[1] += from.infinities[1];
+  to.zeros += from.zeros;
+  to.negatives += from.negatives;
+  to.length += from.length;
+  // Sketches absorb exact counts; exact counts collapse when there are too many together.
+  if (from.number_sketches != nullptr && to.number_sketches == nullptr) to.CollapseNumbers();
+  if (from.text_sketches != nullptr && to.text_sketches == nullptr) to.CollapseTexts();
+  if (from.number_sketches != nullptr) {
+    to.number_sketches->moments.Merge(from.number_sketches->moments);
+    to.number_sketches->histogram.Merge(from.number_sketches->histogram);
+    to.number_sketches->distinct.Merge(from.number_sketches->distinct);
+    to.number_sketches->frequent.Merge(from.number_sketches->frequent);
+  }
+  if (from.text_sketches != nullptr) {
+    to.text_sketches->distinct.Merge(from.text_sketches->distinct);
+    to.text_sketches->frequent.Merge(from.text_sketches->frequent);
+  }
+  to.Absorb(from.numbers);
+  to.Absorb(from.texts);
+  return {};
+}
+
+}  // namespace tenon::table

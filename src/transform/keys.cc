@@ -1,0 +1,139 @@
+#include <algorithm>
+
+#include "base/hash.h"
+#include "transform/keys_internal.h"
+
+namespace tenon::transform {
+
+std::string KeyName(std::string_view key, bool number) {
+  if (!number) return std::string(key);
+  double value = 0;
+  std::memcpy(&value, key.data(), std::min(key.size(), sizeof value));
+  return FormatDouble(value);
+}
+
+bool KeyNamed(std::string_view name, bool number, std::string* key) {
+  if (!number) {
+    *key = name;
+    return true;
+  }
+  double value = 0;
+  if (!ParseDouble(name, &value) || std::isnan(value)) return false;
+  value = CanonicalNumber(value);
+  key->assign(reinterpret_cast<const char*>(&value), sizeof value);
+  return true;
+}
+
+bool KeyBefore(std::string_view a, std::string_view b, bool number) {
+  if (!number || a.size() != sizeof(double) || b.size() != sizeof(double)) return a < b;
+  double x = 0;
+  double y = 0;
+  std::memcpy(&x, a.data(), sizeof x);
+  std::memcpy(&y, b.data(), sizeof y);
+  return x < y;
+}
+
+std::int32_t KeyTable::Find(std::string_view key) const {
+  if (slots_.empty()) return -1;
+  const std::uint64_t hash = Hash64(key);
+  const std::size_t mask = slots_.size() - 1;
+  for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+    const Slot& slot = slots_[at];
+    if (slot.id < 0) return -1;
+    if (slot.hash == hash && slot.size == key.size() &&
+        std::memcmp(bytes_.data() + entries_[static_cast<std::size_t>(slot.id)].offset, key.data(), key.size()) == 0) {
+      return slot.id;
+    }
+  }
+}
+
+std::int32_t KeyTable::Insert(std::string_view key) {
+  if (entries_.size() * 2 >= slots_.size()) Grow();
+  const std::uint64_t hash = Hash64(key);
+  const std::size_t mask = slots_.size() - 1;
+  std::size_t at = hash & mask;
+  for (; slots_[at].id >= 0; at = (at + 1) & mask) {
+    const Slot& slot = slots_[at];
+    if (slot.hash == hash && this->key(slot.id) == key) return slot.id;
+  }
+  const std::int32_t id = size();
+  const auto bytes = static_cast<std::uint32_t>(key.size());
+  slots_[at] = {hash, id, bytes};
+  entries_.push_back({bytes_.size(), bytes});
+  bytes_.append(key);
+  return id;
+}
+
+void KeyTable::Grow() {
+  std::vector<Slot> old(std::max<std::size_t>(16, slots_.size() * 2));
+  old.swap(slots_);
+  const std::size_t mask = slots_.size() - 1;
+  for (const Slot& slot : old) {
+    if (slot.id < 0) continue;
+    std::size_t at = slot.hash & mask;
+    while (slots_[at].id >= 0) at = (at + 1) & mask;
+    slots_[at] = slot;
+  }
+}
+
+void KeyCounts::Add(std::string_view key, std::int64_t times) {
+  const auto id = static_cast<std::size_t>(table_.Insert(key));
+  if (id == counts_.size()) counts_.push_back(0);
+  counts_[id] += times;
+}
+
+void KeyCounts::Add(const Lane& lane, std::int64_t n) {
+  number_ = lane.numbers != nullptr;
+  rows_ += n;
+  static constexpr std::size_t kSmall = 1024;
+  if (lane.codes != nullptr && lane.dictionary->size() <= kSmall) {
+    std::int32_t seen[kSmall] = {};
+    for (std::int64_t i = 0; i < n; ++i) {
+      if (lane.codes[i] < 0) {
+        ++missing_;
+      } else {
+        ++seen[lane.codes[i]];
+      }
+    }
+    for (std::size_t code = 0; code < lane.dictionary->size(); ++code) {
+      if (seen[code] > 0) Add((*lane.dictionary)[code], seen[code]);
+    }
+    return;
+  }
+  double room = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::string_view key = KeyAt(lane, i, &room);
+    if (key.data() == nullptr) {
+      ++missing_;
+    } else {
+      Add(key, 1);
+    }
+  }
+}
+
+void KeyCounts::Merge(const KeyCounts& other) {
+  number_ = number_ || other.number_;
+  rows_ += other.rows_;
+  missing_ += other.missing_;
+  for (std::int32_t id = 0; id < other.table_.size(); ++id) {
+    Add(other.table_.key(id), other.counts_[static_cast<std::size_t>(id)]);
+  }
+}
+
+std::vector<KeyCounts::Counted> KeyCounts::Sorted() const {
+  std::vector<Counted> out;
+  out.reserve(counts_.size());
+  for (std::int32_t id = 0; id < table_.size(); ++id) out.push_back({table_.key(id), counts_[static_cast<std::size_t>(id)]});
+  std::sort(out.begin(), out.end(), [this](const Counted& a, const Counted& b) { return KeyBefore(a.key, b.key, number_); });
+  return out;
+}
+
+std::vector<KeyCounts::Counted> KeyCounts::Top(std::int64_t most, std::int64_t least) const {
+  std::vector<Counted> out = Sorted();
+  std::erase_if(out, [least](const Counted& item) { return item.count < least; });
+  std::stable_sort(out.begin(), out.end(), [](const Counted& a, const Counted& b) { return a.count > b.count; });
+  if (most > 0 && out.size() > static_cast<std::size_t>(most)) out.resize(static_cast<std::size_t>(most));
+  return out;
+}
+
+}  // namespace tenon::transform

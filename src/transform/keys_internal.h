@@ -1,0 +1,146 @@
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "transform/columns_internal.h"
+#include "transform/op.h"
+
+namespace tenon::transform {
+
+// Keys: what a value is looked up by. A text is its own key; a number's key is its eight bytes (-0 as 0), so that every
+// op that counts or encodes values takes both. A missing value has none: data() is null.
+inline double CanonicalNumber(double value) { return value == 0 ? 0.0 : value; }
+inline std::string_view KeyAt(const Lane& lane, std::int64_t i, double* room) {
+  if (lane.numbers == nullptr) return lane.Text(i);
+  if (std::isnan(lane.numbers[i])) return {};
+  *room = CanonicalNumber(lane.numbers[i]);
+  return {reinterpret_cast<const char*>(room), sizeof *room};
+}
+// The key as people read it.
+std::string KeyName(std::string_view key, bool number);
+// The key of what people write: the inverse of KeyName. False for a number that is none.
+bool KeyNamed(std::string_view name, bool number, std::string* key);
+// Whether a comes before b: numbers by value, texts by bytes.
+bool KeyBefore(std::string_view a, std::string_view b, bool number);
+
+// Distinct keys numbered in the order of their insertion. Open addressing over XXH3; a key is hashed once.
+class KeyTable {
+ public:
+  std::int32_t Insert(std::string_view key);      // its number, new or old
+  std::int32_t Find(std::string_view key) const;  // or -1
+  std::int32_t size() const { return static_cast<std::int32_t>(entries_.size()); }
+  std::string_view key(std::int32_t id) const {
+    const Entry& entry = entries_[static_cast<std::size_t>(id)];
+    return {bytes_.data() + entry.offset, entry.size};
+  }
+
+ private:
+  struct Slot {
+    std::uint64_t hash = 0;
+    std::int32_t id = -1;
+    std::uint32_t size = 0;
+  };
+  struct Entry {
+    std::size_t offset;
+    std::uint32_t size;
+  };
+  void Grow();
+  std::vector<Slot> slots_;
+  std::vector<Entry> entries_;
+  std::string bytes_;
+};
+
+// How often each key came, and how often none. Adding and merging in any order gives the same Sorted().
+class KeyCounts {
+ public:
+  void Add(const Lane& lane, std::int64_t n);
+  void Add(std::string_view key, std::int64_t times);
+  void Merge(const KeyCounts& other);
+  std::int64_t rows() const { return rows_; }
+  std::int64_t missing() const { return missing_; }
+  bool number() const { return number_; }
+
+  struct Counted {
+    std::string_view key;  // of this object
+    std::int64_t count;
+  };
+  // By key, in the order of KeyBefore.
+  std::vector<Counted> Sorted() const;
+  // The most frequent first, ties by key; those with at least `least` rows, at most `most` of them (0: all).
+  std::vector<Counted> Top(std::int64_t most, std::int64_t least) const;
+
+ private:
+  KeyTable table_;
+  std::vector<std::int64_t> counts_;
+  std::int64_t rows_ = 0;
+  std::int64_t missing_ = 0;
+  bool number_ = false;
+};
+
+// What an op offers when its map is a look-up of the key followed by something that depends on the number found alone:
+// the plan then looks each entry of a dictionary up once, not each row. Output i is made from input i.
+class KeyOp {
+ public:
+  static constexpr std::int32_t kMissing = -1;
+  static constexpr std::int32_t kUnseen = -2;
+  virtual ~KeyOp() = default;
+  // Never below kUnseen. `key` is not missing.
+  virtual std::int32_t IndexOf(const State* state, std::size_t input, std::string_view key) const = 0;
+  virtual void MapIndex(const State* state, std::size_t input, const std::int32_t* index, const Lane& out,
+                        std::int64_t n) const = 0;
+};
+
+// An op that encodes the keys of each input by itself. `Learned` as for PerInput; it must be fitted.
+template <typename Learned>
+class EachKey : public Op, public KeyOp {
+ public:
+  std::unique_ptr<State> NewState(std::span<const Port> in, int classes) const override {
+    return std::make_unique<PerInput<Learned>>(Fresh(in, classes));
+  }
+  Result<std::unique_ptr<State>> LoadState(std::span<const Port> in, std::string_view bytes) const override {
+    return PerInput<Learned>::Load(Fresh(in, 0), bytes);
+  }
+  void Map(const State* state, std::span<const Lane> in, std::span<const Lane> out, std::int64_t n,
+           std::vector<std::string>*) const override {
+    std::int32_t index[kLaneRows];
+    double room = 0;
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      for (std::int64_t row = 0; row < n; ++row) {
+        const std::string_view key = KeyAt(in[i], row, &room);
+        index[row] = key.data() == nullptr ? kMissing : Index(At(state, i), key);
+      }
+      Encode(At(state, i), index, out[i], n);
+    }
+  }
+  std::int32_t IndexOf(const State* state, std::size_t input, std::string_view key) const override {
+    return Index(At(state, input), key);
+  }
+  void MapIndex(const State* state, std::size_t input, const std::int32_t* index, const Lane& out,
+                std::int64_t n) const override {
+    Encode(At(state, input), index, out, n);
+  }
+
+ protected:
+  static const Learned& At(const State* state, std::size_t input) {
+    return static_cast<const PerInput<Learned>*>(state)->at(input);
+  }
+  // One an input; `number` says that its keys are numbers'.
+  virtual Learned Fresh(bool number, int classes) const = 0;
+  virtual std::int32_t Index(const Learned& learned, std::string_view key) const = 0;
+  virtual void Encode(const Learned& learned, const std::int32_t* index, const Lane& out, std::int64_t n) const = 0;
+
+ private:
+  std::vector<Learned> Fresh(std::span<const Port> in, int classes) const {
+    std::vector<Learned> fresh;
+    for (const Port& port : in) fresh.push_back(Fresh(port.kind == Port::Kind::kNumber, classes));
+    return fresh;
+  }
+};
+
+}  // namespace tenon::transform

@@ -1,0 +1,164 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "base/hash.h"
+#include "transform/numbers_internal.h"
+
+namespace tenon::transform {
+namespace {
+
+constexpr int kDropped = 42;  // mantissa bits a bin does not tell apart
+constexpr std::uint64_t kBin = ~((1ULL << kDropped) - 1);
+
+// n * squares - sum^2 without losing what nearly cancels: both are kept as a pair of doubles (about 106 bits).
+double Spread(const ExactSum& sum, const ExactSum& squares, double n) {
+  double s = 0;
+  double s_low = 0;
+  double q = 0;
+  double q_low = 0;
+  sum.Value(&s, &s_low);
+  squares.Value(&q, &q_low);
+  const double left = n * q;
+  const double left_low = std::fma(n, q, -left) + n * q_low;
+  const double right = s * s;
+  const double right_low = std::fma(s, s, -right) + 2 * s * s_low;
+  return (left - right) + (left_low - right_low);
+}
+
+}  // namespace
+
+void Moments::Add(const Lane& in, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double value = in.numbers[i];
+    if (!std::isfinite(value)) continue;
+    ++count_;
+    sum_.Add(value);
+    squares_.AddProduct(value, value);
+  }
+}
+
+void Moments::Merge(const Moments& other) {
+  sum_.Merge(other.sum_);
+  squares_.Merge(other.squares_);
+  count_ += other.count_;
+}
+
+double Moments::Mean() const { return sum_.Value() / static_cast<double>(count_); }
+
+double Moments::Variance() const {
+  const auto n = static_cast<double>(count_);
+  return std::max(0.0, Spread(sum_, squares_, n) / (n * n));
+}
+
+void Range::Add(const Lane& in, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double value = in.numbers[i] + 0.0;  // no -0, which would depend on the order
+    if (!std::isfinite(value)) continue;
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+}
+
+void Range::Merge(const Range& other) {
+  low = std::min(low, other.low);
+  high = std::max(high, other.high);
+}
+
+void Quantiles::Add(const Lane& in, std::int64_t n) {
+  range_.Add(in, n);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const double value = in.numbers[i] + 0.0;
+    if (!std::isfinite(value)) continue;
+    const auto bits = std::bit_cast<std::uint64_t>(value);
+    Count(coarse_ ? bits & kBin : bits, 1);
+    ++count_;
+  }
+}
+
+void Quantiles::Count(std::uint64_t bits, std::int64_t times) {
+  if (used_ * 2 >= slots_.size()) Grow();
+  const std::size_t mask = slots_.size() - 1;
+  // Multiplicative hashing: doubles that are whole numbers differ in their high bits only.
+  std::size_t at = (bits * 0x9E3779B97F4A7C15ULL) >> 20 & mask;
+  while (slots_[at].count != 0 && slots_[at].bits != bits) at = (at + 1) & mask;
+  if (slots_[at].count == 0) {
+    slots_[at].bits = bits;
+    ++used_;
+  }
+  slots_[at].count += times;
+  if (used_ > kExact && !coarse_) Coarsen();
+}
+
+void Quantiles::Grow() {
+  std::vector<Slot> old(std::max<std::size_t>(64, slots_.size() * 2));
+  old.swap(slots_);
+  used_ = 0;
+  for (const Slot& slot : old) {
+    if (slot.count != 0) Count(slot.bits, slot.count);
+  }
+}
+
+void Quantiles::Coarsen() {
+  std::vector<Slot> old;
+  old.swap(slots_);
+  used_ = 0;
+  coarse_ = true;
+  for (const Slot& slot : old) {
+    if (slot.count != 0) Count(slot.bits & kBin, slot.count);
+  }
+}
+
+void Quantiles::Merge(const Quantiles& other) {
+  if (other.coarse_ && !coarse_) Coarsen();
+  for (const Slot& slot : other.slots_) {
+    if (slot.count != 0) Count(coarse_ ? slot.bits & kBin : slot.bits, slot.count);
+  }
+  count_ += other.count_;
+  range_.Merge(other.range_);
+}
+
+std::vector<double> Quantiles::At(const std::vector<double>& shares) const {
+  std::vector<double> out;
+  if (count_ == 0) return std::vector<double>(shares.size(), std::numeric_limits<double>::quiet_NaN());
+  std::vector<Slot> sorted;
+  for (const Slot& slot : slots_) {
+    if (slot.count != 0) sorted.push_back(slot);
+  }
+  const auto value_of = [](std::uint64_t bits) { return std::bit_cast<double>(bits); };
+  std::sort(sorted.begin(), sorted.end(), [&](const Slot& a, const Slot& b) { return value_of(a.bits) < value_of(b.bits); });
+  // The value of rank `rank` (from 0). Within a bin, ranks are spread evenly.
+  const auto ranked = [&](std::int64_t rank) {
+    std::int64_t before = 0;
+    for (const Slot& slot : sorted) {
+      if (rank >= before + slot.count) {
+        before += slot.count;
+        continue;
+      }
+      const double inner = value_of(slot.bits);
+      if (!coarse_) return inner;
+      const double outer = value_of(slot.bits + (1ULL << kDropped) - 1);
+      const double share = (static_cast<double>(rank - before) + 0.5) / static_cast<double>(slot.count);
+      const double value = inner < 0 ? outer + (inner - outer) * share : inner + (outer - inner) * share;
+      return std::clamp(value, range_.low, range_.high);
+    }
+    return range_.high;
+  };
+  for (const double share : shares) {
+    const double at = share * static_cast<double>(count_ - 1);
+    const auto below = static_cast<std::int64_t>(at);
+    const double low = ranked(below);
+    const double rest = at - static_cast<double>(below);
+    if (rest == 0 || below + 1 >= count_) {
+      out.push_back(low);
+      continue;
+    }
+    const double high = ranked(below + 1);
+    // The form numpy uses: from the nearer end.
+    const double step = high - low;
+    out.push_back(rest < 0.5 ? low + step * rest : high - step * (1 - rest));
+  }
+  return out;
+}
+
+}  // namespace tenon::transform

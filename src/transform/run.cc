@@ -1,0 +1,289 @@
+// Running a program over a batch, block by block, or over one row.
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <limits>
+
+#include "base/text.h"
+#include "base/time.h"
+#include "transform/plan_internal.h"
+
+namespace tenon::transform {
+namespace {
+
+using table::Column;
+using table::Type;
+
+constexpr std::int32_t kUnknown = KeyOp::kUnseen - 1;  // an entry of a memo not looked up yet
+
+bool IsNumber(Type type) { return type == Type::kBool || type == Type::kInt64 || type == Type::kFloat64; }
+
+// How a column of type `given` serves an input; false when it does not.
+bool Fits(const table::Field& field, const Column& given, How* how) {
+  switch (field.type) {
+    case Type::kString:
+      *how = given.type() != Type::kString ? How::kFormatted : given.coded() ? How::kCodes : How::kTexts;
+      return given.type() != Type::kEmbedding;
+    case Type::kEmbedding:
+      *how = given.has_nulls() ? How::kFloats : How::kInPlace;
+      return given.type() == Type::kEmbedding && given.width() == field.width;
+    case Type::kTimestamp:
+      *how = How::kNumbers;
+      return given.type() == Type::kTimestamp || given.type() == Type::kInt64;
+    default:
+      *how = given.type() == Type::kFloat64 && !given.has_nulls() ? How::kInPlace : How::kNumbers;
+      return IsNumber(given.type());
+  }
+}
+
+std::string Formatted(const Column& column, std::int64_t i) {
+  const auto at = static_cast<std::size_t>(i);
+  switch (column.type()) {
+    case Type::kBool: return column.bools()[at] != 0 ? "true" : "false";
+    case Type::kInt64: return std::to_string(column.ints()[at]);
+    case Type::kTimestamp: return FormatTimestamp(column.ints()[at]);
+    default: return FormatDouble(column.doubles()[at]);
+  }
+}
+
+void LoadNumbers(const Column& column, std::int64_t from, std::int64_t n, double* out) {
+  const auto at = static_cast<std::size_t>(from);
+  const auto count = static_cast<std::size_t>(n);
+  const auto copy = [&](const auto values) {
+    for (std::size_t i = 0; i < count; ++i) out[i] = static_cast<double>(values[at + i]);
+  };
+  switch (column.type()) {
+    case Type::kBool: copy(column.bools()); break;
+    case Type::kFloat64: copy(column.doubles()); break;
+    default: copy(column.ints()); break;
+  }
+  if (column.validity() == nullptr) return;
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (column.IsNull(from + i)) out[i] = std::numeric_limits<double>::quiet_NaN();
+  }
+}
+
+bool Same(const std::weak_ptr<const table::Dictionary>& held, const std::shared_ptr<const table::Dictionary>& given) {
+  return !held.owner_before(given) && !given.owner_before(held);
+}
+
+}  // namespace
+
+Result<void> Program::Bind(const table::Batch& rows, std::span<const std::uint8_t> wanted, Working& working) const {
+  for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
+    if (wanted[i] == 0) continue;
+    const table::Field& field = spec.inputs[i];
+    const int at = rows.schema().Find(field.name);
+    if (at < 0) {
+      return Error(Code::kInvalidArgument, Str("the rows have no column '", field.name, "', which the model's transforms read",
+                                               DidYouMean(field.name, rows.schema().Names())));
+    }
+    const Column& column = rows.column(at);
+    if (!Fits(field, column, &working.how[i])) {
+      return Error(Code::kInvalidArgument, Str("column '", field.name, "' is ", NameOf(column.type()), ", expected ",
+                                               NameOf(field.type), field.type == Type::kEmbedding ? Str(" of ", field.width) : ""));
+    }
+    working.columns[i] = column;
+  }
+  working.rows = rows.rows();
+  return {};
+}
+
+void Program::Load(Working& working, std::span<const std::uint8_t> wanted, std::int64_t from, std::int64_t n) const {
+  working.own = false;
+  for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
+    if (wanted[i] != 0) LoadOne(working, i, from, n);
+  }
+}
+
+void Program::LoadOne(Working& working, std::size_t input, std::int64_t from, std::int64_t n) const {
+  const Column& column = working.columns[input];
+  const auto at = static_cast<std::size_t>(from);
+  Lane lane = OwnLane(working, input);
+  switch (working.how[input]) {
+    case How::kInPlace:  // ops do not write their inputs
+      if (column.type() == Type::kFloat64) {
+        lane.numbers = const_cast<double*>(column.doubles().data() + at);
+      } else {
+        lane.vectors = const_cast<float*>(column.floats().data() + at * static_cast<std::size_t>(column.width()));
+      }
+      break;
+    case How::kNumbers: LoadNumbers(column, from, n, lane.numbers); break;
+    case How::kCodes:
+      lane.texts = nullptr;
+      lane.dictionary = column.dictionary().get();
+      lane.codes = column.codes().data() + at;
+      if (column.validity() != nullptr) {
+        std::int32_t* codes = working.codes.data() + input * kLaneRows;
+        for (std::int64_t i = 0; i < n; ++i) codes[i] = column.IsNull(from + i) ? -1 : lane.codes[i];
+        lane.codes = codes;
+      }
+      break;
+    case How::kTexts:
+      for (std::int64_t i = 0; i < n; ++i) {
+        std::string_view text;
+        if (!column.IsNull(from + i)) text = column.Text(from + i);
+        if (text.data() == nullptr && !column.IsNull(from + i)) text = "";
+        lane.texts[i] = text;
+      }
+      break;
+    case How::kFormatted: {
+      std::vector<std::string>& texts = working.formatted[input];
+      texts.resize(kLaneRows);
+      for (std::int64_t i = 0; i < n; ++i) {
+        const auto row = static_cast<std::size_t>(i);
+        const bool missing = column.IsNull(from + i) || (column.type() == Type::kFloat64 && std::isnan(column.Number(from + i)));
+        if (!missing) texts[row] = Formatted(column, from + i);
+        lane.texts[i] = missing ? std::string_view() : std::string_view(texts[row]);
+      }
+      break;
+    }
+    case How::kFloats: {
+      const auto width_of = static_cast<std::size_t>(column.width());
+      for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
+        float* out = lane.vectors + i * width_of;
+        if (column.IsNull(from + static_cast<std::int64_t>(i))) {
+          std::fill(out, out + width_of, std::numeric_limits<float>::quiet_NaN());
+        } else {
+          std::memcpy(out, column.floats().data() + (at + i) * width_of, width_of * sizeof(float));
+        }
+      }
+      break;
+    }
+  }
+  SetLane(working, input, lane);
+}
+
+// Looks entries of dictionaries up once. False when the node's inputs are not all coded, or the dictionaries are too
+// large for the rows to pay back.
+bool Program::RunByKey(std::size_t index, Working& working, std::int64_t n) const {
+  const Node& node = nodes[index];
+  const std::size_t inputs = spec.inputs.size();
+  for (std::size_t i = 0; i < node.in.size(); ++i) {
+    const Lane& lane = working.lanes[node.in_lane + i];
+    if (lane.codes == nullptr || static_cast<std::size_t>(node.in[i]) >= inputs) return false;
+    if (static_cast<std::int64_t>(lane.dictionary->size()) > 2 * working.rows) return false;
+  }
+  std::int32_t found[kLaneRows];
+  for (std::size_t i = 0; i < node.in.size(); ++i) {
+    const Lane& lane = working.lanes[node.in_lane + i];
+    const auto& dictionary = working.columns[static_cast<std::size_t>(node.in[i])].dictionary();
+    Memo& memo = working.memos[index][i];
+    if (!Same(memo.dictionary, dictionary)) {
+      memo.dictionary = dictionary;
+      memo.index.assign(dictionary->size(), kUnknown);
+    }
+    for (std::int64_t row = 0; row < n; ++row) {
+      const std::int32_t code = lane.codes[row];
+      if (code < 0) {
+        found[row] = KeyOp::kMissing;
+        continue;
+      }
+      std::int32_t& known = memo.index[static_cast<std::size_t>(code)];
+      if (known == kUnknown) [[unlikely]] {
+        known = node.by_key->IndexOf(node.state.get(), i, (*dictionary)[static_cast<std::size_t>(code)]);
+      }
+      found[row] = known;
+    }
+    node.by_key->MapIndex(node.state.get(), i, found, working.lanes[node.out_lane + i], n);
+  }
+  return true;
+}
+
+void Program::RunNode(std::size_t index, Working& working, std::int64_t n, const Known& known) const {
+  const Node& node = nodes[index];
+  for (const int port : node.vectors) {
+    const auto at = static_cast<std::size_t>(port);
+    std::memset(working.vectors.data() + places[at].at, 0, static_cast<std::size_t>(ports[at].width * n) * sizeof(float));
+  }
+  const std::span<const Lane> in(working.lanes.data() + node.in_lane, node.in.size());
+  const std::span<const Lane> out(working.lanes.data() + node.out_lane, node.out.size());
+  std::vector<std::string>& texts = working.made[index];
+  if (node.makes_texts) texts.clear();
+  if (known.training && node.op->needs_label()) {
+    node.op->MapTraining(node.state.get(), in, known.label, known.fold, out, n, &texts);
+    return;
+  }
+  if (node.by_key != nullptr && !working.own && RunByKey(index, working, n)) return;
+  if (known.training) {
+    node.op->MapTraining(node.state.get(), in, known.label, known.fold, out, n, &texts);
+  } else {
+    node.op->Map(node.state.get(), in, out, n, &texts);
+  }
+}
+
+void Program::RunBlock(Working& working, std::int64_t n, const Known& known, float* tile, std::int64_t stride) const {
+  if (!direct_.empty()) {
+    for (std::int64_t row = 0; row < n; ++row) {
+      std::memset(tile + row * stride, 0, static_cast<std::size_t>(width) * sizeof(float));
+    }
+    for (const Feature& feature : direct_) {
+      for (const std::size_t at : places[static_cast<std::size_t>(feature.port)].lanes) {
+        working.lanes[at].vectors = tile + feature.offset;
+        working.lanes[at].stride = stride;
+      }
+    }
+  }
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i].needed) RunNode(i, working, n, known);
+  }
+  for (const Feature& feature : number_features_) {
+    const double* from = working.shown[static_cast<std::size_t>(feature.port)].numbers;
+    float* to = tile + feature.offset;
+    for (std::int64_t row = 0; row < n; ++row, to += stride) *to = static_cast<float>(from[row]);
+  }
+  for (const Feature& feature : vector_inputs_) {
+    const Lane& lane = working.shown[static_cast<std::size_t>(feature.port)];
+    for (std::int64_t row = 0; row < n; ++row) {
+      std::memcpy(tile + row * stride + feature.offset, lane.vectors + row * lane.stride,
+                  static_cast<std::size_t>(feature.width) * sizeof(float));
+    }
+  }
+}
+
+Result<void> Program::Apply(const table::Batch& rows, const Known& known, float* tile, std::int64_t stride,
+                            Working& working) const {
+  if (stride < width) {
+    return Error(Code::kInvalidArgument, Str("the stride is ", stride, " floats, but a row has ", width));
+  }
+  Prepare(working);
+  TENON_TRY(Bind(rows, wanted_, working));
+  for (std::int64_t from = 0; from < rows.rows(); from += block_) {
+    const std::int64_t n = std::min(block_, rows.rows() - from);
+    Load(working, wanted_, from, n);
+    Known here = known;
+    if (here.label != nullptr) here.label += from;
+    if (here.fold != nullptr) here.fold += from;
+    RunBlock(working, n, here, tile + from * stride, stride);
+  }
+  return {};
+}
+
+void Program::ApplyRow(const double* numbers, const std::string_view* texts, float* out, Working& working) const {
+  Prepare(working);
+  if (!working.own) {
+    for (std::size_t i = 0; i < spec.inputs.size(); ++i) SetLane(working, i, OwnLane(working, i));
+    working.own = true;
+  }
+  for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
+    const auto at = static_cast<std::size_t>(places[i].at);
+    switch (ports[i].kind) {
+      case Port::Kind::kNumber: working.numbers[at] = numbers[i]; break;
+      case Port::Kind::kText: working.texts[at] = texts[i]; break;
+      case Port::Kind::kVector: {
+        const std::size_t bytes = static_cast<std::size_t>(ports[i].width) * sizeof(float);
+        float* to = working.vectors.data() + at;
+        if (texts[i].size() == bytes) {
+          std::memcpy(to, texts[i].data(), bytes);
+        } else {
+          std::fill(to, to + ports[i].width, std::numeric_limits<float>::quiet_NaN());
+        }
+        break;
+      }
+    }
+  }
+  RunBlock(working, 1, Known(), out, width);
+}
+
+}  // namespace tenon::transform
