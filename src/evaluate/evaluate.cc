@@ -17,6 +17,7 @@ namespace tenon::evaluate {
 namespace {
 
 constexpr std::size_t kShownRows = 500;
+constexpr int kScoreBins = 20;
 
 struct NamedMetric {
   std::string name;
@@ -169,6 +170,11 @@ void AddClassPictures(const Scored& scored, EvaluationReport* report) {
                                    confusion.begin() + static_cast<std::ptrdiff_t>((k + 1) * classes));
   }
   if (scored.task != model::Task::kBinary) return;
+  report->score_histogram.assign(2, std::vector<double>(kScoreBins));
+  for (std::size_t i = 0; i < weight.size(); ++i) {
+    const auto bin = std::clamp(static_cast<int>(scored.predicted[i] * static_cast<float>(kScoreBins)), 0, kScoreBins - 1);
+    report->score_histogram[scored.actual[i] != 0 ? 1 : 0][static_cast<std::size_t>(bin)] += weight[i];
+  }
   const Ranking ranking = RankingOf(scored, 1);
   report->roc = RocCurve(scored, ranking, weight);
   report->precision_recall = PrecisionRecallCurve(scored, ranking, weight);

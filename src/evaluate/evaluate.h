@@ -57,6 +57,7 @@ struct EvaluationReport {
   std::vector<Point> roc, precision_recall;                  // at most 200 points each; empty unless binary
   struct Calibrated { double predicted, observed, rows; };
   std::vector<Calibrated> calibration;                       // ten bins of equal counts
+  std::vector<std::vector<double>> score_histogram;          // of binary: class x 20 equal bins of 0..1, weights of rows
   std::vector<double> residual_quantiles;                    // of regression: 0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1
   std::vector<Point> predicted_actual;                       // of regression: a sample of at most 500 rows
   std::optional<Estimate> cost_per_1000;                     // when costs are known

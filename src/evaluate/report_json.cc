@@ -181,6 +181,7 @@ Result<void> ReadPictures(const Reader& reader, Report* report) {
   std::vector<std::vector<double>> bins;
   TENON_TRY(reader.Lists("calibration", 3, &bins));
   for (const auto& bin : bins) report->calibration.push_back({bin[0], bin[1], bin[2]});
+  TENON_TRY(reader.Lists("score_histogram", 0, &report->score_histogram));
   TENON_TRY(reader.Numbers("residual_quantiles", &report->residual_quantiles));
   return reader.Points("predicted_actual", &report->predicted_actual);
 }
@@ -272,6 +273,8 @@ Json EvaluationReport::ToJson() const {
   out["precision_recall"] = JsonOf(precision_recall);
   out["calibration"] = Json::MakeArray();
   for (const Calibrated& bin : calibration) out["calibration"].Push(Json(Json::Array{bin.predicted, bin.observed, bin.rows}));
+  out["score_histogram"] = Json::MakeArray();
+  for (const auto& row : score_histogram) out["score_histogram"].Push(Json::ListOf(row));
   out["residual_quantiles"] = Json::ListOf(residual_quantiles);
   out["predicted_actual"] = JsonOf(predicted_actual);
   return PartsOf(*this, std::move(out));

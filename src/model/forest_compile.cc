@@ -9,7 +9,7 @@ namespace tenon::model {
 namespace {
 
 constexpr std::uint32_t kRanksAColumn = 255;
-constexpr std::uint32_t kBlock = 16;
+constexpr std::size_t kBlock = 16;
 
 class Compiler {
  public:
@@ -74,7 +74,7 @@ class Compiler {
       values.erase(std::unique(values.begin(), values.end()), values.end());
       RankedFeature ranked;
       ranked.feature = feature;
-      ranked.first = static_cast<std::uint32_t>(out_.thresholds.size());
+      ranked.first = Append(values);
       ranked.count = static_cast<std::uint32_t>(values.size());
       ranked.columns_begin = static_cast<std::uint32_t>(out_.columns.size());
       const std::array<bool, 2> side = sides[feature];
@@ -84,20 +84,27 @@ class Compiler {
         }
       }
       ranked.columns_end = static_cast<std::uint32_t>(out_.columns.size());
-      out_.thresholds.insert(out_.thresholds.end(), values.begin(), values.end());
-      Fill();
-      ranked.pivots = static_cast<std::uint32_t>(out_.thresholds.size());
       if (ranked.count <= kRanksAColumn && ranked.count > kBlock) {
-        for (std::uint32_t i = kBlock - 1; i < ranked.count; i += kBlock) out_.thresholds.push_back(values[i]);
-        Fill();
+        std::vector<float> pivots;
+        // Not the last of all: past it there is no block to look into.
+        for (std::size_t i = kBlock - 1; i + 1 < ranked.count; i += kBlock) pivots.push_back(values[i]);
+        ranked.pivots = Append(pivots);
       }
       position_[feature] = out_.ranked.size();
       out_.ranked.push_back(ranked);
     }
   }
 
-  void Fill() {
-    while (out_.thresholds.size() % kBlock != 0) out_.thresholds.push_back(std::numeric_limits<float>::quiet_NaN());
+  // In blocks filled up with NaN, which is at most nothing; returns the position of the first value.
+  std::uint32_t Append(const std::vector<float>& values) {
+    const std::size_t first = out_.thresholds.size() * kBlock;
+    for (std::size_t i = 0; i < values.size(); i += kBlock) {
+      ThresholdBlock block;
+      block.values.fill(std::numeric_limits<float>::quiet_NaN());
+      for (std::size_t j = i; j < std::min(values.size(), i + kBlock); ++j) block.values[j - i] = values[j];
+      out_.thresholds.push_back(block);
+    }
+    return static_cast<std::uint32_t>(first);
   }
 
   // Levels of the subtree, at most kMostLevels + 1; a categorical node ends it like a leaf.
@@ -153,7 +160,7 @@ class Compiler {
 
   void Test(const WalkNode& node, std::size_t at) {
     const RankedFeature& ranked = out_.ranked[position_.at(node.feature)];
-    const float* first = out_.thresholds.data() + ranked.first;
+    const float* first = out_.aligned_thresholds() + ranked.first;
     const auto rank = static_cast<std::uint32_t>(std::lower_bound(first, first + ranked.count, node.value) - first);
     std::uint32_t column = ranked.columns_begin;
     while (out_.columns[column].base != rank / kRanksAColumn * kRanksAColumn ||
@@ -216,7 +223,7 @@ void CodesOfRow(const Compiled& forest, const float* row, std::int8_t* codes, st
   for (const RankedFeature& ranked : forest.ranked) {
     const float x = row[ranked.feature];
     const bool missing = std::isnan(x);
-    const std::uint32_t rank = RankOf(forest.thresholds.data() + ranked.first, ranked.count, x);
+    const std::uint32_t rank = RankOf(forest.aligned_thresholds() + ranked.first, ranked.count, x);
     for (std::uint32_t c = ranked.columns_begin; c < ranked.columns_end; ++c) {
       const CodeColumn& column = forest.columns[c];
       std::uint32_t code = rank > column.base ? std::min(rank - column.base, kRanksAColumn) : 0;

@@ -54,12 +54,17 @@ struct WalkNode {
   bool categorical = false;
 };
 
+// Aligned, so that a block is compared in two loads.
+struct alignas(32) ThresholdBlock {
+  std::array<float, 16> values;
+};
+
 struct Compiled {
   int features = 0;
   int outputs = 1;
   std::vector<float> base;
   std::vector<RankedFeature> ranked;
-  std::vector<float> thresholds;
+  std::vector<ThresholdBlock> thresholds;
   std::vector<CodeColumn> columns;
   std::vector<CompiledTree> trees;
   std::vector<std::uint32_t> column;   // of a prefix node: column number * kBlockRows
@@ -69,6 +74,7 @@ struct Compiled {
   std::vector<WalkNode> walk;
   std::vector<std::int32_t> roots;     // in `walk`, one a tree
   std::vector<std::uint32_t> categories;
+  const float* aligned_thresholds() const { return reinterpret_cast<const float*>(thresholds.data()); }
   bool ranks = false;                  // whether the ranked kernels may be used at all
   bool rank_single = false;            // whether ranking pays for one row
 };

@@ -19,7 +19,7 @@ class XgboostLibrary {
     XgboostLibrary out;
     TENON_TRY(library.Bind("XGBGetLastError", &out.last_error_));
     TENON_TRY(library.Bind("XGDMatrixCreateFromDense", &out.from_dense_));
-    TENON_TRY(library.Bind("XGDMatrixSetDenseInfo", &out.set_info_));
+    TENON_TRY(library.Bind("XGDMatrixSetInfoFromInterface", &out.set_info_));
     TENON_TRY(library.Bind("XGDMatrixSetStrFeatureInfo", &out.set_types_));
     TENON_TRY(library.Bind("XGDMatrixFree", &out.free_matrix_));
     TENON_TRY(library.Bind("XGBoosterCreate", &out.create_));
@@ -48,7 +48,10 @@ class XgboostLibrary {
       std::vector<const char*> copy = types;
       TENON_TRY(Check(set_types_(matrix, "feature_type", copy.data(), copy.size())));
     }
-    if (!labels.empty()) TENON_TRY(Check(set_info_(matrix, "label", labels.data(), labels.size(), 1)));
+    if (!labels.empty()) TENON_TRY(Check(set_info_(matrix, "label",
+                                                         Str(R"({"data":[)", reinterpret_cast<std::uintptr_t>(labels.data()),
+                                                             R"(,true],"shape":[)", labels.size(),
+                                                             R"(],"typestr":"<f4","version":3})").c_str())));
     return matrix;
   }
   void FreeMatrix(Handle matrix) const { free_matrix_(matrix); }
@@ -107,7 +110,7 @@ class XgboostLibrary {
 
   const char* (*last_error_)() = nullptr;
   int (*from_dense_)(const char*, const char*, Handle*) = nullptr;
-  int (*set_info_)(Handle, const char*, const void*, std::uint64_t, int) = nullptr;
+  int (*set_info_)(Handle, const char*, const char*) = nullptr;
   int (*set_types_)(Handle, const char*, const char**, std::uint64_t) = nullptr;
   int (*free_matrix_)(Handle) = nullptr;
   int (*create_)(const Handle*, std::uint64_t, Handle*) = nullptr;

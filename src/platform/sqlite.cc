@@ -38,6 +38,7 @@ Code CodeOf(int extended, int system_error) {
     case SQLITE_CANTOPEN:
       if (system_error == ENOSPC || system_error == EDQUOT || system_error == EMFILE) return Code::kResourceExhausted;
       if (system_error == EACCES || system_error == EPERM || system_error == EROFS) return Code::kPermissionDenied;
+      if (system_error == ENOTDIR || system_error == EISDIR) return Code::kInvalidArgument;
       return system_error == ENOENT ? Code::kNotFound : Code::kUnavailable;
     default: return Code::kInternal;
   }

@@ -98,7 +98,7 @@ void RowReader::Begin(int instance) {
   std::fill(seen_.begin(), seen_.end(), std::uint8_t{0});
 }
 
-bool RowReader::MarkGiven(int slot) {
+bool RowReader::Take(int slot) {
   std::uint8_t& given = given_[static_cast<std::size_t>(slot)];
   if (given != 0) return false;
   given = 1;
@@ -116,7 +116,7 @@ int RowReader::At(std::string_view name) {
     Problem(name, Str("unknown field", DidYouMean(name, slots_.Names())));
     return -1;
   }
-  if (!MarkGiven(slot)) {
+  if (!Take(slot)) {
     Problem(name, "given twice");
     return -1;
   }
@@ -126,7 +126,7 @@ int RowReader::At(std::string_view name) {
 int RowReader::TakeExpected() {
   const int slot = expected_;
   if (static_cast<std::size_t>(slot) >= served_->fields.size()) return -1;
-  (void)MarkGiven(slot);
+  (void)Take(slot);
   return slot;
 }
 

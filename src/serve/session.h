@@ -60,6 +60,8 @@ class RowReader {
   int At(std::string_view name);
   // The slot that At would try first; its name can be compared before paying for more.
   int expected() const { return expected_; }
+  // Takes a slot whose name is known already; false when the row has it.
+  bool Take(int slot);
   // Takes the expected slot without a name (rows given as lists); -1 when there are too many.
   int TakeExpected();
   void Number(int slot, double value);
@@ -81,7 +83,6 @@ class RowReader {
  private:
   void Seen(int slot) { seen_[static_cast<std::size_t>(slot)] = 1, ++seen_count_; }
   void CheckRange(int slot, double value);
-  bool MarkGiven(int slot);
 
   const Served* served_;
   Slots slots_;

@@ -1,0 +1,105 @@
+#include "dataset/snapshot.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+#include "dataset/rows_internal.h"
+#include "table/columns_file.h"
+
+namespace tenon::dataset {
+namespace {
+
+constexpr std::string_view kKind = "snapshot";
+constexpr std::size_t kLeastPrefix = 6;
+
+Json About(const ingest::SourceSpec& spec) {
+  Json about = Json::MakeObject();
+  about["source"] = spec.name;
+  about["spec"] = spec.ToJson();
+  about["key"] = spec.key;
+  about["time"] = spec.time;
+  about["group"] = spec.group;
+  about["governance"] = spec.governance;
+  return about;
+}
+
+Result<SnapshotPtr> FromArtifact(const store::Store& store, const std::string& hash, const Json& body) {
+  TENON_ASSIGN(auto bytes, store.Get(body.StringAt("artifact")), Str("snapshot ", hash));
+  TENON_ASSIGN(table::ColumnsFile file, table::OpenColumns(bytes->view(), bytes), Str("snapshot ", hash));
+  const Json* about = body.Find("about");
+  return SnapshotPtr(std::make_shared<const DatasetSnapshot>(hash, body.StringAt("source"), std::move(file.batches), std::move(file.schema),
+                                                             about != nullptr ? *about : Json::MakeObject()));
+}
+
+}  // namespace
+
+DatasetSnapshot::DatasetSnapshot(std::string hash, std::string source, std::vector<table::Batch> batches,
+                                 std::shared_ptr<const table::Schema> schema, Json about)
+    : hash_(std::move(hash)), source_(std::move(source)), batches_(std::move(batches)), schema_(std::move(schema)), about_(std::move(about)) {
+  for (const table::Batch& batch : batches_) rows_ += batch.rows();
+}
+
+Result<table::Column> DatasetSnapshot::Column(std::string_view name) const {
+  TENON_ASSIGN(const int at, schema_->At(name));
+  std::vector<table::Column> parts;
+  for (const table::Batch& batch : batches_) parts.push_back(batch.column(at));
+  if (parts.empty()) return table::ColumnBuilder((*schema_)[at].type, (*schema_)[at].width).Finish();
+  return table::Column::Concat(parts);
+}
+
+Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const ingest::SourceSpec& spec, store::Store& store) {
+  std::vector<table::Batch> batches;
+  while (true) {
+    TENON_ASSIGN(std::optional<table::Batch> batch, rows.Next(call), Str("reading source ", spec.name));
+    if (!batch) break;
+    batches.push_back(*std::move(batch));
+  }
+  if (batches.empty()) {
+    return Error(Code::kInvalidArgument, Str("source ", spec.name, " has no rows", spec.sql.empty() ? "" : "; look at its `sql`"));
+  }
+  TENON_ASSIGN(const std::string hash, HashOfTable(call, *rows.schema(), batches), "hashing the rows");
+  Json body = Json::MakeObject();
+  std::int64_t count = 0;
+  for (const table::Batch& batch : batches) count += batch.rows();
+  // The values may be there already, written with other batches: the artifact that is there stays.
+  TENON_ASSIGN(auto known, store.FindRecord(kKind, hash));
+  std::string artifact = known ? known->body.StringAt("artifact") : "";
+  if (artifact.empty() || !store.Has(artifact)) {
+    TENON_ASSIGN(artifact, store.Put(table::WriteColumns(rows.schema(), batches)), "storing the rows");
+  }
+  body["artifact"] = artifact;
+  body["source"] = spec.name;
+  body["rows"] = count;
+  body["schema"] = rows.schema()->ToJson();
+  body["about"] = About(spec);
+  if (!known || !(known->body == body)) TENON_TRY(store.PutRecord(kKind, hash, body));
+  return FromArtifact(store, hash, body);
+}
+
+Result<SnapshotPtr> LoadSnapshot(const Call& call, const store::Store& store, std::string_view hash) {
+  TENON_TRY(call.Check());
+  if (hash.size() < kLeastPrefix) {
+    return Error(Code::kInvalidArgument, Str("'", hash, "' is too short for a snapshot's hash; give at least ", kLeastPrefix, " digits"));
+  }
+  TENON_ASSIGN(auto exact, store.FindRecord(kKind, hash));
+  if (exact) return FromArtifact(store, exact->name, exact->body);
+  TENON_ASSIGN(auto records, store.Records(kKind));
+  std::erase_if(records, [&](const auto& record) { return !record.name.starts_with(hash); });
+  if (records.empty()) return Error(Code::kNotFound, Str("no snapshot ", hash));
+  if (records.size() > 1) {
+    return Error(Code::kInvalidArgument, Str("'", hash, "' fits ", records.size(), " snapshots, such as ", records[0].name, " and ", records[1].name));
+  }
+  return FromArtifact(store, records[0].name, records[0].body);
+}
+
+SnapshotPtr InMemory(std::vector<table::Batch> batches, std::string source) {
+  auto schema = batches.empty() ? std::make_shared<const table::Schema>() : batches[0].shared_schema();
+  // A default Call never stops, so hashing cannot fail.
+  auto hash = HashOfTable(Call(), *schema, batches);
+  Json about = Json::MakeObject();
+  about["source"] = source;
+  return std::make_shared<const DatasetSnapshot>(hash.ok() ? *hash : "", std::move(source), std::move(batches), std::move(schema), std::move(about));
+}
+
+}  // namespace tenon::dataset

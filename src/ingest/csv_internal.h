@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ingest/records_internal.h"
+
+namespace tenon::ingest {
+
+// How the values of a file of separated values stand beside each other.
+struct CsvFormat {
+  char separator = ',';
+  bool blanks = false;   // runs of blanks and tabs separate, instead of `separator`
+  char quote = '"';      // '\0': quotes are ordinary characters
+  std::string comment;   // lines that begin with it are no rows; empty: none
+};
+
+// Parts a text into rows and values (RFC 4180, and what is found besides: blanks around quotes, line ends of three kinds,
+// empty lines, comments). Borrows the text. One thread.
+class CsvScanner {
+ public:
+  CsvScanner(std::string_view text, CsvFormat format, std::string path);
+  // The values of the next row that is no comment and not blank; false at the end. invalid_argument for a quote that is
+  // not closed, or closed before its value's end.
+  Result<bool> Next(std::vector<Cell>* cells);
+  std::int64_t line() const { return row_line_; }  // of the last row, from 1
+  void SkipLines(std::int64_t count);
+
+ private:
+  bool AtLineEnd() const { return at_ == end_ || *at_ == '\n' || *at_ == '\r'; }
+  void EatLineEnd();
+  void EatBlanks();
+  bool EatNothingness();
+  Result<Cell> QuotedCell();
+  Cell PlainCell();
+
+  const char* at_;
+  const char* end_;
+  CsvFormat format_;
+  std::string path_;
+  std::int64_t line_ = 1;
+  std::int64_t row_line_ = 0;
+  std::deque<std::string> unquoted_;  // values of this row whose doubled quotes were undone
+  std::size_t used_ = 0;
+};
+
+// The separator under which the first rows have equally many values, and most. `tabs_first` for names ending in .tsv;
+// `blanks_too` for names that do not promise commas.
+CsvFormat GuessFormat(std::string_view text, const CsvFormat& given, bool tabs_first, bool blanks_too);
+
+// Whether the first row holds names: no numbers in it, and below it something else than in it.
+bool GuessHeader(std::string_view text, const CsvFormat& format, const std::vector<std::string>& columns,
+                 const std::vector<std::string>& missing);
+
+}  // namespace tenon::ingest

@@ -1,0 +1,176 @@
+#include "ingest/read.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <utility>
+
+#include "base/text.h"
+#include "ingest/text_internal.h"
+
+namespace tenon::ingest {
+namespace {
+
+using table::BatchReader;
+
+// A temporary file that goes away with its last user.
+class Spool {
+ public:
+  explicit Spool(std::string path) : path_(std::move(path)) {}
+  Spool(const Spool&) = delete;
+  Spool& operator=(const Spool&) = delete;
+  ~Spool() { (void)platform::RealFiles()->Remove(path_); }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// Files can be read twice and mapped, a pipe cannot.
+Result<std::unique_ptr<Spool>> SpoolStandardInput(const Call& call) {
+  const char* folder = std::getenv("TMPDIR");
+  std::string path = platform::JoinPath(folder != nullptr ? folder : "/tmp", "tenon-input-XXXXXX");
+  const int file = mkstemp(path.data());
+  if (file < 0) return Error(Code::kUnavailable, Str("cannot make a temporary file ", path, " for standard input"));
+  close(file);
+  auto spool = std::make_unique<Spool>(path);
+  TENON_ASSIGN(auto out, platform::RealFiles()->Append(path));
+  std::array<char, 1 << 16> buffer;
+  while (true) {
+    TENON_TRY(call.Check());
+    const ssize_t got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (got < 0) return Error(Code::kUnavailable, "cannot read standard input");
+    if (got == 0) return spool;
+    TENON_TRY(out->Append({buffer.data(), static_cast<std::size_t>(got)}));
+  }
+}
+
+// Keeps the spooled input until the rows are read, and gives other names to columns.
+class Kept final : public BatchReader {
+ public:
+  Kept(std::unique_ptr<BatchReader> rows, std::shared_ptr<const table::Schema> schema, std::unique_ptr<Spool> spool)
+      : spool_(std::move(spool)), rows_(std::move(rows)), schema_(std::move(schema)) {}
+  const std::shared_ptr<const table::Schema>& schema() const override { return schema_; }
+  Result<std::optional<table::Batch>> Next(const Call& call) override {
+    TENON_ASSIGN(std::optional<table::Batch> batch, rows_->Next(call));
+    if (!batch) return batch;
+    std::vector<table::Column> columns;
+    for (int i = 0; i < batch->columns(); ++i) columns.push_back(batch->column(i));
+    return std::optional<table::Batch>(table::Batch(schema_, std::move(columns)));
+  }
+
+ private:
+  std::unique_ptr<Spool> spool_;  // outlives the rows
+  std::unique_ptr<BatchReader> rows_;
+  std::shared_ptr<const table::Schema> schema_;
+};
+
+std::string FormatByName(std::string_view path) {
+  std::string name = ToLower(platform::NameOf(path));
+  if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  static const std::array<std::pair<std::string_view, std::string_view>, 11> kEndings = {
+      {{".csv", "csv"}, {".tsv", "csv"}, {".txt", "csv"}, {".data", "csv"}, {".json", "json_lines"}, {".jsonl", "json_lines"},
+       {".ndjson", "json_lines"}, {".parquet", "parquet"}, {".arrow", "arrow"}, {".feather", "arrow"}, {".arff", "arff"}}};
+  for (const auto& [ending, format] : kEndings) {
+    if (name.ends_with(ending)) return std::string(format);
+  }
+  return "";
+}
+
+Result<std::string> FormatByBytes(const Call& call, const std::string& path) {
+  TENON_ASSIGN(auto bytes, platform::RealFiles()->Map(path));
+  std::string_view head = bytes->view();
+  std::string unpacked;
+  if (LooksPacked(head)) {
+    TENON_ASSIGN(unpacked, Gunzip(call, head, path));
+    head = unpacked;
+  }
+  if (head.starts_with("PAR1")) return "parquet";
+  if (head.starts_with("ARROW1") || head.starts_with("\xFF\xFF\xFF\xFF")) return "arrow";
+  head = head.substr(0, 4096);
+  if (head.starts_with("\xEF\xBB\xBF")) head.remove_prefix(3);
+  const std::string_view text = Trim(head);
+  if (text.starts_with("{") || text.starts_with("[{") || text.starts_with("[ ") || text.starts_with("[\n")) return "json_lines";
+  if (text.starts_with("%") || ToLower(text.substr(0, 9)) == "@relation") return "arff";
+  return "csv";
+}
+
+Result<std::vector<std::string>> FindFiles(const SourceSpec& spec) {
+  std::vector<std::string> found;
+  for (const std::string& path : spec.paths) {
+    const std::string pattern = platform::JoinPath(spec.folder, path);
+    bool any = false;
+    for (std::string& file : platform::Glob(pattern)) {
+      if (!platform::RealFiles()->Exists(file)) continue;
+      any = true;
+      if (std::ranges::find(found, file) == found.end()) found.push_back(std::move(file));
+    }
+    if (!any) {
+      const bool is_pattern = pattern.find_first_of("*?[") != std::string::npos;
+      return Error(Code::kNotFound, is_pattern ? Str("no file matches ", pattern) : Str("no file ", pattern));
+    }
+  }
+  return found;
+}
+
+Result<std::shared_ptr<const table::Schema>> Named(const table::Schema& schema, const SourceSpec& spec) {
+  std::vector<table::Field> fields = schema.fields();
+  if (!spec.columns.empty()) {
+    if (spec.columns.size() != fields.size()) {
+      return Error(Code::kInvalidArgument, Str("`columns` names ", spec.columns.size(), " columns, but there are ", fields.size(), ": ",
+                                               Join(schema.Names(), ", ")));
+    }
+    for (std::size_t i = 0; i < fields.size(); ++i) fields[i].name = spec.columns[i];
+  }
+  if (fields.empty()) return Error(Code::kInvalidArgument, "there are no columns");
+  std::map<std::string_view, std::size_t> seen;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (Trim(fields[i].name).empty()) {
+      return Error(Code::kInvalidArgument, Str("column ", i + 1, " has no name; name all ", fields.size(), " with `columns: [...]`"));
+    }
+    if (auto [it, fresh] = seen.try_emplace(fields[i].name, i); !fresh) {
+      return Error(Code::kInvalidArgument, Str("columns ", it->second + 1, " and ", i + 1, " are both named '", fields[i].name,
+                                               "'; name all ", fields.size(), " with `columns: [...]`"));
+    }
+  }
+  return std::make_shared<const table::Schema>(std::move(fields));
+}
+
+Result<void> CheckRoles(const table::Schema& schema, const SourceSpec& spec) {
+  const std::pair<std::string_view, const std::string*> roles[] = {{"key", &spec.key}, {"time", &spec.time}, {"group", &spec.group}};
+  for (const auto& [role, column] : roles) {
+    if (column->empty() || schema.Find(*column) >= 0) continue;
+    return Error(Code::kInvalidArgument, Str(role, ": no column '", *column, "'", DidYouMean(*column, schema.Names())));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds) {
+  TENON_TRY(call.Check());
+  std::unique_ptr<Spool> spool;
+  std::vector<std::string> files;
+  if (std::ranges::find(spec.paths, "-") != spec.paths.end()) {
+    if (spec.paths.size() > 1) return Error(Code::kInvalidArgument, "`-`, standard input, is read alone");
+    TENON_ASSIGN(spool, SpoolStandardInput(call), "reading standard input");
+    files = {spool->path()};
+  } else {
+    TENON_ASSIGN(files, FindFiles(spec), Str("source ", spec.name));
+  }
+  std::string format = spec.format;
+  if (format.empty()) format = FormatByName(files[0]);
+  if (format.empty()) {
+    TENON_ASSIGN(format, FormatByBytes(call, files[0]));
+  }
+  TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, Str("data.", spec.name)), Str("source ", spec.name));
+  TENON_ASSIGN(auto rows, reader->Open(call, files, spec), Str("source ", spec.name));
+  TENON_ASSIGN(auto schema, Named(*rows->schema(), spec), Str("source ", spec.name));
+  rows = std::make_unique<Kept>(std::move(rows), std::move(schema), std::move(spool));
+  TENON_TRY(CheckRoles(*rows->schema(), spec), Str("source ", spec.name));
+  return rows;
+}
+
+}  // namespace tenon::ingest

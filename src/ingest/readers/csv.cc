@@ -1,0 +1,232 @@
+// Separated values: commas, semicolons, tabs, bars or blanks; quoted or not; with a header or without.
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/text.h"
+#include "ingest/csv_internal.h"
+#include "ingest/text_internal.h"
+#include "platform/files.h"
+
+namespace tenon::ingest {
+namespace {
+
+enum class Header { kAuto, kYes, kNo };
+
+struct CsvOptions {
+  bool guess_separator = true;
+  CsvFormat format;
+  Header header = Header::kAuto;
+  std::string encoding = "auto";
+  std::int64_t skip = 0;
+};
+
+class CsvRecords final : public Records {
+ public:
+  CsvRecords(const Call& call, std::vector<std::string> paths, CsvOptions options, const SourceSpec& spec)
+      : call_(call), paths_(std::move(paths)), options_(std::move(options)), columns_(spec.columns), missing_(spec.missing) {}
+
+  // Settles format and names by the first file.
+  Result<void> Start() {
+    TENON_TRY(Load(0));
+    if (options_.guess_separator) options_.format = GuessFormat(Body(), options_.format, Named(".tsv"), !Named(".csv") && !Named(".tsv"));
+    if (options_.header == Header::kAuto) {
+      options_.header = GuessHeader(Body(), options_.format, columns_, missing_) ? Header::kYes : Header::kNo;
+    }
+    TENON_TRY(Enter());
+    return {};
+  }
+
+  Result<bool> Next(std::vector<Cell>* cells) override {
+    while (true) {
+      TENON_ASSIGN(const bool more, scanner_->Next(cells));
+      if (more) break;
+      if (file_ + 1 == paths_.size()) return false;
+      TENON_TRY(Load(file_ + 1));
+      TENON_TRY(Enter());
+    }
+    if (cells->size() != names_.size()) return Ragged(*cells);
+    return true;
+  }
+
+  Result<void> Rewind() override {
+    if (file_ != 0) TENON_TRY(Load(0));
+    return Enter();
+  }
+
+  const std::vector<std::string>& names() const override { return names_; }
+  const std::vector<Declared>& declared() const override { return declared_; }
+  std::string Where() const override { return Str(paths_[file_], ":", scanner_->line()); }
+
+ private:
+  std::string_view Body() const {
+    std::string_view body = text_.view;
+    for (std::int64_t i = 0; i < options_.skip && !body.empty(); ++i) {
+      const std::size_t end = body.find('\n');
+      body.remove_prefix(end == std::string_view::npos ? body.size() : end + 1);
+    }
+    return body;
+  }
+  bool Named(std::string_view ending) const {
+    std::string name = ToLower(paths_[0]);
+    if (name.ends_with(".gz")) name.resize(name.size() - 3);
+    return name.ends_with(ending);
+  }
+
+  Result<void> Load(std::size_t file) {
+    file_ = file;
+    TENON_ASSIGN(text_, LoadText(call_, paths_[file], options_.encoding));
+    if (Trim(text_.view.substr(0, 4096)).empty() && Trim(text_.view).empty()) {
+      return Error(Code::kInvalidArgument, Str(paths_[file], ": the file is empty"));
+    }
+    return {};
+  }
+
+  // Begins the loaded file, and reads its names.
+  Result<void> Enter() {
+    scanner_ = std::make_unique<CsvScanner>(text_.view, options_.format, paths_[file_]);
+    scanner_->SkipLines(options_.skip);
+    if (options_.header == Header::kNo) return names_.empty() ? NameWithoutHeader() : Result<void>();
+    std::vector<Cell> cells;
+    TENON_ASSIGN(const bool any, scanner_->Next(&cells));
+    if (!any) return Error(Code::kInvalidArgument, Str(paths_[file_], ": there are only comments in it"));
+    std::vector<std::string> names;
+    for (const Cell& cell : cells) names.emplace_back(Trim(cell.text));
+    if (header_.empty()) {
+      header_ = std::move(names);
+      names_ = columns_.empty() ? header_ : columns_;
+      return columns_.empty() ? CheckNames() : CheckCount(header_.size());
+    }
+    if (names == header_) return {};
+    return Error(Code::kInvalidArgument, Str(Where(), ": other columns (", Join(names, ", "), ") than in ", paths_[0], " (",
+                                             Join(header_, ", "), "); read the files as two sources"));
+  }
+
+  Result<void> NameWithoutHeader() {
+    std::vector<Cell> cells;
+    TENON_ASSIGN(const bool any, scanner_->Next(&cells));
+    if (!any) return Error(Code::kInvalidArgument, Str(paths_[file_], ": there are only comments in it"));
+    if (columns_.empty()) {
+      std::string shown;
+      for (std::size_t i = 0; i < std::min<std::size_t>(3, cells.size()); ++i) shown += Str(i > 0 ? ", " : "", Trim(cells[i].text));
+      return Error(Code::kInvalidArgument,
+                   Str(Where(), ": no names: the first row (", shown, cells.size() > 3 ? ", ..." : "", ") looks like values. Name the ",
+                       cells.size(), " columns with `columns: [...]`, or write `header: true` if that row holds the names"));
+    }
+    names_ = columns_;
+    TENON_TRY(CheckCount(cells.size()));
+    scanner_ = std::make_unique<CsvScanner>(text_.view, options_.format, paths_[file_]);
+    scanner_->SkipLines(options_.skip);
+    return {};
+  }
+
+  Result<void> CheckCount(std::size_t found) const {
+    if (columns_.size() == found) return {};
+    return Error(Code::kInvalidArgument, Str(Where(), ": `columns` names ", columns_.size(), " columns, but a row has ", found, " values",
+                                             found == 1 ? "; is `separator` right?" : ""));
+  }
+
+  Result<void> CheckNames() const {
+    std::map<std::string_view, std::size_t> seen;
+    for (std::size_t i = 0; i < names_.size(); ++i) {
+      if (names_[i].empty()) {
+        return Error(Code::kInvalidArgument, Str(Where(), ": column ", i + 1, " of ", names_.size(),
+                                                 " has no name in the header; name them all with `columns: [...]`"));
+      }
+      if (auto [it, fresh] = seen.try_emplace(names_[i], i); !fresh) {
+        return Error(Code::kInvalidArgument, Str(Where(), ": columns ", it->second + 1, " and ", i + 1, " are both named '", names_[i],
+                                                 "'; name them all with `columns: [...]`"));
+      }
+    }
+    return {};
+  }
+
+  Error Ragged(const std::vector<Cell>& cells) const {
+    const std::string counts = Str(Where(), ": ", cells.size(), cells.size() == 1 ? " value, but " : " values, but ", names_.size(),
+                                   names_.size() == 1 ? " column" : " columns");
+    if (cells.size() > names_.size()) {
+      return Error(Code::kInvalidArgument, Str(counts, "; the first too many is ", Quoted(cells[names_.size()].text),
+                                               ". A value with the separator in it stands in quotes"));
+    }
+    return Error(Code::kInvalidArgument, Str(counts, "; the last value is ", Quoted(cells.back().text)));
+  }
+
+  Call call_;
+  std::vector<std::string> paths_;
+  CsvOptions options_;
+  std::vector<std::string> columns_;
+  std::vector<std::string> missing_;
+  Text text_;
+  std::unique_ptr<CsvScanner> scanner_;
+  std::size_t file_ = 0;
+  std::vector<std::string> header_;  // of the first file
+  std::vector<std::string> names_;
+  std::vector<Declared> declared_;
+};
+
+class Csv final : public Reader {
+ public:
+  explicit Csv(CsvOptions options) : options_(std::move(options)) {}
+
+  Result<std::unique_ptr<table::BatchReader>> Open(const Call& call, const std::vector<std::string>& paths,
+                                                   const SourceSpec& spec) override {
+    auto records = std::make_unique<CsvRecords>(call, paths, options_, spec);
+    TENON_TRY(records->Start());
+    return ReadRecords(call, std::move(records), spec);
+  }
+
+ private:
+  CsvOptions options_;
+};
+
+Result<std::unique_ptr<Reader>> MakeCsv(const Options& options) {
+  CsvOptions out;
+  const std::string separator = options.Text("separator");
+  out.guess_separator = separator == "auto";
+  if (separator == "tab" || separator == "\\t") {
+    out.format.separator = '\t';
+  } else if (separator == "blanks" || separator == " ") {
+    out.format.blanks = true;
+  } else if (!out.guess_separator) {
+    if (separator.size() != 1 || separator == "\n" || separator == "\r") {
+      return Error(Code::kInvalidArgument, Str("separator: one character, `tab`, `blanks` or `auto`, not ", Quoted(separator)));
+    }
+    out.format.separator = separator[0];
+  }
+  const std::string quote = options.Text("quote");
+  if (quote.size() > 1) return Error(Code::kInvalidArgument, Str("quote: one character, or \"\" for none, not ", Quoted(quote)));
+  out.format.quote = quote.empty() ? '\0' : quote[0];
+  out.format.comment = options.Text("comment");
+  const Json& header = options.Any("header");
+  if (header.is_bool()) {
+    out.header = header.Bool() ? Header::kYes : Header::kNo;
+  } else if (!header.is_string() || header.String() != "auto") {
+    return Error(Code::kInvalidArgument, Str("header: true, false or auto, not ", header.Dump()));
+  }
+  out.encoding = options.Text("encoding");
+  out.skip = options.Int("skip");
+  return std::make_unique<Csv>(std::move(out));
+}
+
+}  // namespace
+
+Result<void> AddCsv(Kinds<Reader>& kinds) {
+  using Type = Option::Type;
+  return kinds.Add(
+      "csv",
+      {.summary = "Read separated values",
+       .when = "Files of lines: .csv, .tsv, .txt, .data, also packed with gzip. Separator, header, types and encoding are found by "
+               "looking at all rows; say what is found wrongly.",
+       .example = R"({"separator": ";", "header": true})",
+       .options = {{.name = "separator", .type = Type::kText, .fallback = "auto", .help = "One character, `tab`, `blanks` (runs of them) or `auto`"},
+                   {.name = "header", .type = Type::kAny, .fallback = "auto", .help = "Whether the first row holds names: true, false or auto"},
+                   {.name = "quote", .type = Type::kText, .fallback = "\"", .help = "What surrounds values with separators or lines in them; \"\" for none"},
+                   {.name = "comment", .type = Type::kText, .fallback = "", .help = "Lines that begin so are no rows"},
+                   {.name = "encoding", .type = Type::kText, .fallback = "auto", .help = "The characters' code",
+                    .choices = {"auto", "utf-8", "utf-16", "latin-1", "windows-1252"}},
+                   {.name = "skip", .type = Type::kInt, .fallback = 0, .help = "Lines before the header or the first row that are left out", .least = 0}}},
+      MakeCsv);
+}
+
+}  // namespace tenon::ingest

@@ -1,0 +1,120 @@
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "ingest/read.h"
+#include "table/schema.h"
+
+namespace tenon::ingest {
+namespace {
+
+constexpr std::array<std::string_view, 11> kKeys = {"read", "format", "columns", "missing", "sql",  "types",
+                                                    "key",  "time",   "group",   "owner",   "purpose"};
+constexpr std::array<std::string_view, 3> kGovernance = {"owner", "purpose", "sensitive"};
+
+// Options of the reader stand among the source's own keys; what is nearly one of the latter was meant to be it.
+Result<Json> ReaderOptions(const Json& json, Fields* fields) {
+  std::vector<std::string> known(kKeys.begin(), kKeys.end());
+  known.emplace_back("sensitive");
+  Json options = Json::MakeObject();
+  for (const auto& [key, value] : json.object()) {
+    if (std::ranges::find(known, key) != known.end()) continue;
+    if (const std::string near = Nearest(key, known); !near.empty()) {
+      return fields->Wrong(key, Str("no such setting; did you mean '", near, "'?"));
+    }
+    fields->Known(key);
+    options[key] = value;
+  }
+  return options;
+}
+
+Result<void> ReadTypes(const Json& types, Fields* fields, SourceSpec* spec) {
+  if (!types.is_object()) return fields->Wrong("types", Str("expected an object of column: type, got ", types.KindName()));
+  for (const auto& [column, type] : types.object()) {
+    if (!type.is_string()) return fields->Wrong("types", Str(column, ": expected the name of a type, got ", type.KindName()));
+    if (auto known = table::TypeNamed(type.String()); !known.ok()) {
+      return fields->Wrong("types", Str(column, ": ", known.error().message()));
+    }
+    spec->types.emplace_back(column, type.String());
+  }
+  return {};
+}
+
+Result<void> ReadMissing(const Json& missing, Fields* fields, SourceSpec* spec) {
+  if (missing.is_null()) return {};
+  const Json list = missing.is_array() ? missing : Json(Json::Array{missing});
+  spec->missing.clear();
+  for (const Json& word : list.array()) {
+    if (word.is_array() || word.is_object()) return fields->Wrong("missing", Str("expected a list of words, got ", word.KindName()));
+    spec->missing.push_back(word.is_string() ? word.String() : word.is_null() ? "null" : word.Dump());
+  }
+  return {};
+}
+
+Result<SourceSpec> ParseBody(const Json& json, const std::string& name, const std::string& folder, std::string_view file) {
+  SourceSpec spec;
+  spec.name = name;
+  spec.folder = folder;
+  if (json.is_string()) {
+    spec.paths = {json.String()};
+    return spec;
+  }
+  TENON_ASSIGN(Fields fields, Fields::Of(json, name == "data" ? "data" : Str("data.", name), file));
+  TENON_TRY(fields.Read("read", &spec.paths));
+  if (spec.paths.empty()) return fields.Wrong("", "`read:` is missing: the path, pattern or list of paths to read");
+  TENON_TRY(fields.Read("format", &spec.format));
+  TENON_TRY(fields.Read("columns", &spec.columns));
+  TENON_TRY(fields.Read("sql", &spec.sql));
+  TENON_TRY(fields.Read("key", &spec.key));
+  TENON_TRY(fields.Read("time", &spec.time));
+  TENON_TRY(fields.Read("group", &spec.group));
+  if (const Json* missing = fields.Find("missing"); missing != nullptr) TENON_TRY(ReadMissing(*missing, &fields, &spec));
+  if (const Json* types = fields.Find("types"); types != nullptr) TENON_TRY(ReadTypes(*types, &fields, &spec));
+  for (const std::string_view key : kGovernance) {
+    if (const Json* value = fields.Find(key); value != nullptr) spec.governance[key] = *value;
+  }
+  TENON_ASSIGN(spec.options, ReaderOptions(json, &fields));
+  TENON_TRY(fields.Done());
+  for (const std::string& path : spec.paths) {
+    if (path.empty()) return fields.Wrong("read", "an empty path");
+    if (path.find("://") != std::string::npos) {
+      return fields.Wrong("read", Str("'", path, "' is no path of a file; files, patterns and \"-\" can be read"));
+    }
+  }
+  return spec;
+}
+
+}  // namespace
+
+Result<SourceSpec> SourceSpec::Parse(const Json& json, const std::string& folder, std::string_view file) {
+  if (!json.is_string() && !json.is_object()) {
+    return Error(Code::kInvalidArgument, Str(json.Where(file), ": data: expected a path or an object with `read:`, got ", json.KindName()));
+  }
+  if (json.is_object() && json.Find("read") == nullptr) {
+    const bool named = json.object().size() == 1 && (json.object()[0].second.is_object() || json.object()[0].second.is_string());
+    if (named) return ParseBody(json.object()[0].second, json.object()[0].first, folder, file);
+    if (json.object().size() > 1 && std::ranges::all_of(json.object(), [](const auto& item) { return item.second.is_object(); })) {
+      return Error(Code::kInvalidArgument, Str(json.Where(file), ": data: ", json.object().size(), " sources, but one can be read; give one name with `read:`"));
+    }
+  }
+  return ParseBody(json, "data", folder, file);
+}
+
+Json SourceSpec::ToJson() const {
+  Json out = Json::MakeObject();
+  out["name"] = name;
+  out["read"] = Json::ListOf(paths);
+  if (!format.empty()) out["format"] = format;
+  if (options.is_object() && !options.object().empty()) out["options"] = options;
+  if (!columns.empty()) out["columns"] = Json::ListOf(columns);
+  out["missing"] = Json::ListOf(missing);
+  if (!sql.empty()) out["sql"] = sql;
+  for (const auto& [column, type] : types) out["types"][column] = type;
+  if (!key.empty()) out["key"] = key;
+  if (!time.empty()) out["time"] = time;
+  if (!group.empty()) out["group"] = group;
+  if (!governance.is_null()) out["governance"] = governance;
+  return out;
+}
+
+}  // namespace tenon::ingest

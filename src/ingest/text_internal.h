@@ -1,0 +1,29 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "base/call.h"
+
+namespace tenon::ingest {
+
+// The whole of a text file as UTF-8, unpacked.
+struct Text {
+  std::string_view view;
+  std::shared_ptr<const void> owner;
+};
+
+// Reads a file: gzip is unpacked; a byte order mark is dropped; `encoding` is "auto" (UTF-8, or UTF-16 that shows itself
+// by its mark or by its zeros), "utf-8", "utf-16", "latin-1" or "windows-1252".
+// Errors: those of Files; invalid_argument naming the line of bytes that do not fit and the encodings to try;
+// data_loss for damaged gzip.
+Result<Text> LoadText(const Call& call, const std::string& path, std::string_view encoding);
+
+// Unpacks gzip members one after another.
+Result<std::string> Gunzip(const Call& call, std::string_view packed, const std::string& path);
+
+// Whether the bytes begin as gzip does.
+bool LooksPacked(std::string_view bytes);
+
+}  // namespace tenon::ingest

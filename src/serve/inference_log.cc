@@ -1,0 +1,374 @@
+#include "serve/inference_log.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+
+#include "base/text.h"
+#include "serve/log_format_internal.h"
+#include "serve/log_ring_internal.h"
+
+namespace tenon::serve {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::uint64_t kSegmentBytes = 64 << 20;
+constexpr auto kRest = 50ms;      // between looks at the rings
+constexpr auto kSyncEvery = 1s;
+
+// A name as part of a file's name: what is not a letter, digit, '_' or '.' as %hh. No '-', which ends it.
+std::string FileWord(std::string_view name) {
+  std::string out;
+  for (char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+    if (plain) {
+      out += c;
+      continue;
+    }
+    char escape[4];
+    std::snprintf(escape, sizeof escape, "%%%02x", static_cast<unsigned char>(c));
+    out += escape;
+  }
+  return out;
+}
+
+std::string SegmentName(std::string_view endpoint, Micros start) {
+  char digits[24];
+  std::snprintf(digits, sizeof digits, "%020lld", static_cast<long long>(start));
+  return Str(FileWord(endpoint), "-", std::string(digits), ".log");
+}
+
+Micros NowMicros() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+// What the answers of one version at one endpoint are filed under.
+struct Stream {
+  std::string endpoint;
+  std::string model;
+  std::string schema;  // the record that goes before its answers
+};
+
+// One endpoint's file that is being written. The writer's thread only.
+struct Segment {
+  std::string path;
+  std::unique_ptr<platform::Appender> file;
+  std::uint64_t bytes = 0;
+  Micros start = 0;
+  std::string waiting;   // records not handed to the file yet
+  std::int64_t records = 0;
+  std::optional<std::uint32_t> stream;  // whose schema was written last
+  bool unsynced = false;
+};
+
+// What a thread keeps of a log: its ring, and the streams of the versions it logged. It cannot be a member of the log,
+// since only the thread itself may look without a lock.
+struct ThreadPart {
+  struct Known {
+    std::string endpoint, model;
+    std::size_t fields = 0;
+    std::uint32_t stream = 0;
+  };
+  std::uint64_t log = 0;
+  std::shared_ptr<LogRing> ring;
+  std::unordered_map<const Served*, Known> streams;
+  std::string record;
+};
+struct ThreadParts {
+  std::vector<std::unique_ptr<ThreadPart>> parts;
+  ~ThreadParts() {
+    for (auto& part : parts) part->ring->left.store(true, std::memory_order_release);
+  }
+};
+thread_local ThreadParts thread_parts;
+
+class SegmentedLog final : public InferenceLog {
+ public:
+  SegmentedLog(platform::Files& files, std::string folder, std::uint64_t id)
+      : files_(files), folder_(std::move(folder)), id_(id), writer_([this] { Write(); }) {}
+
+  ~SegmentedLog() override {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    wake_.notify_all();
+    writer_.join();
+    const std::lock_guard lock(mutex_);
+    for (auto& ring : rings_) ring->closed.store(true, std::memory_order_release);
+  }
+
+  void Add(const Served& served, std::string_view request_id, Micros at, const Row& row,
+           const model::Prediction& prediction) override {
+    ThreadPart& part = OwnPart();
+    const std::uint32_t stream = StreamOf(served, part);
+    part.record.clear();
+    AppendAnswer(served, request_id, at, row, prediction, &part.record);
+    if (!part.ring->Put(stream, part.record)) dropped_.fetch_add(1, std::memory_order_relaxed);
+  }
+
+  std::int64_t dropped() const override { return dropped_.load(std::memory_order_relaxed); }
+  std::int64_t written() const override { return written_.load(std::memory_order_relaxed); }
+
+  Result<void> Flush() override {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t wanted = ++flush_wanted_;
+    wake_.notify_all();
+    flushed_.wait(lock, [&] { return flush_done_ >= wanted; });
+    if (failure_.has_value()) {
+      Error error = std::move(*failure_);
+      failure_.reset();
+      return error;
+    }
+    return {};
+  }
+
+ private:
+  ThreadPart& OwnPart() {
+    for (auto& part : thread_parts.parts) {
+      if (part->log == id_) return *part;
+    }
+    std::erase_if(thread_parts.parts, [](const auto& part) { return part->ring->closed.load(std::memory_order_acquire); });
+    auto part = std::make_unique<ThreadPart>();
+    part->log = id_;
+    part->ring = std::make_shared<LogRing>();
+    thread_parts.parts.push_back(std::move(part));
+    const std::lock_guard lock(mutex_);
+    rings_.push_back(thread_parts.parts.back()->ring);
+    return *thread_parts.parts.back();
+  }
+
+  // A version may be gone and another at its address: the names decide.
+  std::uint32_t StreamOf(const Served& served, ThreadPart& part) {
+    ThreadPart::Known& known = part.streams[&served];
+    if (known.endpoint == served.endpoint && known.model == served.model && known.fields == served.fields.size() &&
+        known.fields != 0) {
+      return known.stream;
+    }
+    Stream stream{served.endpoint, served.model, {}};
+    AppendSchema(served, &stream.schema);
+    const std::lock_guard lock(mutex_);
+    std::uint32_t number = 0;
+    while (number < streams_.size() && (streams_[number].endpoint != stream.endpoint || streams_[number].schema != stream.schema)) {
+      ++number;
+    }
+    if (number == streams_.size()) streams_.push_back(std::move(stream));
+    known = {served.endpoint, served.model, served.fields.size(), number};
+    return number;
+  }
+
+  // The writer's thread.
+  void Write() {
+    auto synced = std::chrono::steady_clock::now();
+    bool busy = false;
+    while (true) {
+      std::uint64_t wanted = 0;
+      bool ending = false;
+      std::vector<std::shared_ptr<LogRing>> rings;
+      {
+        std::unique_lock lock(mutex_);
+        if (!busy) wake_.wait_for(lock, kRest, [&] { return ending_ || flush_wanted_ > flush_done_; });
+        wanted = flush_wanted_;
+        ending = ending_;
+        rings = rings_;
+      }
+      busy = Drain(rings) > LogRing::kBytes / 4;
+      const auto now = std::chrono::steady_clock::now();
+      if (ending || wanted > done_ || now - synced >= kSyncEvery) {
+        Sync();
+        synced = now;
+      }
+      if (wanted > done_) {
+        const std::lock_guard lock(mutex_);
+        flush_done_ = done_ = wanted;
+        flushed_.notify_all();
+      }
+      if (ending) return;
+    }
+  }
+
+  std::uint64_t Drain(const std::vector<std::shared_ptr<LogRing>>& rings) {
+    std::uint64_t most = 0;
+    for (const auto& ring : rings) {
+      const bool left = ring->left.load(std::memory_order_acquire);
+      most = std::max(most, ring->Take([this](std::uint32_t stream, std::string_view record) { File(stream, record); }));
+      if (!left) continue;
+      const std::lock_guard lock(mutex_);
+      std::erase(rings_, ring);
+    }
+    for (auto& [endpoint, segment] : segments_) HandOver(segment);
+    return most;
+  }
+
+  // Puts a record behind the others of its endpoint, its schema before it where that changed.
+  void File(std::uint32_t number, std::string_view record) {
+    const Stream& stream = StreamNumber(number);
+    Segment& segment = segments_[stream.endpoint];
+    if (segment.bytes + segment.waiting.size() + record.size() > kSegmentBytes && segment.bytes != 0) {
+      HandOver(segment);
+      Close(segment);
+    }
+    if (segment.file == nullptr && segment.waiting.empty() && !Open(stream.endpoint, segment)) {
+      dropped_.fetch_add(1, std::memory_order_relaxed);
+      return;
+    }
+    if (segment.stream != number) {
+      segment.waiting += stream.schema;
+      segment.stream = number;
+    }
+    segment.waiting += record;
+    ++segment.records;
+  }
+
+  const Stream& StreamNumber(std::uint32_t number) {
+    if (number != cached_number_) {
+      const std::lock_guard lock(mutex_);
+      cached_ = streams_[number];
+      cached_number_ = number;
+    }
+    return cached_;
+  }
+
+  bool Open(const std::string& endpoint, Segment& segment) {
+    // Names are times, so that segments sort by age; two of one microsecond would be one file.
+    segment.start = std::max(NowMicros(), segment.start + 1);
+    segment.path = platform::JoinPath(folder_, SegmentName(endpoint, segment.start));
+    auto file = files_.Append(segment.path);
+    if (!file.ok()) {
+      Remember(std::move(file).error());
+      return false;
+    }
+    segment.file = *std::move(file);
+    segment.bytes = 0;
+    segment.waiting = kLogMagic;
+    segment.stream.reset();
+    return true;
+  }
+
+  void HandOver(Segment& segment) {
+    if (segment.file == nullptr || segment.waiting.empty()) return;
+    if (auto appended = segment.file->Append(segment.waiting); appended.ok()) {
+      segment.bytes += segment.waiting.size();
+      segment.unsynced = true;
+      written_.fetch_add(segment.records, std::memory_order_relaxed);
+      segment.waiting.clear();
+      segment.records = 0;
+    } else {
+      dropped_.fetch_add(segment.records, std::memory_order_relaxed);
+      Remember(std::move(appended).error());
+      Close(segment);  // its end may be half a record: what follows goes to a new one
+    }
+  }
+
+  void Close(Segment& segment) {
+    if (segment.file != nullptr && segment.unsynced) {
+      if (auto synced = segment.file->Sync(); !synced.ok()) Remember(std::move(synced).error());
+    }
+    segment.file.reset();
+    segment.waiting.clear();
+    segment.records = 0;
+    segment.bytes = 0;
+    segment.unsynced = false;
+  }
+
+  void Sync() {
+    for (auto& [endpoint, segment] : segments_) {
+      if (!segment.unsynced) continue;
+      if (auto synced = segment.file->Sync(); !synced.ok()) Remember(std::move(synced).error());
+      segment.unsynced = false;
+    }
+  }
+
+  void Remember(Error error) {
+    const std::lock_guard lock(mutex_);
+    failure_ = std::move(error).Context("writing the inference log");
+  }
+
+  platform::Files& files_;
+  const std::string folder_;
+  const std::uint64_t id_;
+  std::atomic<std::int64_t> dropped_{0}, written_{0};
+
+  std::mutex mutex_;  // guards these:
+  std::condition_variable wake_, flushed_;
+  std::vector<std::shared_ptr<LogRing>> rings_;
+  std::vector<Stream> streams_;
+  std::optional<Error> failure_;
+  std::uint64_t flush_wanted_ = 0, flush_done_ = 0;
+  bool ending_ = false;
+
+  // The writer's thread only:
+  std::map<std::string, Segment> segments_;  // by endpoint
+  std::uint32_t cached_number_ = 0xffffffff;
+  Stream cached_;
+  std::uint64_t done_ = 0;
+  std::thread writer_;  // last: it starts when all else is there
+};
+
+// The segments of an endpoint, oldest first, with the time each began.
+Result<std::vector<std::pair<Micros, std::string>>> SegmentsOf(platform::Files& files, const std::string& folder,
+                                                               std::string_view endpoint) {
+  std::vector<std::pair<Micros, std::string>> segments;
+  if (!files.Exists(folder)) return segments;
+  TENON_ASSIGN(auto names, files.List(folder));
+  const std::string prefix = FileWord(endpoint) + "-";
+  for (const std::string& name : names) {
+    std::int64_t start = 0;
+    if (!name.starts_with(prefix) || !name.ends_with(".log")) continue;
+    if (!ParseInt64(std::string_view(name).substr(prefix.size(), name.size() - prefix.size() - 4), &start)) continue;
+    segments.emplace_back(start, platform::JoinPath(folder, name));
+  }
+  std::ranges::sort(segments);
+  return segments;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<InferenceLog>> OpenInferenceLog(platform::Files& files, const std::string& folder) {
+  static std::atomic<std::uint64_t> opened{0};  // tells a thread's parts of different logs apart, even at one address
+  TENON_TRY(files.MakeFolders(folder), "opening the inference log");
+  return std::unique_ptr<InferenceLog>(std::make_unique<SegmentedLog>(files, folder, ++opened));
+}
+
+Result<LogReport> ReadInferenceLog(const Call& call, platform::Files& files, const std::string& folder,
+                                   std::string_view endpoint, Micros from, Micros until,
+                                   const std::function<bool(const std::vector<Served::Field>&, const LogEntry&)>& each) {
+  using Found = SegmentReader::Found;
+  LogReport report;
+  TENON_ASSIGN(auto segments, SegmentsOf(files, folder, endpoint), "reading the inference log");
+  for (std::size_t s = 0; s < segments.size(); ++s) {
+    // Entries are filed within moments of being made: a segment that began long after `until` has none of them.
+    constexpr Micros kSlack = 60'000'000;
+    if (segments[s].first - kSlack > until) break;
+    if (s + 1 < segments.size() && segments[s + 1].first < from - kSlack && from > 0) continue;
+    const std::string& path = segments[s].second;
+    TENON_ASSIGN(auto bytes, files.Map(path), "reading the inference log");
+    SegmentReader reader(bytes->view());
+    for (std::int64_t n = 0;; ++n) {
+      if (n % 4096 == 0) TENON_TRY(call.Check());
+      const Found found = reader.Next();
+      if (found == Found::kEnd) break;
+      if (found == Found::kTorn) {
+        report.torn_bytes += static_cast<std::int64_t>(bytes->view().size() - reader.at());
+        break;
+      }
+      if (found == Found::kDamaged) {
+        return Error(Code::kDataLoss, Str("the inference log ", path, " is damaged at byte ", reader.at(),
+                                          "; move the file away to read the others"));
+      }
+      if (found != Found::kAnswer || reader.entry().at < from || reader.entry().at >= until) continue;
+      ++report.entries;
+      if (!each(reader.fields(), reader.entry())) return report;
+    }
+  }
+  return report;
+}
+
+}  // namespace tenon::serve

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "serve/inference_log.h"
+
+namespace tenon::serve {
+
+// The bytes of the inference log: docs/formats/inference_log.md. All numbers little-endian.
+//   segment = magic "TNINFLG1" record*
+//   record  = u32 size of payload, u32 check of that size, u64 XXH3 of payload (seeded with the size), payload
+//   payload = u8 kind ...: 1 the schema of the answers that follow (sent anew when the version changes), 2 an answer
+inline constexpr std::string_view kLogMagic = "TNINFLG1";
+inline constexpr std::size_t kRecordHead = 16;
+inline constexpr std::uint32_t kMostRecord = 16 << 20;
+inline constexpr char kSchemaKind = 1;
+inline constexpr char kAnswerKind = 2;
+
+void AppendLittle(std::uint64_t value, int bytes, std::string* out);
+void AppendSized(std::string_view text, std::string* out);  // u32 size, bytes
+
+// A record with its head around a payload made by `out->append` after Begin: Begin leaves room, End fills it in.
+std::size_t BeginRecord(std::string* out);
+void EndRecord(std::size_t begin, std::string* out);
+
+void AppendSchema(const Served& served, std::string* out);
+void AppendAnswer(const Served& served, std::string_view request_id, Micros at, const Row& row,
+                  const model::Prediction& prediction, std::string* out);
+
+// What a segment holds, from its front. A reader of foreign bytes: nothing is believed before its checksum and bounds.
+class SegmentReader {
+ public:
+  enum class Found { kSchema, kAnswer, kEnd, kTorn, kDamaged };
+  explicit SegmentReader(std::string_view bytes) : bytes_(bytes) {}
+  Found Next();
+  const std::vector<Served::Field>& fields() const { return fields_; }
+  const LogEntry& entry() const { return entry_; }
+  std::size_t at() const { return at_; }  // of the record that Next looked at last
+
+ private:
+  bool ReadSchema(std::string_view payload);
+  bool ReadAnswer(std::string_view payload);
+
+  std::string_view bytes_;
+  std::size_t at_ = 0, next_ = 0;
+  std::string model_;
+  std::vector<Served::Field> fields_;
+  LogEntry entry_;
+};
+
+}  // namespace tenon::serve

@@ -1,0 +1,85 @@
+// Texts to whole numbers by frequency: 0 for the most frequent. For embeddings of neural networks.
+
+#include <limits>
+
+#include "base/hash.h"
+#include "transform/keys_internal.h"
+
+namespace tenon::transform {
+namespace {
+
+struct Learned {
+  std::int64_t most = 0;
+  std::int64_t least_count = 1;
+  KeyCounts counts;
+  KeyTable words;  // most frequent first
+
+  void Add(const Lane& in, const double*, const std::uint8_t*, std::int64_t n) { counts.Add(in, n); }
+  void Merge(const Learned& other) { counts.Merge(other.counts); }
+  void Finish() {
+    for (const auto& item : counts.Top(most, least_count)) words.Insert(item.key);
+  }
+  void Save(Writer& out) const {
+    out.Size(static_cast<std::size_t>(words.size()));
+    for (std::int32_t id = 0; id < words.size(); ++id) out.Text(words.key(id));
+  }
+  void Load(Reader& in) {
+    const std::size_t size = in.Size(8);
+    for (std::size_t i = 0; i < size; ++i) words.Insert(in.Text());
+  }
+};
+
+class Vocabulary final : public EachKey<Learned> {
+ public:
+  Vocabulary(std::int64_t most, std::int64_t least_count, std::int64_t unseen)
+      : most_(most), least_count_(least_count), unseen_(unseen) {}
+
+  Result<std::vector<Port>> Outputs(std::span<const Port> in, const State*) const override {
+    TENON_TRY(CheckKeys(in));
+    std::vector<Port> out;
+    for (const Port& port : in) out.push_back({.name = Str(port.name, "_word")});
+    return out;
+  }
+
+ private:
+  Learned Fresh(bool, int) const override {
+    Learned fresh;
+    fresh.most = most_;
+    fresh.least_count = least_count_;
+    return fresh;
+  }
+  std::int32_t Index(const Learned& learned, std::string_view key) const override {
+    const std::int32_t id = learned.words.Find(key);
+    if (id >= 0) return id;
+    if (unseen_ == 0) return kUnseen;
+    return learned.words.size() + static_cast<std::int32_t>(Hash64(key, 1) % static_cast<std::uint64_t>(unseen_));
+  }
+  void Encode(const Learned&, const std::int32_t* index, const Lane& out, std::int64_t n) const override {
+    for (std::int64_t i = 0; i < n; ++i) {
+      out.numbers[i] = index[i] >= 0 ? index[i] : std::numeric_limits<double>::quiet_NaN();
+    }
+  }
+  std::int64_t most_, least_count_, unseen_;
+};
+
+}  // namespace
+
+Result<void> AddVocabulary(Kinds<Op>& kinds) {
+  return kinds.Add("vocabulary",
+                   {.summary = "Number values by how frequent they are",
+                    .when = "Values become indices of an embedding table, or trees should split by popularity. Values outside the "
+                            "vocabulary share buckets after its end, chosen by hash; without buckets they are missing.",
+                    .example = R"({"most": 1000, "unseen_buckets": 2})",
+                    .options = {{.name = "most", .type = Option::Type::kInt, .fallback = 0,
+                                 .help = "Keep this many of the most frequent values; 0: all", .least = 0, .most = 1e9},
+                                {.name = "least_count", .type = Option::Type::kInt, .fallback = 1,
+                                 .help = "Keep values with at least this many rows", .least = 1},
+                                {.name = "unseen_buckets", .type = Option::Type::kInt, .fallback = 1,
+                                 .help = "Buckets for other values", .least = 0, .most = 1e6}}},
+                   [](const Options& options) -> Result<std::unique_ptr<Op>> {
+                     return std::make_unique<Vocabulary>(options.Int("most"), options.Int("least_count"),
+                                                         options.Int("unseen_buckets"));
+                   });
+}
+
+}  // namespace tenon::transform
