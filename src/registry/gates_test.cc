@@ -149,7 +149,7 @@ TEST(GatesTest, PutsACaretUnderTheMistake) {
            {"lfit(roc_auc, over: baseline) > 0", "no function 'lfit'; did you mean 'lift'?", 0},
            {"lift(roc_auc) > 0", "expected ', over: baseline' or ', over: champion'", 12},
            {"lift(roc_auc, over: best) > 0", "a lift is over baseline or champion, not 'best'", 20},
-           {"lift > 0", "lift needs a metric in brackets: lift(roc_auc, over: baseline)", 4},
+           {"lift > 0", "lift needs a metric in brackets: lift(roc_auc, over: baseline)", 0},
            {"roc_auc.lo > 0", "expected .low or .high", 8},
            {"gap(parity).low > 0", "only metrics, costs and lifts have a confidence interval", 12},
            {"worst_slice( > 0", "expected the name of a metric in worst_slice(...)", 13},
