@@ -94,11 +94,10 @@ data:
 
 split:
   by: time
-  train_from: 2024-02-15
-  train_until: 2024-05-01
+  train: {from: 2024-02-15}            # the windows of 30 days are full by then
+  validation: 7d
   gap: 7d                              # labels arrive a week late
-  validation_span: 7d
-  test_from: 2024-05-15
+  test: {from: 2024-05-10, until: 2024-05-30}
 
 transform:
   drop: [customer_id, terminal_id, at] # a new customer must be judged by behaviour, not by number

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "ingest/query_internal.h"
 #include "ingest/text_internal.h"
 
 namespace tenon::ingest {
@@ -169,6 +170,11 @@ Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& sp
   TENON_ASSIGN(auto rows, reader->Open(call, files, spec), Str("source ", spec.name));
   TENON_ASSIGN(auto schema, Named(*rows->schema(), spec), Str("source ", spec.name));
   rows = std::make_unique<Kept>(std::move(rows), std::move(schema), std::move(spool));
+  if (!spec.sql.empty()) {
+    TENON_ASSIGN(rows, QueryOver(call, *rows, spec.sql), Str("source ", spec.name));
+    SourceSpec plain;
+    TENON_TRY(Named(*rows->schema(), plain), Str("source ", spec.name, ": sql"));
+  }
   TENON_TRY(CheckRoles(*rows->schema(), spec), Str("source ", spec.name));
   return rows;
 }

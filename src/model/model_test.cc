@@ -1,0 +1,379 @@
+// What every format owes: the same bits after saving, alone or among others, on any thread; and no wrong read ever.
+
+#include "model/model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <random>
+#include <thread>
+
+#include "base/hash.h"
+#include "base/testing.h"
+#include "model/forest.h"
+#include "model/linear.h"
+
+namespace tenon::model {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr int kFeatures = 7;
+
+// A random tree; some nodes are categorical, some leaves come early.
+void Grow(std::mt19937& random, int depth, float cover, bool categories, Tree* tree) {
+  const std::size_t at = tree->nodes.size();
+  tree->nodes.emplace_back();
+  tree->nodes[at].cover = cover;
+  tree->nodes[at].value = static_cast<float>(static_cast<int>(random() % 2001) - 1000) / 512;
+  if (depth == 0 || random() % 9 == 0) return;
+  tree->nodes[at].feature = static_cast<int>(random() % kFeatures);
+  tree->nodes[at].missing_left = random() % 2 == 0;
+  tree->nodes[at].categorical = categories && random() % 4 == 0;
+  if (tree->nodes[at].categorical) tree->nodes[at].categories = {static_cast<std::uint32_t>(random() % 3), 40};
+  tree->nodes[at].left = static_cast<std::int32_t>(tree->nodes.size());
+  Grow(random, depth - 1, cover * 0.25F, categories, tree);
+  tree->nodes[at].right = static_cast<std::int32_t>(tree->nodes.size());
+  Grow(random, depth - 1, cover * 0.75F, categories, tree);
+}
+
+ForestSpec RandomForest(Task task, int outputs, int trees, int depth, bool categories, unsigned seed) {
+  std::mt19937 random(seed);
+  ForestSpec spec{task, kFeatures, outputs, std::vector<float>(static_cast<std::size_t>(outputs), 0.125F), {}};
+  for (int t = 0; t < trees; ++t) {
+    Tree tree;
+    tree.output = t % outputs;
+    Grow(random, depth, 1024, categories, &tree);
+    spec.trees.push_back(std::move(tree));
+  }
+  return spec;
+}
+
+struct ModelCase {
+  std::string name;
+  std::function<Result<std::unique_ptr<Model>>()> make;
+};
+
+const std::vector<ModelCase>& Cases() {
+  static const std::vector<ModelCase> cases = {
+      {"constant", [] { return MakeConstant(Task::kBinary, kFeatures, {0.3}); }},
+      {"constant classes", [] { return MakeConstant(Task::kMulticlass, kFeatures, {0.3, -1.0, 2.0}); }},
+      {"linear",
+       [] {
+         return MakeLinear({Task::kBinary, kFeatures, 1, {1, -2, 0.5, 0, 3, 1e-3, -1}, {0.25}, {0, 1, 2, 3, 4, 5, 6}});
+       }},
+      {"linear classes",
+       [] {
+         return MakeLinear({Task::kMulticlass, kFeatures, 2, {1, -2, 0.5, 0, 3, 1e-3, -1, 7, 6, 5, 4, 3, 2, 1}, {0.25, -0.25},
+                            {0, 1, 2, 3, 4, 5, 6}});
+       }},
+      {"no trees", [] { return MakeForest(RandomForest(Task::kRegression, 1, 0, 3, false, 1)); }},
+      {"leaves only", [] { return MakeForest(RandomForest(Task::kRegression, 1, 3, 0, false, 2)); }},
+      {"shallow", [] { return MakeForest(RandomForest(Task::kBinary, 1, 40, 4, false, 3)); }},
+      {"depth of the prefix", [] { return MakeForest(RandomForest(Task::kBinary, 1, 25, 8, false, 4)); }},
+      {"deeper than the prefix", [] { return MakeForest(RandomForest(Task::kRegression, 1, 12, 12, false, 5)); }},
+      {"categories", [] { return MakeForest(RandomForest(Task::kBinary, 1, 30, 6, true, 6)); }},
+      {"classes", [] { return MakeForest(RandomForest(Task::kMulticlass, 3, 31, 5, true, 7)); }},
+  };
+  return cases;
+}
+
+std::vector<float> Rows(std::int64_t n, std::int64_t stride) {
+  const std::vector<float> odd = {kNan, kInf, -kInf, 0.0F, -0.0F, 1e-45F, 2.0F, 40.0F, -1.0F, 3e9F};
+  std::mt19937 random(9);
+  std::vector<float> rows(static_cast<std::size_t>(n * stride), -77.0F);
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (int f = 0; f < kFeatures; ++f) {
+      rows[static_cast<std::size_t>(i * stride + f)] =
+          random() % 3 == 0 ? odd[random() % odd.size()] : static_cast<float>(static_cast<int>(random() % 2001) - 1000) / 512;
+    }
+  }
+  return rows;
+}
+
+std::vector<float> Asked(const Model& model, const float* rows, std::int64_t n, std::int64_t stride, bool margin) {
+  std::vector<float> out(static_cast<std::size_t>(n * model.outputs()));
+  if (margin) {
+    model.Margin(rows, n, stride, out.data());
+  } else {
+    model.Predict(rows, n, stride, out.data());
+  }
+  return out;
+}
+
+bool SameBits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+Kinds<Format> Formats() {
+  Kinds<Format> kinds;
+  EXPECT_TRUE(AddAll(kinds).ok());
+  return kinds;
+}
+
+TEST(Models, SaveAndLoadGiveTheSameBits) {
+  const Kinds<Format> formats = Formats();
+  const std::vector<float> rows = Rows(150, 9);
+  for (const ModelCase& a : Cases()) {
+    SCOPED_TRACE(a.name);
+    ASSERT_OK_AND_ASSIGN(const auto model, a.make());
+    const std::string saved = model->Save();
+    ASSERT_OK_AND_ASSIGN(const auto again, a.make());
+    EXPECT_EQ(saved, again->Save());
+    ASSERT_OK_AND_ASSIGN(const auto format, formats.Create(model->format()));
+    ASSERT_OK_AND_ASSIGN(const auto loaded, format->Load(saved));
+    EXPECT_EQ(loaded->Save(), saved);
+    EXPECT_EQ(loaded->task(), model->task());
+    EXPECT_EQ(loaded->features(), kFeatures);
+    EXPECT_EQ(loaded->Describe(), model->Describe());
+    for (const bool margin : {true, false}) {
+      EXPECT_TRUE(SameBits(Asked(*model, rows.data(), 150, 9, margin), Asked(*loaded, rows.data(), 150, 9, margin)));
+    }
+  }
+}
+
+TEST(Models, ARowHasTheSameBitsAloneAmongOthersAndOnEveryThread) {
+  const std::vector<float> rows = Rows(200, 8);
+  for (const ModelCase& a : Cases()) {
+    SCOPED_TRACE(a.name);
+    ASSERT_OK_AND_ASSIGN(const auto model, a.make());
+    const std::vector<float> all = Asked(*model, rows.data(), 200, 8, true);
+    for (const std::int64_t step : {1, 3, 15, 16, 17, 63, 64, 65, 199}) {
+      std::vector<float> parts;
+      for (std::int64_t from = 0; from < 200; from += step) {
+        const auto part = Asked(*model, rows.data() + from * 8, std::min<std::int64_t>(step, 200 - from), 8, true);
+        parts.insert(parts.end(), part.begin(), part.end());
+      }
+      EXPECT_TRUE(SameBits(all, parts)) << step << " at a time";
+    }
+    std::vector<std::vector<float>> by_thread(4);
+    {
+      std::vector<std::jthread> threads;
+      for (auto& out : by_thread) {
+        threads.emplace_back([&] { out = Asked(*model, rows.data(), 200, 8, true); });
+      }
+    }
+    for (const auto& out : by_thread) EXPECT_TRUE(SameBits(all, out));
+    model->Margin(rows.data(), 0, 8, nullptr);  // no rows, nothing written
+  }
+}
+
+TEST(Models, ContributionsAddUpToTheMargin) {
+  const std::vector<float> rows = Rows(60, kFeatures);
+  for (const ModelCase& a : Cases()) {
+    SCOPED_TRACE(a.name);
+    ASSERT_OK_AND_ASSIGN(const auto model, a.make());
+    std::vector<double> parts(static_cast<std::size_t>(model->outputs() * (kFeatures + 1)));
+    for (int i = 0; i < 60; ++i) {
+      const float* row = rows.data() + i * kFeatures;
+      if (model->format() == "linear" && std::any_of(row, row + kFeatures, [](float x) { return std::isinf(x); })) continue;
+      model->Contributions(row, parts.data());
+      const std::vector<float> margin = Asked(*model, row, 1, kFeatures, true);
+      for (std::size_t k = 0; k < margin.size(); ++k) {
+        double sum = 0, size = 1;
+        for (std::size_t f = 0; f <= kFeatures; ++f) {
+          sum += parts[k * (kFeatures + 1) + f];
+          size = std::max(size, std::abs(parts[k * (kFeatures + 1) + f]));
+        }
+        EXPECT_NEAR(sum, static_cast<double>(margin[k]), 2e-6 * size);
+      }
+    }
+  }
+}
+
+// The attributions as Shapley defined them, over every subset of the features.
+double ExpectedOver(const Tree& tree, std::int32_t at, const float* row, unsigned known) {
+  const Tree::Node& node = tree.nodes[static_cast<std::size_t>(at)];
+  if (node.left < 0) return static_cast<double>(node.value);
+  const double left = ExpectedOver(tree, node.left, row, known);
+  const double right = ExpectedOver(tree, node.right, row, known);
+  if ((known >> node.feature & 1U) != 0) return row[node.feature] < node.value ? left : right;
+  const double share = static_cast<double>(tree.nodes[static_cast<std::size_t>(node.left)].cover) /
+                       static_cast<double>(tree.nodes[static_cast<std::size_t>(node.left)].cover +
+                                           tree.nodes[static_cast<std::size_t>(node.right)].cover);
+  return share * left + (1 - share) * right;
+}
+
+TEST(Forest, ContributionsAreShapleysByDefinition) {
+  for (const int depth : {1, 3, 6, 11}) {
+    SCOPED_TRACE(depth);
+    const ForestSpec spec = RandomForest(Task::kRegression, 1, 4, depth, false, 20 + static_cast<unsigned>(depth));
+    ASSERT_OK_AND_ASSIGN(const auto model, MakeForest(spec));
+    std::mt19937 random(4);
+    std::vector<double> parts(kFeatures + 1);
+    for (int i = 0; i < 5; ++i) {
+      std::vector<float> row;
+      for (int f = 0; f < kFeatures; ++f) row.push_back(static_cast<float>(static_cast<int>(random() % 2001) - 1000) / 512);
+      model->Contributions(row.data(), parts.data());
+      double factorial[kFeatures + 1] = {1};
+      for (int m = 1; m <= kFeatures; ++m) factorial[m] = factorial[m - 1] * m;
+      for (int f = 0; f < kFeatures; ++f) {
+        double expected = 0;
+        for (unsigned set = 0; set < 1U << kFeatures; ++set) {
+          if ((set >> f & 1U) != 0) continue;
+          const int size = __builtin_popcount(set);
+          double gain = 0;
+          for (const Tree& tree : spec.trees) {
+            gain += ExpectedOver(tree, 0, row.data(), set | 1U << f) - ExpectedOver(tree, 0, row.data(), set);
+          }
+          expected += gain * factorial[size] * factorial[kFeatures - 1 - size] / factorial[kFeatures];
+        }
+        EXPECT_NEAR(parts[static_cast<std::size_t>(f)], expected, 1e-9);
+      }
+    }
+  }
+}
+
+TEST(Models, DamagedPayloadsAreDataLoss) {
+  const Kinds<Format> formats = Formats();
+  for (const ModelCase& a : Cases()) {
+    SCOPED_TRACE(a.name);
+    ASSERT_OK_AND_ASSIGN(const auto model, a.make());
+    ASSERT_OK_AND_ASSIGN(const auto format, formats.Create(model->format()));
+    const std::string saved = model->Save();
+    std::mt19937 random(11);
+    for (int i = 0; i < 200; ++i) {
+      std::string flipped = saved;
+      flipped[random() % saved.size()] ^= static_cast<char>(1 << random() % 8);
+      ASSERT_CODE(kDataLoss, format->Load(flipped));
+      ASSERT_CODE(kDataLoss, format->Load(std::string_view(saved).substr(0, random() % saved.size())));
+    }
+    ASSERT_CODE(kDataLoss, format->Load(saved + "x"));
+    ASSERT_CODE(kDataLoss, format->Load("a payload of something else altogether"));
+  }
+}
+
+// Behind a right check sum the numbers themselves may still be wrong: never a wrong read, whatever they say.
+TEST(Models, WrongNumbersBehindARightSumAreDataLossOrAnotherModel) {
+  const Kinds<Format> formats = Formats();
+  const std::vector<float> rows = Rows(20, kFeatures);
+  int refused = 0, loaded = 0;
+  for (const ModelCase& a : Cases()) {
+    SCOPED_TRACE(a.name);
+    ASSERT_OK_AND_ASSIGN(const auto model, a.make());
+    ASSERT_OK_AND_ASSIGN(const auto format, formats.Create(model->format()));
+    const std::string saved = model->Save();
+    std::mt19937 random(12);
+    for (int i = 0; i < 300; ++i) {
+      std::string changed = saved.substr(0, saved.size() - 8);
+      changed[12 + random() % (changed.size() - 12)] ^= static_cast<char>(1 << random() % 8);
+      const std::uint64_t sum = Hash64(changed);
+      changed.append(reinterpret_cast<const char*>(&sum), 8);
+      const auto other = format->Load(changed);
+      if (!other) {
+        EXPECT_EQ(other.error().code(), Code::kDataLoss) << other.error().ToString();
+        ++refused;
+      } else if ((*other)->features() == kFeatures) {
+        Asked(**other, rows.data(), 20, kFeatures, false);
+        ++loaded;
+      }
+    }
+  }
+  EXPECT_GT(refused, 50);
+  EXPECT_GT(loaded, 50);
+}
+
+TEST(Forest, RefusesTreesThatCannotBe) {
+  const auto leaf = [](float value) { return Tree::Node{.value = value, .cover = 1}; };
+  const auto test = [](std::int32_t left, std::int32_t right, std::int32_t feature) {
+    return Tree::Node{.left = left, .right = right, .feature = feature, .cover = 2};
+  };
+  struct Case {
+    std::string name;
+    Tree tree;
+  };
+  const std::vector<Case> cases = {
+      {"no nodes", {{}, 0}},
+      {"a child outside", {{test(1, 3, 0), leaf(1), leaf(2)}, 0}},
+      {"one child", {{test(1, -1, 0), leaf(1)}, 0}},
+      {"a cycle", {{test(1, 2, 0), test(0, 2, 0), leaf(2)}, 0}},
+      {"two parents", {{test(1, 1, 0), leaf(1)}, 0}},
+      {"a feature outside", {{test(1, 2, kFeatures), leaf(1), leaf(2)}, 0}},
+      {"an output outside", {{leaf(1)}, 1}},
+      {"an infinite leaf", {{test(1, 2, 0), leaf(kInf), leaf(2)}, 0}},
+      {"a leaf of NaN", {{leaf(kNan)}, 0}},
+  };
+  for (const Case& a : cases) {
+    SCOPED_TRACE(a.name);
+    ASSERT_CODE(kInvalidArgument, MakeForest({Task::kRegression, kFeatures, 1, {0}, {a.tree}}));
+  }
+  ASSERT_OK(MakeForest({Task::kRegression, kFeatures, 1, {0}, {{{test(1, 2, 0), leaf(1), leaf(2)}, 0}}}));
+  ASSERT_CODE(kInvalidArgument, MakeForest({Task::kMulticlass, kFeatures, 1, {0}, {}}));
+  ASSERT_CODE(kInvalidArgument, MakeForest({Task::kBinary, kFeatures, 1, {}, {}}));
+}
+
+TEST(Linear, ComputesItsFormula) {
+  ASSERT_OK_AND_ASSIGN(const auto model, MakeLinear({Task::kRegression, 2, 1, {2, -1}, {10}, {1, 3}}));
+  const std::vector<float> rows = {2, 5, kNan, 4};
+  EXPECT_EQ(Asked(*model, rows.data(), 2, 2, true), (std::vector<float>{10, 9}));
+  double parts[3];
+  model->Contributions(rows.data(), parts);
+  EXPECT_EQ(parts[0], 2);
+  EXPECT_EQ(parts[1], -2);
+  EXPECT_EQ(parts[2], 10);
+  ASSERT_CODE(kInvalidArgument, MakeLinear({Task::kRegression, 2, 1, {2}, {10}, {1, 3}}));
+  ASSERT_CODE(kInvalidArgument, MakeLinear({Task::kRegression, 1, 1, {std::nan("")}, {10}, {1}}));
+}
+
+TEST(Link, IsLogisticSoftmaxAndIdentity) {
+  std::vector<float> binary = {0, 200, -200, 1};
+  ApplyLink(Task::kBinary, 1, binary.data(), 4);
+  EXPECT_EQ(binary[0], 0.5F);
+  EXPECT_EQ(binary[1], 1.0F);
+  EXPECT_GE(binary[2], 0.0F);
+  EXPECT_LT(binary[2], 1e-37F);
+  EXPECT_NEAR(binary[3], 0.7310586, 1e-7);
+  std::vector<float> classes = {1000, 1000, 0, 1, 2, 3};
+  ApplyLink(Task::kMulticlass, 3, classes.data(), 2);
+  EXPECT_EQ(classes[0], 0.5F);
+  EXPECT_EQ(classes[2], 0.0F);
+  EXPECT_NEAR(classes[3] + classes[4] + classes[5], 1, 1e-6);
+  EXPECT_NEAR(classes[5], 0.66524096, 1e-7);
+  float value = 3.5F;
+  ApplyLink(Task::kRegression, 1, &value, 1);
+  EXPECT_EQ(value, 3.5F);
+}
+
+TEST(Task, HasNames) {
+  for (const Task task : {Task::kBinary, Task::kMulticlass, Task::kRegression}) {
+    ASSERT_OK_AND_ASSIGN(const Task again, TaskNamed(NameOf(task)));
+    EXPECT_EQ(again, task);
+  }
+  ASSERT_CODE(kInvalidArgument, TaskNamed("binray"));
+}
+
+TEST(Xgboost, RefusesWhatItCannotRead) {
+  const std::string head = R"({"learner":{"gradient_booster":{"name":")";
+  for (const std::string& text : {std::string("{"), std::string("{}"), head + R"(dart"}}})", head + R"(gbtree"}}})",
+                                 head + R"(gbtree"},"objective":{"name":"count:poisson"}}})"}) {
+    SCOPED_TRACE(text);
+    ASSERT_CODE(kInvalidArgument, ReadXgboost(text));
+  }
+}
+
+// Early stopping keeps the trees up to the best iteration, whether base_score is a number or a list.
+TEST(Xgboost, ReadsTheFormsOfItsVersions) {
+  const auto model = [](std::string_view base, std::string_view attributes, std::string_view starts) {
+    const std::string tree = R"({"left_children":[1,-1,-1],"right_children":[2,-1,-1],"split_indices":[1,0,0],
+      "split_conditions":[0.5,1,2],"default_left":[true,false,false],"sum_hessian":[4,1,3]})";
+    return Str(R"({"learner":{"attributes":{)", attributes, R"(},"gradient_booster":{"name":"gbtree","model":{)", starts,
+               R"("tree_info":[0,0,0],"trees":[)", tree, ",", tree, ",", tree,
+               R"(]}},"objective":{"name":"reg:squarederror"},"learner_model_param":{"num_class":"0","num_feature":"2",
+      "base_score":)", base, "}}}");
+  };
+  ASSERT_OK_AND_ASSIGN(const ForestSpec old, ReadXgboost(model(R"("5E-1")", "", "")));
+  EXPECT_EQ(old.trees.size(), 3U);
+  EXPECT_EQ(old.base, std::vector<float>{0.5F});
+  EXPECT_TRUE(old.trees[0].nodes[0].missing_left);
+  EXPECT_EQ(old.trees[0].nodes[0].feature, 1);
+  ASSERT_OK_AND_ASSIGN(const ForestSpec now, ReadXgboost(model(R"("[2.5E-1]")", R"("best_iteration":"1")", R"("iteration_indptr":[0,1,2,3],)")));
+  EXPECT_EQ(now.trees.size(), 2U);
+  EXPECT_EQ(now.base, std::vector<float>{0.25F});
+  ASSERT_OK_AND_ASSIGN(const ForestSpec stopped, ReadXgboost(model("0.5", R"("best_iteration":"0")", "")));
+  EXPECT_EQ(stopped.trees.size(), 1U);
+}
+
+}  // namespace
+}  // namespace tenon::model
