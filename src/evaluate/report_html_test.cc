@@ -86,6 +86,8 @@ project: loan-approval
 question: Which applications should a clerk look at before we grant the loan?
 label: default
 owner: credit-risk
+reasons: ["binary: the label has two values", "judged by roc_auc: 22.5% are positive"]
+concerns: ["the label is known only a year after the loan"]
 model: loan-approval@3
 baseline: baseline
 cost_unit: EUR
