@@ -279,8 +279,10 @@ Result<void> AddFairness(const table::Batch& rows, const Scored& scored, const E
 }  // namespace
 
 std::vector<std::size_t> SampleRows(std::size_t rows, std::size_t most, std::uint64_t seed) {
+  // Salted: a split by Hash64(row, seed) must not have chosen among the same rows.
+  const std::uint64_t salted = Hash64("rows to show", seed);
   std::vector<std::pair<std::uint64_t, std::size_t>> keyed(rows);
-  for (std::size_t i = 0; i < rows; ++i) keyed[i] = {Hash64(static_cast<std::uint64_t>(i), seed), i};
+  for (std::size_t i = 0; i < rows; ++i) keyed[i] = {Hash64(static_cast<std::uint64_t>(i), salted), i};
   const std::size_t kept = std::min(rows, most);
   std::ranges::partial_sort(keyed, keyed.begin() + static_cast<std::ptrdiff_t>(kept));
   std::vector<std::size_t> out;
