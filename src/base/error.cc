@@ -25,6 +25,12 @@ bool EndsSecret(char c) {
   return std::isspace(static_cast<unsigned char>(c)) != 0 || c == '&' || c == ';' || c == ',' || c == '"' || c == '\'';
 }
 
+// "/home/ann/tenon/src/base/error.cc" -> "base/error.cc": where the sources stood is nobody's business.
+std::string_view InSources(std::string_view file) {
+  const std::size_t at = file.rfind("src/");
+  return at == std::string_view::npos ? file : file.substr(at + 4);
+}
+
 }  // namespace
 
 const CodeRow& RowOf(Code code) { return kRows[static_cast<std::size_t>(code)]; }
@@ -63,7 +69,9 @@ std::string Error::ForPeople() const {
 std::string Error::ToString() const {
   std::string out(message());
   for (const Frame& frame : body_->trail) {
-    out += "; " + frame.doing + " (" + frame.file + ":" + std::to_string(frame.line) + ")";
+    out += "; " + frame.doing + " (";
+    out += InSources(frame.file);
+    out += ":" + std::to_string(frame.line) + ")";
   }
   return out;
 }
