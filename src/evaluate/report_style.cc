@@ -66,7 +66,7 @@ dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .severity{display:inline-block;font-size:12.5px;font-weight:600;border-radius:4px;padding:0 8px;border:1px solid var(--line)}
 .severity.error{color:var(--bad);border-color:var(--bad)}
 code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,"Liberation Mono",monospace;overflow-wrap:anywhere;white-space:pre-wrap}
-ul.plain{margin:0;padding-left:20px}
+ul.plain{margin:0 0 12px;padding-left:20px}.grid+.lead{margin-top:10px}
 @media print{:root{--page:#fff;--card:#fff;--text:#000;--soft:#444;--line:#ccc;--good:#16794a;--bad:#b42323;--goodbg:#fff;--badbg:#fff;--i1:#2563c9;
 --i2:#d9730d;--i3:#16855b;--i4:#8a46c4;--i0:#8a95a3;--heat:37,99,201}body{font-size:12px;print-color-adjust:exact;-webkit-print-color-adjust:exact}
 main{max-width:none;padding:0}h2{break-after:avoid}tr{break-inside:avoid}.grid{grid-template-columns:1fr 1fr}}

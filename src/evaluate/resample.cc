@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMultinomialRows = 20000;
 constexpr std::int64_t kRowVisits = 50'000'000;
-constexpr int kFewestResamples = 200;
+constexpr int kFewestResamples = 100;
 
 // SplitMix64 (Steele, Lea, Flood 2014): fast, and good from any seed.
 class Draws {

@@ -10,7 +10,7 @@ namespace tenon::evaluate {
 namespace {
 
 constexpr double kWidth = 460, kHeight = 330;
-constexpr double kLeft = 70, kRight = 16, kTop = 12, kBottom = 46;
+constexpr double kLeft = 74, kRight = 28, kTop = 12, kBottom = 46;
 constexpr double kRowLeft = 174, kRowRight = 64;
 constexpr std::size_t kLongestLabel = 21;
 
