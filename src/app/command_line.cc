@@ -11,7 +11,8 @@ namespace tenon::app {
 namespace {
 
 struct Given {
-  std::map<std::string, std::vector<std::string>> texts;
+  std::map<std::string, std::vector<std::string>> lists;
+  std::map<std::string, std::string> texts;
   std::map<std::string, bool> bools;
 };
 
@@ -24,8 +25,8 @@ void AddFlags(CLI::App* app, const Command& command, Given* given) {
       app->add_flag(flag.name, given->bools[bare], flag.help);
       continue;
     }
-    auto* option = app->add_option(flag.name, given->texts[bare], flag.help);
-    if (flag.kind != Flag::Kind::kTexts) option->expected(1);
+    auto* option = flag.kind == Flag::Kind::kTexts ? app->add_option(flag.name, given->lists[bare], flag.help)
+                                                    : app->add_option(flag.name, given->texts[bare], flag.help);
     option->type_name(flag.kind == Flag::Kind::kInt || flag.kind == Flag::Kind::kNumber ? "NUMBER" : "TEXT");
     if (flag.kind == Flag::Kind::kInt) option->check(CLI::TypeValidator<std::int64_t>("a whole number"));
     if (flag.kind == Flag::Kind::kNumber) option->check(CLI::TypeValidator<double>("a number"));
@@ -45,8 +46,9 @@ Args ArgsOf(const Command& command, const Given& given) {
       args.Set(bare, {it != given.bools.end() && it->second ? "true" : "false"});
       continue;
     }
-    const auto it = given.texts.find(bare);
-    std::vector<std::string> values = it == given.texts.end() ? std::vector<std::string>{} : it->second;
+    std::vector<std::string> values;
+    if (const auto list = given.lists.find(bare); list != given.lists.end()) values = list->second;
+    if (const auto text = given.texts.find(bare); text != given.texts.end() && !text->second.empty()) values = {text->second};
     if (values.empty() && !flag.fallback.empty()) values.push_back(flag.fallback);
     args.Set(bare, std::move(values));
   }

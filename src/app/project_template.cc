@@ -86,7 +86,7 @@ std::string ProjectFileText(const NewProject& project) {
   if (project.card.task != "regression") out += "  # imbalance: class_weight         # weigh rare classes up\n";
   out += "\nevaluate:\n  bootstrap: 1000                   # resamples of the confidence intervals\n"
          "  # slices: [region, \"amount > 500\"]\n";
-  if (binary) out += "  # fairness_groups: [sex]          # columns whose groups are compared\n";
+  if (binary) out += "  # fairness: {groups: [sex]}        # columns whose groups are compared\n";
   out += Str("\ngates:                              # all must hold, or nothing is deployed\n"
              "  - lift(", project.card.metric, ", over: baseline).low > 0\n  - leakage == 0\n"
              "  # - latency_p99 < 5ms\n\n"

@@ -248,6 +248,36 @@ TEST(SplitTest, SaysWhatToWriteInstead) {
   ASSERT_CODE(kInvalidArgument, MakeSplit(Call(), *InMemory({Rows(1, 1)}), Spec("key"), ""));
 }
 
+TEST(DiffTest, ByKeyAndByWholeRows) {
+  const auto make = [](const std::vector<std::int64_t>& ids, const std::vector<double>& values, bool key) {
+    const auto schema = std::make_shared<const Schema>(std::vector<table::Field>{{"id", Type::kInt64}, {"x", Type::kFloat64}});
+    const Batch batch(schema, {Column::Of(ids, Type::kInt64), Column::Of(values)});
+    return key ? With({batch}, "key", "id") : InMemory({batch});
+  };
+  for (const bool key : {true, false}) {
+    const SnapshotPtr before = make({1, 2, 3, 4}, {1, 2, 3, 4}, key), after = make({5, 4, 2, 1}, {9, 4, 7, 1}, key);
+    ASSERT_OK_AND_ASSIGN(Json diff, Diff(Call(), *before, *after));
+    const Json expected = *Json::Parse(key ? R"({"before":4,"after":4,"added":1,"removed":1,"changed":1})"
+                                           : R"({"before":4,"after":4,"added":2,"removed":2,"changed":0})");
+    EXPECT_EQ(*diff.Find("rows"), expected) << diff.Dump();
+    EXPECT_EQ(diff.Find("columns")->array()[1].NumberAt("mean_before"), 2.5);
+    EXPECT_EQ(diff.Find("columns")->array()[1].NumberAt("mean_after"), 5.25);
+    ASSERT_OK_AND_ASSIGN(Json none, Diff(Call(), *before, *before));
+    EXPECT_EQ(none.Find("rows")->IntAt("changed") + none.Find("rows")->IntAt("added") + none.Find("rows")->IntAt("removed"), 0);
+  }
+}
+
+TEST(DiffTest, NamesColumnsThatCameAndWent) {
+  const auto one = [](const std::string& name, Column column) {
+    const auto schema = std::make_shared<const Schema>(std::vector<table::Field>{{"id", Type::kInt64}, {name, column.type()}});
+    return InMemory({Batch(schema, {Column::Of(std::vector<std::int64_t>{1, 2}), column})});
+  };
+  ASSERT_OK_AND_ASSIGN(Json diff, Diff(Call(), *one("x", Column::Of(std::vector<double>{1, 2})), *one("y", Column::Of(std::vector<double>{1, 2}))));
+  EXPECT_EQ(diff.Find("schema")->Dump(), R"({"added":["y"],"removed":["x"],"changed":[]})");
+  ASSERT_OK_AND_ASSIGN(diff, Diff(Call(), *one("x", Column::Of(std::vector<double>{1, 2})), *one("x", Column::Of(std::vector<std::string>{"1", "2"}))));
+  EXPECT_EQ(diff.Find("schema")->Dump(), R"({"added":[],"removed":[],"changed":[{"name":"x","before":"float64","after":"string"}]})");
+}
+
 TEST(SplitTest, SurvivesSavingAndNoticesDamage) {
   ASSERT_OK_AND_ASSIGN(Split split, MakeSplit(Call(), *InMemory({Rows(0, 300)}), {}, "paid"));
   const std::string bytes = split.Save();

@@ -11,7 +11,7 @@ struct Phrase {
   std::string_view reason;
   std::string_view code;  // of the error body
 };
-constexpr std::array<Phrase, 28> kPhrases = {{
+constexpr std::array<Phrase, 29> kPhrases = {{
     {100, "Continue", ""},
     {200, "OK", ""},
     {201, "Created", ""},
@@ -40,6 +40,7 @@ constexpr std::array<Phrase, 28> kPhrases = {{
     {501, "Not Implemented", "invalid_argument"},
     {503, "Service Unavailable", "unavailable"},
     {504, "Gateway Timeout", "deadline_exceeded"},
+    {505, "HTTP Version Not Supported", "invalid_argument"},
 }};
 
 const Phrase* Find(int status) {

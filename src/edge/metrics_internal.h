@@ -17,6 +17,7 @@ namespace tenon::edge {
 class Counter {
  public:
   void Add(std::int64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  void Set(std::int64_t value) { value_.store(value, std::memory_order_relaxed); }
   std::int64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -37,7 +38,7 @@ struct alignas(64) VersionCounters {
   Counter predict_nanos;
   Counter out_of_range;
   Counter unseen;
-  Counter last_millis;  // since 1970; written, not added to
+  Counter last_millis;  // since 1970, of the latest answer
 
   void AddRequest(int status, std::int64_t nanos);
 };

@@ -33,7 +33,7 @@ Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options, const 
   ServerOptions settled = options;
   if (settled.threads <= 0) settled.threads = static_cast<int>(std::thread::hardware_concurrency());
   settled.threads = std::clamp(settled.threads, 1, kMostThreads);
-  auto shared = std::make_unique<Shared>(endpoints, log, std::move(ready), settled.threads, options.rate);
+  auto shared = std::make_unique<Shared>(endpoints, log, std::move(ready), settled);
   Shared& for_workers = *shared;
   TENON_ASSIGN(auto transport, ListenHttp(settled, [&for_workers](int thread) -> std::unique_ptr<HttpHandler> {
                  return std::make_unique<Worker>(for_workers, thread);

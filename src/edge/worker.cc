@@ -4,12 +4,15 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "edge/compression_internal.h"
 #include "edge/worker_internal.h"
 
 namespace tenon::edge {
 namespace {
 
 constexpr std::size_t kMostRequestId = 128;
+constexpr std::size_t kLeastPacked = 1024;   // bytes of an answer worth compressing
+constexpr std::size_t kJsonPadding = 64;     // that the decoder may read behind a body
 
 // The rest of a path below a prefix: "" for the prefix itself, "/x" below it, null data() when it is another path.
 std::string_view Below(std::string_view path, std::string_view prefix) {
@@ -20,12 +23,13 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 
 }  // namespace
 
-Shared::Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready, int threads,
-               double rate)
-    : endpoints(all), log(its_log), ready_to_serve(std::move(is_ready)), metrics(threads) {
+Shared::Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
+               const ServerOptions& options)
+    : endpoints(all), log(its_log), ready_to_serve(std::move(is_ready)), metrics(options.threads),
+      most_body(static_cast<std::size_t>(options.most_body)) {
   std::random_device random;
   run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
-  if (rate > 0) limit = std::make_unique<RateLimit>(rate, run_id);
+  if (options.rate > 0) limit = std::make_unique<RateLimit>(options.rate, run_id);
 }
 
 Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_counters)
@@ -87,8 +91,48 @@ void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpRespon
     return;
   }
   counters.in_flight.Add(1);
-  Route(request, response);
+  if (request.Header("content-encoding").empty()) {
+    Route(request, response);
+  } else if (Unpack(request, response)) {
+    Route(unpacked_, response);
+  }
+  if (response.body.size() >= kLeastPacked) Pack(request, response);
   counters.in_flight.Add(-1);
+}
+
+bool Worker::Unpack(const HttpRequest& request, HttpResponse& response) {
+  const std::string_view coding = request.Header("content-encoding");
+  if (EqualsIgnoringCase(coding, "identity")) {
+    unpacked_ = request;
+    return true;
+  }
+  if (!EqualsIgnoringCase(coding, "gzip") && !EqualsIgnoringCase(coding, "deflate")) {
+    SetErrorStatus(415, "the content codings taken here are gzip and deflate", response);
+    return false;
+  }
+  bool too_large = false;
+  if (!Inflate(request.body, shared_->most_body, &inflated_, &too_large)) {
+    SetErrorStatus(too_large ? 413 : 400, too_large ? "the body is too large" : "the body is not what its Content-Encoding says", response);
+    return false;
+  }
+  unpacked_ = request;
+  const std::size_t size = inflated_.size();
+  inflated_.append(kJsonPadding, '\0');
+  unpacked_.body = std::string_view(inflated_).substr(0, size);
+  return true;
+}
+
+// Tensors and metrics, where the client takes it; predictions are small and not worth the time.
+void Worker::Pack(const HttpRequest& request, HttpResponse& response) {
+  if (response.status != 200 || (Below(request.path, "/v2").data() == nullptr && request.path != "/metrics")) return;
+  const std::string_view takes = request.Header("accept-encoding");
+  const bool gzip = HasToken(takes, "gzip");
+  if (!gzip && !HasToken(takes, "deflate")) return;
+  std::string packed;
+  if (!Deflate(response.body, gzip, &packed)) return;
+  response.body = std::move(packed);
+  response.AddHeader("Content-Encoding", gzip ? "gzip" : "deflate");
+  response.AddHeader("Vary", "Accept-Encoding");
 }
 
 void Worker::Route(const HttpRequest& request, HttpResponse& response) {
@@ -105,6 +149,11 @@ void Worker::Route(const HttpRequest& request, HttpResponse& response) {
 void Worker::Count(Lane& lane, int status) {
   const auto now = std::chrono::steady_clock::now();
   lane.counters->AddRequest(status, std::chrono::nanoseconds(now - began_).count());
+  if (status == 200) {
+    const auto since = now - shared_->steady_start;
+    lane.counters->last_millis.Set(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                       shared_->started.time_since_epoch() + since).count());
+  }
   serve::Surprises& surprises = lane.session.reader().surprises();
   if (surprises.out_of_range != 0) lane.counters->out_of_range.Add(surprises.out_of_range);
   if (surprises.unseen != 0) lane.counters->unseen.Add(surprises.unseen);

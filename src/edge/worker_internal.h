@@ -17,7 +17,8 @@ namespace tenon::edge {
 
 // What all threads of a server share.
 struct Shared {
-  Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready, int threads, double rate);
+  Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
+         const ServerOptions& options);
   const serve::Endpoints& endpoints;
   serve::InferenceLog* log;  // may be null
   std::function<bool()> ready_to_serve;
@@ -25,6 +26,8 @@ struct Shared {
   std::unique_ptr<RateLimit> limit;  // null: none
   std::atomic<bool> stopping{false};
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
+  std::chrono::steady_clock::time_point steady_start = std::chrono::steady_clock::now();
+  std::size_t most_body;
   std::uint64_t run_id = 0;  // of this start, in the ids it gives to requests
 
   bool Ready() const { return !stopping.load(std::memory_order_relaxed) && (!ready_to_serve || ready_to_serve()); }
@@ -66,6 +69,9 @@ class Worker final : public HttpHandler {
  private:
   void Refresh();
   void Route(const HttpRequest& request, HttpResponse& response);
+  // Decompresses a body into inflated_; false when it was answered with an error instead.
+  bool Unpack(const HttpRequest& request, HttpResponse& response);
+  void Pack(const HttpRequest& request, HttpResponse& response);
 
   Shared* shared_;
   int thread_;
@@ -77,6 +83,8 @@ class Worker final : public HttpHandler {
   std::string request_id_;
   std::uint64_t next_id_ = 0;
   std::string decoded_;
+  HttpRequest unpacked_;  // the request with its body decompressed
+  std::string inflated_;
 };
 
 // The families of routes; each answers everything below its prefix.

@@ -148,8 +148,9 @@ Result<model::Calibration> FitBy(std::string_view method, const std::vector<Seen
 // Each half of the rows is judged by what was fitted on the other. A correction is worth having when its log loss is lower
 // by more than two standard errors of the paired differences.
 Result<std::string> BetterMethod(const Call& call, const std::vector<Seen>& rows) {
+  const std::uint64_t salted = Hash64("calibration halves", call.seed);
   std::vector<Seen> halves[2];
-  for (std::size_t i = 0; i < rows.size(); ++i) halves[Hash64(static_cast<std::uint64_t>(i), call.seed) & 1].push_back(rows[i]);
+  for (std::size_t i = 0; i < rows.size(); ++i) halves[Hash64(static_cast<std::uint64_t>(i), salted) & 1].push_back(rows[i]);
   if (!BothClasses(halves[0]) || !BothClasses(halves[1])) return std::string("none");
   std::string best = "none";
   double best_gain = 0;
@@ -175,7 +176,7 @@ Result<std::string> BetterMethod(const Call& call, const std::vector<Seen>& rows
   return best;
 }
 
-// The threshold with the highest total of `gain(row)` over the rows that it lets through, `value` of all sums.
+// A threshold and how well it does.
 struct Cut {
   double threshold = 0.5;
   double score = -std::numeric_limits<double>::infinity();

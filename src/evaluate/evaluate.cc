@@ -19,6 +19,56 @@ namespace {
 constexpr std::size_t kShownRows = 500;
 constexpr int kScoreBins = 20;
 
+std::size_t OutputsOf(const Scored& scored) {
+  return scored.task == model::Task::kMulticlass ? static_cast<std::size_t>(scored.outputs) : 1;
+}
+
+template <typename T>
+std::vector<T> TakenOf(std::span<const T> values, std::size_t each, std::span<const std::int64_t> rows) {
+  std::vector<T> out;
+  if (values.empty()) return out;
+  out.reserve(rows.size() * each);
+  for (const std::int64_t row : rows) {
+    const auto of_row = values.subspan(static_cast<std::size_t>(row) * each, each);
+    out.insert(out.end(), of_row.begin(), of_row.end());
+  }
+  return out;
+}
+
+// The scored rows at `rows`, copied together.
+struct Subset {
+  std::vector<float> predicted;
+  std::vector<double> actual, weight;
+  Scored scored;
+
+  Subset(const Scored& all, std::span<const std::int64_t> rows)
+      : predicted(TakenOf(all.predicted, OutputsOf(all), rows)),
+        actual(TakenOf(all.actual, 1, rows)),
+        weight(TakenOf(all.weight, 1, rows)),
+        scored(all) {
+    scored.predicted = predicted;
+    scored.actual = actual;
+    scored.weight = weight;
+  }
+  Subset(const Subset&) = delete;
+  Subset& operator=(const Subset&) = delete;
+};
+
+// All rows, in the order in which most metrics walk through them: by score, or by size of error. A thousand walks through
+// memory in a row instead of across it.
+std::vector<std::int64_t> WalkingOrder(const Scored& scored) {
+  std::vector<std::int64_t> order(scored.actual.size());
+  std::iota(order.begin(), order.end(), 0);
+  if (scored.task == model::Task::kMulticlass) return order;
+  const auto key = [&](std::int64_t row) {
+    const auto at = static_cast<std::size_t>(row);
+    const auto predicted = static_cast<double>(scored.predicted[at]);
+    return scored.task == model::Task::kBinary ? -predicted : std::abs(predicted - scored.actual[at]);
+  };
+  std::ranges::stable_sort(order, {}, key);
+  return order;
+}
+
 struct NamedMetric {
   std::string name;
   std::unique_ptr<Metric> metric;
@@ -81,25 +131,19 @@ Result<std::vector<NamedMetric>> MetricsOf(model::Task task, const EvaluateSpec&
   return out;
 }
 
-Scored WithPredictions(const Scored& scored, std::span<const float> predicted) {
-  Scored out = scored;
-  out.predicted = predicted;
-  return out;
-}
-
 // Per row: what our decisions cost, and what the cheaper constant decision costs.
 struct Spending {
   std::vector<double> ours, constant;
 };
 
-Result<std::optional<Spending>> SpendingOf(const table::Batch& rows, const Scored& scored, const Costs& costs,
-                                           std::span<const double> weight) {
+Result<std::optional<Spending>> SpendingOf(const table::Batch& rows, const Scored& scored, const Costs& costs) {
   if (scored.task != model::Task::kBinary || !costs.known()) return std::optional<Spending>();
   TENON_ASSIGN(const RowCosts each, CostsOf(rows, costs));
   Spending out;
   out.ours = CostOfDecisions(each, scored, Decisions(scored));
   const std::vector<double> never = CostOfDecisions(each, scored, std::vector<int>(scored.actual.size(), 0));
   const std::vector<double> always = CostOfDecisions(each, scored, std::vector<int>(scored.actual.size(), 1));
+  const std::vector<double> weight = WeightsOf(scored);
   out.constant = WeightedMean(never, weight) <= WeightedMean(always, weight) ? never : always;
   return std::optional<Spending>(std::move(out));
 }
@@ -115,15 +159,23 @@ Result<void> AddEstimates(const Call& call, const table::Batch& rows, const Scor
                           const EvaluateSpec& spec,
                           const std::vector<std::pair<std::string, std::vector<float>>>& others,
                           const std::vector<NamedMetric>& metrics, EvaluationReport* report) {
-  const std::vector<double> weight = WeightsOf(scored);
+  const std::vector<std::int64_t> order = WalkingOrder(scored);
+  const Subset ordered(scored, order);
+  const std::vector<double> weight = WeightsOf(ordered.scored);
   std::vector<Metric::OfWeights> statistics;
-  for (const NamedMetric& named : metrics) statistics.push_back(named.metric->Prepare(scored));
+  for (const NamedMetric& named : metrics) statistics.push_back(named.metric->Prepare(ordered.scored));
+  std::vector<std::vector<float>> of_others;
   for (const auto& other : others) {
-    for (const NamedMetric& named : metrics) {
-      statistics.push_back(named.metric->Prepare(WithPredictions(scored, other.second)));
-    }
+    of_others.push_back(TakenOf(std::span<const float>(other.second), OutputsOf(scored), order));
+    Scored theirs = ordered.scored;
+    theirs.predicted = of_others.back();
+    for (const NamedMetric& named : metrics) statistics.push_back(named.metric->Prepare(theirs));
   }
-  TENON_ASSIGN(const std::optional<Spending> spending, SpendingOf(rows, scored, costs, weight));
+  TENON_ASSIGN(std::optional<Spending> spending, SpendingOf(rows, scored, costs));
+  if (spending) {
+    spending->ours = TakenOf(std::span<const double>(spending->ours), 1, order);
+    spending->constant = TakenOf(std::span<const double>(spending->constant), 1, order);
+  }
   const std::size_t cost_at = statistics.size();
   if (spending) {
     const auto per_1000 = [](const std::vector<double>& each) {
@@ -195,29 +247,6 @@ void AddRegressionPictures(const Call& call, const Scored& scored, EvaluationRep
   }
 }
 
-// The scored rows at `rows`, copied together.
-struct Subset {
-  std::vector<float> predicted;
-  std::vector<double> actual, weight;
-  Scored scored;
-
-  Subset(const Scored& all, std::span<const std::int64_t> rows) : scored(all) {
-    const std::size_t outputs = all.task == model::Task::kMulticlass ? static_cast<std::size_t>(all.outputs) : 1;
-    for (const std::int64_t row : rows) {
-      const auto at = static_cast<std::size_t>(row);
-      const auto values = all.predicted.subspan(at * outputs, outputs);
-      predicted.insert(predicted.end(), values.begin(), values.end());
-      actual.push_back(all.actual[at]);
-      if (!all.weight.empty()) weight.push_back(all.weight[at]);
-    }
-    scored.predicted = predicted;
-    scored.actual = actual;
-    scored.weight = weight;
-  }
-  Subset(const Subset&) = delete;
-  Subset& operator=(const Subset&) = delete;
-};
-
 Result<void> AddSlices(const Call& call, const table::Batch& rows, const Scored& scored, const EvaluateSpec& spec,
                        const std::vector<NamedMetric>& metrics, EvaluationReport* report) {
   for (const std::string& text : spec.slices) {
@@ -279,8 +308,10 @@ Result<void> AddFairness(const table::Batch& rows, const Scored& scored, const E
 }  // namespace
 
 std::vector<std::size_t> SampleRows(std::size_t rows, std::size_t most, std::uint64_t seed) {
+  // Salted: a split by Hash64(row, seed) must not have chosen among the same rows.
+  const std::uint64_t salted = Hash64("rows to show", seed);
   std::vector<std::pair<std::uint64_t, std::size_t>> keyed(rows);
-  for (std::size_t i = 0; i < rows; ++i) keyed[i] = {Hash64(static_cast<std::uint64_t>(i), seed), i};
+  for (std::size_t i = 0; i < rows; ++i) keyed[i] = {Hash64(static_cast<std::uint64_t>(i), salted), i};
   const std::size_t kept = std::min(rows, most);
   std::ranges::partial_sort(keyed, keyed.begin() + static_cast<std::ptrdiff_t>(kept));
   std::vector<std::size_t> out;

@@ -1,7 +1,8 @@
 // The page of an evaluation: what was asked and the answer first, evidence below, lineage last.
 //
-// `context` may hold, all optional: title, project, question, task, label, owner, verdict, model ("loan-approval@1"),
-// metric (the one that decides), baseline (a name among the lifts), cost_unit; gates [{name, value, limit, passed, why}];
+// `context` may hold, all optional: title, project, question, task, label, owner, verdict (a sentence, or passed or failed,
+// which the page words itself), model ("loan-approval@1"), metric (the one that decides), baseline (a name among the
+// lifts), cost_unit; reasons and concerns [lines]; gates [{name, value, limit, passed, why}];
 // candidates [{name, metric, value, seconds}]; rounds [{round, training_loss, validation_loss}];
 // data {source, rows, columns, snapshot, split}; anomalies [{severity, column, short_text, long_text, fix}];
 // transforms [lines]; lineage {key: value}; card {intended_use, limitations}.
@@ -99,12 +100,14 @@ GateCount CountGates(const Json& context) {
 }
 
 std::string AnswerOf(const EvaluationReport& report, const Json& context, const EvaluationReport::Lift* lift) {
-  if (const std::string said = context.StringAt("verdict"); !said.empty()) return EscapeHtml(said);
+  const std::string said = context.StringAt("verdict");
+  if (!said.empty() && said != "passed" && said != "failed") return EscapeHtml(said);
   const GateCount gates = CountGates(context);
   if (gates.all > 0 && gates.passed == gates.all) return Str("Yes: all ", gates.all, " gates are passed.");
   if (gates.all > 0) return Str("Not yet: ", gates.all - gates.passed, " of ", gates.all, " gates ", gates.all - gates.passed == 1 ? "is" : "are", " not passed.");
   if (lift != nullptr && lift->gain.low > 0) return Str("The model is better than ", EscapeHtml(lift->over), ", beyond chance.");
   if (lift != nullptr) return Str("The model is not shown to be better than ", EscapeHtml(lift->over), ".");
+  if (!said.empty()) return said == "passed" ? "Yes: it passed." : "Not yet: it failed.";
   return Str("Evaluated on ", FormatCount(report.rows), " rows; there is nothing to compare with.");
 }
 
@@ -125,11 +128,21 @@ std::string GatesTable(const Json& context) {
   return out + "</table></div>";
 }
 
+// A text, or a list of texts.
+std::string Prose(const Json* value) {
+  if (value == nullptr || value->is_null() || (value->is_array() && value->array().empty())) return "";
+  if (!value->is_array()) return Str("<p>", Scalar(value), "</p>");
+  std::string out = "<ul class=\"plain\">";
+  for (const Json& line : value->array()) out += Str("<li>", Scalar(&line), "</li>");
+  return out + "</ul>";
+}
+
 std::string VerdictBox(const EvaluationReport& report, const Json& context, const std::string& metric) {
   const auto* lift = LiftOf(report, metric, context.StringAt("baseline"));
   const GateCount gates = CountGates(context);
   const bool decided = gates.all > 0 || lift != nullptr;
-  const bool good = gates.all > 0 ? gates.passed == gates.all : lift != nullptr && lift->gain.low > 0;
+  const bool good = context.StringAt("verdict") != "failed" &&
+                    (gates.all > 0 ? gates.passed == gates.all : lift != nullptr && lift->gain.low > 0);
   std::string out = Str("<div class=\"verdict", !decided ? "" : good ? " good" : " bad", "\">");
   if (const std::string asked = context.StringAt("question"); !asked.empty()) {
     out += Str("<p class=\"asked\">", EscapeHtml(asked), "</p>");
@@ -151,7 +164,9 @@ std::string VerdictBox(const EvaluationReport& report, const Json& context, cons
                     Money(report.constant_cost_per_1000, context), ")"));
   }
   if (gates.all > 0) out += Tile("Gates passed", Str(gates.passed, " of ", gates.all), "needed before it may go live");
-  return out + "</div>" + GatesTable(context) + "</div>\n";
+  out += "</div>" + GatesTable(context);
+  if (!ListAt(context, "concerns").empty()) out += Str("<h3>Concerns</h3>", Prose(context.Find("concerns")));
+  return out + "</div>\n";
 }
 
 std::string MetricsTable(const EvaluationReport& report) {
@@ -233,15 +248,6 @@ std::string DataPart(const Json& context) {
   return out;
 }
 
-// A text, or a list of texts.
-std::string Prose(const Json* value) {
-  if (value == nullptr || value->is_null()) return "";
-  if (!value->is_array()) return Str("<p>", Scalar(value), "</p>");
-  std::string out = "<ul class=\"plain\">";
-  for (const Json& line : value->array()) out += Str("<li>", Scalar(&line), "</li>");
-  return out + "</ul>";
-}
-
 std::string ModelCard(const EvaluationReport& report, const Json& context, const std::string& metric) {
   static const Json kNone;
   const Json& card = context.Find("card") != nullptr ? *context.Find("card") : kNone;
@@ -314,15 +320,16 @@ std::string ReportHtml(const EvaluationReport& report, const Json& context) {
   out += Header(report, context, title);
   out += VerdictBox(report, context, metric);
   out += Section("How good it is", "Ranges hold the true value in 95 of 100 such evaluations, unless set otherwise (bootstrap). A gain above 0 is better.",
-                 MetricsTable(report));
+                 MetricsTable(report) + (report.task != model::Task::kMulticlass ? ""
+                     : "<p class=\"lead\">Precision, recall, F1 and ROC AUC are averages over the classes, each against the rest.</p>"));
   out += Section("What decisions cost", "", CostsText(report, context));
   out += Section("Predictions against the truth", "", PerformancePlots(report));
   out += Section("Why it predicts what it predicts", "", ImportancePlots(report));
   out += Section("Parts of the population", "An average can hide a part that is served badly.",
-                 report.slices.empty() ? "" : Str("<div class=\"grid\">", SlicePlots(report, metric), "</div>"));
+                 SlicePlots(report, metric));
   out += Section("Fairness", "The same rates should not differ much between groups; which of them matters depends on what a mistake does to people.",
                  FairnessPlots(report));
-  out += Section("How it was trained", "", CandidatesTable(context) + (curve.empty() ? "" : Str("<div class=\"grid\" style=\"margin-top:16px\">", curve, "</div>\n")));
+  out += Section("How it was trained", "", Prose(context.Find("reasons")) + CandidatesTable(context) + (curve.empty() ? "" : Str("<div class=\"grid\" style=\"margin-top:16px\">", curve, "</div>\n")));
   out += Section("Data", "", DataPart(context));
   out += Section("Model card", "", ModelCard(report, context, metric));
   out += Section("Lineage", "Everything it was made from, by content hash.", Pairs(context.Find("lineage")));

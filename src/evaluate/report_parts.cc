@@ -146,7 +146,7 @@ std::string SlicePlots(const EvaluationReport& report, const std::string& metric
       plot.Dot(i, value, Ink::kFirst, 3 + 5 * std::sqrt(static_cast<double>(shown[i]->rows) / most_rows));
       plot.Note(i, to, Str("n ", FormatCount(shown[i]->rows)));
     }
-    out += plot.Html();
+    out += Str("<div class=\"grid\">", plot.Html(), "</div>\n");
   }
   if (!few.empty()) out += Str("<p class=\"lead\">Undefined or with too few rows to judge: ", EscapeHtml(few), ".</p>\n");
   return out;

@@ -15,13 +15,13 @@ header h1{font-size:28px;line-height:1.2;margin:0 0 6px;letter-spacing:-.01em}
 header p{margin:0;color:var(--soft)}
 h2{font-size:19px;margin:40px 0 12px;padding-bottom:6px;border-bottom:1px solid var(--line)}
 h3{font-size:15px;margin:20px 0 8px}
-section>p{max-width:74ch}
+section p{max-width:74ch;margin:4px 0 10px}
 .lead{color:var(--soft);margin:0 0 14px;max-width:80ch}
 .verdict{background:var(--card);border:1px solid var(--line);border-left:6px solid var(--i0);border-radius:8px;padding:20px 24px;margin:22px 0}
 .verdict.good{border-left-color:var(--good)}.verdict.bad{border-left-color:var(--bad)}
 .verdict .asked{color:var(--soft);margin:0 0 4px}
 .verdict .answer{font-size:21px;line-height:1.35;font-weight:600;margin:0 0 16px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(200px,1fr));gap:12px;margin:0 0 6px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:12px;margin:0 0 6px}
 .tile{border:1px solid var(--line);border-radius:6px;padding:10px 14px}
 .tile small{display:block;color:var(--soft);font-size:12.5px;line-height:1.4}
 .tile b{display:block;font-size:22px;line-height:1.35;font-variant-numeric:tabular-nums}
@@ -35,7 +35,7 @@ td small{display:block;color:var(--soft);font-size:12.5px}
 .pass,.fail{display:inline-block;border-radius:4px;padding:0 8px;font-weight:600;font-size:13px}
 .pass{color:var(--good);background:var(--goodbg)}.fail{color:var(--bad);background:var(--badbg)}
 .up{color:var(--good)}.down{color:var(--bad)}
-.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,430px),1fr));gap:16px;align-items:start}
+.grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,430px),1fr));gap:16px;align-items:start}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 16px 10px;break-inside:avoid}
 figcaption b{display:block;font-size:15px}figcaption span{display:block;color:var(--soft);font-size:13px;line-height:1.45}
 svg{display:block;width:100%;height:auto;margin-top:6px}
@@ -58,7 +58,7 @@ svg .dots{fill:none;stroke:var(--c);stroke-linecap:round;opacity:.75}svg .speck{
 .heat{border:0;width:auto;margin:8px auto 4px;background:none}
 .heat th,.heat td{text-align:center;border:2px solid var(--card);padding:9px 13px;font-variant-numeric:tabular-nums}
 .heat td{background:rgba(var(--heat),var(--a));min-width:64px}.heat td.dark{color:#fff}.heat td.dark small{color:#fff;opacity:.9}
-.heat th.side{text-align:right;max-width:170px}
+.heat th{vertical-align:bottom}.heat th.side{text-align:right;vertical-align:middle;max-width:170px}
 @media(prefers-color-scheme:dark){.heat td.dark,.heat td.dark small{color:#0c1118}}
 .few{font-size:13px}.few.heat th,.heat.few td{padding:4px 6px;min-width:34px}
 dl{display:grid;grid-template-columns:minmax(120px,max-content) 1fr;gap:5px 20px;margin:0}
@@ -66,7 +66,7 @@ dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}
 .severity{display:inline-block;font-size:12.5px;font-weight:600;border-radius:4px;padding:0 8px;border:1px solid var(--line)}
 .severity.error{color:var(--bad);border-color:var(--bad)}
 code,pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,"Liberation Mono",monospace;overflow-wrap:anywhere;white-space:pre-wrap}
-ul.plain{margin:0;padding-left:20px}
+ul.plain{margin:0 0 12px;padding-left:20px}.grid+.lead{margin-top:10px}
 @media print{:root{--page:#fff;--card:#fff;--text:#000;--soft:#444;--line:#ccc;--good:#16794a;--bad:#b42323;--goodbg:#fff;--badbg:#fff;--i1:#2563c9;
 --i2:#d9730d;--i3:#16855b;--i4:#8a46c4;--i0:#8a95a3;--heat:37,99,201}body{font-size:12px;print-color-adjust:exact;-webkit-print-color-adjust:exact}
 main{max-width:none;padding:0}h2{break-after:avoid}tr{break-inside:avoid}.grid{grid-template-columns:1fr 1fr}}

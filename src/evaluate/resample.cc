@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t kMultinomialRows = 20000;
 constexpr std::int64_t kRowVisits = 50'000'000;
-constexpr int kFewestResamples = 200;
+constexpr int kFewestResamples = 100;
 
 // SplitMix64 (Steele, Lea, Flood 2014): fast, and good from any seed.
 class Draws {
@@ -67,6 +67,7 @@ int ResamplesFor(std::int64_t rows, int asked) {
 Result<std::vector<std::vector<double>>> Resample(const Call& call, std::span<const double> weight, int resamples,
                                                   const std::vector<Metric::OfWeights>& statistics) {
   std::vector<std::vector<double>> draws(statistics.size(), std::vector<double>(static_cast<std::size_t>(resamples)));
+  const std::uint64_t salted = Hash64("resamples", call.seed);
   std::atomic<int> next = 0;
   std::mutex failing;
   std::optional<Error> failed;
@@ -80,7 +81,7 @@ Result<std::vector<std::vector<double>>> Resample(const Call& call, std::span<co
         return;
       }
       if (first) call.Report("confidence intervals", static_cast<double>(r) / resamples);
-      const Draws random(Hash64(static_cast<std::uint64_t>(r), call.seed));
+      const Draws random(Hash64(static_cast<std::uint64_t>(r), salted));
       if (weight.size() <= kMultinomialRows) {
         CountMultinomial(random, &counts);
       } else {

@@ -11,7 +11,7 @@
 namespace tenon::evaluate {
 
 // Resamples worth making of so many rows: all that are asked up to 50,000 rows; beyond, as many as keep rows x resamples
-// near 50 million, and at least 200 (or what was asked, when that is less), for intervals narrow as rows grow.
+// near 50 million, and at least 100 (or what was asked, when that is less), for intervals narrow as rows grow.
 int ResamplesFor(std::int64_t rows, int asked);
 
 // The bootstrap (Efron, Tibshirani 1993) by counts: each resample is a weighting of the same rows, under which every

@@ -10,9 +10,9 @@ namespace tenon::evaluate {
 namespace {
 
 constexpr double kWidth = 460, kHeight = 330;
-constexpr double kLeft = 58, kRight = 16, kTop = 12, kBottom = 46;
-constexpr double kRowLeft = 168, kRowRight = 64;
-constexpr std::size_t kLongestLabel = 24;
+constexpr double kLeft = 74, kRight = 28, kTop = 12, kBottom = 46;
+constexpr double kRowLeft = 174, kRowRight = 64;
+constexpr std::size_t kLongestLabel = 21;
 
 // A coordinate: a tenth of a pixel is finer than anybody sees.
 std::string At(double value) {
@@ -155,7 +155,7 @@ std::string Plot::Html() const {
   grid += Straight(kLeft, kTop, kLeft, kHeight - kBottom, "axis");
   grid += Words((kLeft + kWidth - kRight) / 2, kHeight - 8, "middle", x_.label, "name");
   const double middle = (kTop + kHeight - kBottom) / 2;
-  grid += Str("<text transform=\"translate(13 ", At(middle), ") rotate(-90)\" text-anchor=\"middle\" class=\"name\">",
+  grid += Str("<text transform=\"translate(12 ", At(middle), ") rotate(-90)\" text-anchor=\"middle\" class=\"name\">",
               EscapeHtml(y_.label), "</text>");
   return Figure(title_, note_, legend_, kWidth, kHeight, grid + body_);
 }

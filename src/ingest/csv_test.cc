@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -270,6 +271,27 @@ TEST_F(Folder, WritesWhatItReads) {
 
 TEST_F(Folder, DamagedPacking) {
   ASSERT_CODE(kDataLoss, ReadFile("t.csv.gz", std::string_view("\x1F\x8B\x08\0\0\0\0\0\0\x03xxxx", 14)));
+}
+
+TEST_F(Folder, StandardInputIsSpooled) {
+  Put("t.jsonl", "{\"a\":1}\n{\"a\":2}\n");
+  const int kept = ::dup(0);
+  const int file = ::open((folder_ + "/t.jsonl").c_str(), O_RDONLY);
+  ASSERT_GE(::dup2(file, 0), 0);
+  auto batch = ReadYaml("read: '-'");
+  ::dup2(kept, 0);
+  ::close(kept);
+  ::close(file);
+  ASSERT_OK(batch);
+  EXPECT_EQ(Show(*batch), "1 / 2");
+}
+
+TEST_F(Folder, FormatsAreFoundByTheFirstBytes) {
+  for (const auto& [bytes, rows] : std::vector<std::pair<const char*, const char*>>{
+           {"a,b\n1,2\n", "1|2"}, {"{\"a\":1,\"b\":2}", "1|2"}, {"[{\"a\":1,\"b\":2}]", "1|2"}, {"@relation r\n@attribute a integer\n@data\n5\n", "5"}}) {
+    ASSERT_OK_AND_ASSIGN(table::Batch batch, ReadFile("unnamed", bytes));
+    EXPECT_EQ(Show(batch), rows);
+  }
 }
 
 TEST_F(Folder, StopsWhenAsked) {

@@ -36,8 +36,16 @@ Result<void> ReadGates(Fields& fields, std::vector<registry::Gate>* gates) {
   if (chapter == nullptr) return {};
   if (!chapter->is_array()) return fields.Wrong("gates", "expected a list of rules such as 'roc_auc > 0.8'");
   for (const Json& item : chapter->array()) {
-    if (!item.is_string()) return fields.Wrong("gates", Str("expected a rule such as 'roc_auc > 0.8', got ", item.Dump()));
-    auto gate = registry::Gate::Parse(item.String());
+    std::string text;
+    if (item.is_string()) {
+      text = item.String();
+    } else if (item.is_object() && item.object().size() == 1 && item.object()[0].second.is_string()) {
+      // YAML takes `lift(roc_auc, over: baseline) > 0` for a key and a value.
+      text = Str(item.object()[0].first, ": ", item.object()[0].second.String());
+    } else {
+      return fields.Wrong("gates", Str("expected a rule such as 'roc_auc > 0.8', got ", item.Dump()));
+    }
+    auto gate = registry::Gate::Parse(text);
     if (!gate) return fields.Wrong("gates", gate.error().message());
     gates->push_back(*std::move(gate));
   }

@@ -223,7 +223,8 @@ Result<Json> RunState::ReportContext(const std::string& model_id) {
   context["lineage"]["snapshot"] = snapshot;
   context["lineage"]["learner"] = candidate.learner;
   context["lineage"]["seed"] = static_cast<std::int64_t>(project.train.seed);
-  for (const auto& [key, value] : Environment().object()) context["lineage"][key] = value;
+  const Json environment = Environment();
+  for (const auto& [key, value] : environment.object()) context["lineage"][key] = value;
   context["card"] = project.card;
   return context;
 }

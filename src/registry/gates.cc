@@ -131,7 +131,7 @@ class Parser {
     } else {
       subject.name = word;
       if (subject.name == "lift" || subject.name == "gap" || subject.name == "worst_slice") {
-        return Wrong(at_, Str(word, " needs a metric in brackets: ", word, subject.name == "lift" ? "(roc_auc, over: baseline)"
+        return Wrong(from, Str(word, " needs a metric in brackets: ", word, subject.name == "lift" ? "(roc_auc, over: baseline)"
                                                                          : subject.name == "gap" ? "(equal_opportunity)"
                                                                                                  : "(recall)"));
       }

@@ -45,10 +45,6 @@ std::string SegmentName(std::string_view endpoint, Micros start) {
   return Str(FileWord(endpoint), "-", std::string(digits), ".log");
 }
 
-Micros NowMicros() {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
-
 // What the answers of one version at one endpoint are filed under.
 struct Stream {
   std::string endpoint;
@@ -61,7 +57,6 @@ struct Segment {
   std::string path;
   std::unique_ptr<platform::Appender> file;
   std::uint64_t bytes = 0;
-  Micros start = 0;
   std::string waiting;   // records not handed to the file yet
   std::int64_t records = 0;
   std::optional<std::uint32_t> stream;  // whose schema was written last
@@ -215,7 +210,7 @@ class SegmentedLog final : public InferenceLog {
       HandOver(segment);
       Close(segment);
     }
-    if (segment.file == nullptr && segment.waiting.empty() && !Open(stream.endpoint, segment)) {
+    if (segment.file == nullptr && !Open(stream.endpoint, AtOf(record), segment)) {
       dropped_.fetch_add(1, std::memory_order_relaxed);
       return;
     }
@@ -236,10 +231,10 @@ class SegmentedLog final : public InferenceLog {
     return cached_;
   }
 
-  bool Open(const std::string& endpoint, Segment& segment) {
-    // Names are times, so that segments sort by age; two of one microsecond would be one file.
-    segment.start = std::max(NowMicros(), segment.start + 1);
-    segment.path = platform::JoinPath(folder_, SegmentName(endpoint, segment.start));
+  // A segment is named by the time of its first answer, so that segments sort by age.
+  bool Open(const std::string& endpoint, Micros start, Segment& segment) {
+    segment.path = platform::JoinPath(folder_, SegmentName(endpoint, start));
+    while (files_.Exists(segment.path)) segment.path = platform::JoinPath(folder_, SegmentName(endpoint, ++start));
     auto file = files_.Append(segment.path);
     if (!file.ok()) {
       Remember(std::move(file).error());

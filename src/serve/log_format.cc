@@ -108,6 +108,8 @@ void AppendAnswer(const Served& served, std::string_view request_id, Micros at, 
   EndRecord(begin, out);
 }
 
+Micros AtOf(std::string_view record) { return static_cast<Micros>(Little(record.substr(kRecordHead + 1, 8))); }
+
 bool SegmentReader::ReadSchema(std::string_view payload) {
   Cursor cursor(payload);
   model_ = cursor.Sized();

@@ -30,6 +30,9 @@ void AppendSchema(const Served& served, std::string* out);
 void AppendAnswer(const Served& served, std::string_view request_id, Micros at, const Row& row,
                   const model::Prediction& prediction, std::string* out);
 
+// The time of an answer's record.
+Micros AtOf(std::string_view record);
+
 // What a segment holds, from its front. A reader of foreign bytes: nothing is believed before its checksum and bounds.
 class SegmentReader {
  public:

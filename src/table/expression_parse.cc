@@ -6,80 +6,21 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "table/expression_internal.h"
+#include "table/expression_words_internal.h"
 
 namespace tenon::table {
 namespace {
 
 using Op = ExpressionOp;
+using Token = ExpressionToken;
+using Function = ExpressionFunction;
 using NodePtr = std::unique_ptr<ExpressionNode>;
 
 constexpr int kMostDepth = 256;   // of operations: a sum of as many columns
 constexpr int kMostNested = 100;  // of brackets
 
-struct Token {
-  enum class Kind : std::uint8_t { kNumber, kText, kName, kQuotedName, kSymbol, kEnd };
-  Kind kind = Kind::kEnd;
-  std::string text;  // of names as written; of texts and quoted names without their quotes
-  std::size_t at = 0;
-};
-
 constexpr std::array<std::string_view, 15> kReserved = {"AND",  "OR",   "NOT",  "IS",   "NULL", "IN",   "BETWEEN", "LIKE",
                                                         "CASE", "WHEN", "THEN", "ELSE", "END",  "TRUE", "FALSE"};
-
-std::string ToUpper(std::string_view text) {
-  std::string out;
-  AppendUpper(text, &out);
-  return out;
-}
-
-// What an argument of a function must be: n number, t text, s timestamp, a anything, all of one type.
-struct Function {
-  std::string_view name;
-  Op op;
-  std::string_view args;  // the last one repeats up to `most`
-  std::size_t least;
-  std::size_t most;
-  Type result;  // of 'a' functions: the type of the arguments
-  std::string_view usage;
-};
-
-constexpr std::size_t kAny = 1000;
-constexpr std::array<Function, 33> kFunctions = {{
-    {"ABS", Op::kAbs, "n", 1, 1, Type::kFloat64, "ABS(number)"},
-    {"CEIL", Op::kCeil, "n", 1, 1, Type::kFloat64, "CEIL(number)"},
-    {"COALESCE", Op::kCoalesce, "a", 1, kAny, Type::kFloat64, "COALESCE(value, value, ...)"},
-    {"CONCAT", Op::kConcat, "t", 1, kAny, Type::kString, "CONCAT(text, text, ...)"},
-    {"CONTAINS", Op::kContains, "tt", 2, 2, Type::kBool, "CONTAINS(text, part)"},
-    {"DAY", Op::kDay, "s", 1, 1, Type::kFloat64, "DAY(timestamp)"},
-    {"EPOCH", Op::kEpoch, "s", 1, 1, Type::kFloat64, "EPOCH(timestamp)"},
-    {"EXP", Op::kExp, "n", 1, 1, Type::kFloat64, "EXP(number)"},
-    {"FLOOR", Op::kFloor, "n", 1, 1, Type::kFloat64, "FLOOR(number)"},
-    {"GREATEST", Op::kGreatest, "a", 1, kAny, Type::kFloat64, "GREATEST(value, value, ...)"},
-    {"HOUR", Op::kHour, "s", 1, 1, Type::kFloat64, "HOUR(timestamp)"},
-    {"LEAST", Op::kLeast, "a", 1, kAny, Type::kFloat64, "LEAST(value, value, ...)"},
-    {"LENGTH", Op::kLength, "t", 1, 1, Type::kFloat64, "LENGTH(text)"},
-    {"LN", Op::kLn, "n", 1, 1, Type::kFloat64, "LN(number)"},
-    {"LOG10", Op::kLog10, "n", 1, 1, Type::kFloat64, "LOG10(number)"},
-    {"LOWER", Op::kLower, "t", 1, 1, Type::kString, "LOWER(text)"},
-    {"MINUTE", Op::kMinute, "s", 1, 1, Type::kFloat64, "MINUTE(timestamp)"},
-    {"MONTH", Op::kMonth, "s", 1, 1, Type::kFloat64, "MONTH(timestamp)"},
-    {"NULLIF", Op::kNullIf, "a", 2, 2, Type::kFloat64, "NULLIF(value, value)"},
-    {"POW", Op::kPow, "n", 2, 2, Type::kFloat64, "POW(number, exponent)"},
-    {"REPLACE", Op::kReplace, "t", 3, 3, Type::kString, "REPLACE(text, from, to)"},
-    {"ROUND", Op::kRound, "n", 1, 2, Type::kFloat64, "ROUND(number [, digits])"},
-    {"SIGN", Op::kSign, "n", 1, 1, Type::kFloat64, "SIGN(number)"},
-    {"SQRT", Op::kSqrt, "n", 1, 1, Type::kFloat64, "SQRT(number)"},
-    {"STARTS_WITH", Op::kStartsWith, "t", 2, 2, Type::kBool, "STARTS_WITH(text, start)"},
-    {"SUBSTR", Op::kSubstr, "tn", 2, 3, Type::kString, "SUBSTR(text, position [, count])"},
-    {"TRIM", Op::kTrim, "t", 1, 1, Type::kString, "TRIM(text)"},
-    {"UPPER", Op::kUpper, "t", 1, 1, Type::kString, "UPPER(text)"},
-    {"WEEKDAY", Op::kWeekday, "s", 1, 1, Type::kFloat64, "WEEKDAY(timestamp)"},
-    {"YEAR", Op::kYear, "s", 1, 1, Type::kFloat64, "YEAR(timestamp)"},
-    // Other names in use for the same.
-    {"CEILING", Op::kCeil, "n", 1, 1, Type::kFloat64, "CEILING(number)"},
-    {"POWER", Op::kPow, "n", 2, 2, Type::kFloat64, "POWER(number, exponent)"},
-    {"SUBSTRING", Op::kSubstr, "tn", 2, 3, Type::kString, "SUBSTRING(text, position [, count])"},
-}};
 
 std::string_view ForPeople(Type type) {
   switch (type) {
@@ -96,7 +37,7 @@ class Parser {
 
   Result<ParsedExpression> Parse() {
     if (!IsUtf8(text_)) return Error(Code::kInvalidArgument, "the expression is not valid UTF-8");
-    TENON_TRY(Tokenize());
+    TENON_ASSIGN(tokens_, TokensOf(text_));
     if (Now().kind == Token::Kind::kEnd) return Wrong(0, "the expression is empty");
     TENON_ASSIGN(NodePtr root, Or());
     if (Now().kind != Token::Kind::kEnd) return Wrong(Now().at, Str("expected an operator or the end, not '", Now().text, "'"));
@@ -104,101 +45,9 @@ class Parser {
   }
 
  private:
-  // The message, the line of the text, and a caret below the column.
-  Error Wrong(std::size_t at, std::string what) const {
-    at = std::min(at, text_.size());
-    const std::size_t before = at == 0 ? std::string_view::npos : text_.rfind('\n', at - 1);
-    const std::size_t begin = before == std::string_view::npos ? 0 : before + 1;
-    std::string line(text_.substr(begin, text_.find('\n', begin) - begin));
-    std::replace(line.begin(), line.end(), '\t', ' ');
-    const auto column = static_cast<std::size_t>(CountPoints(text_.substr(begin, at - begin)));
-    return Error(Code::kInvalidArgument, Str(what, "\n  ", line, "\n  ", std::string(column, ' '), "^"));
-  }
+  Error Wrong(std::size_t at, std::string_view what) const { return WrongExpression(text_, at, what); }
 
   // ---- tokens
-
-  Result<void> Tokenize() {
-    std::size_t at = 0;
-    while (true) {
-      while (at < text_.size() && std::string_view(" \t\r\n\f\v").find(text_[at]) != std::string_view::npos) ++at;
-      if (at == text_.size()) break;
-      const char c = text_[at];
-      const bool digit_next = at + 1 < text_.size() && IsDigit(text_[at + 1]);
-      if (IsDigit(c) || (c == '.' && digit_next)) {
-        TENON_TRY(NumberToken(&at));
-      } else if (IsLetter(c)) {
-        std::size_t end = at;
-        while (end < text_.size() && (IsLetter(text_[end]) || IsDigit(text_[end]))) ++end;
-        tokens_.push_back({Token::Kind::kName, std::string(text_.substr(at, end - at)), at});
-        at = end;
-      } else if (c == '\'' || c == '"') {
-        TENON_TRY(QuotedToken(&at));
-      } else {
-        TENON_TRY(SymbolToken(&at));
-      }
-    }
-    tokens_.push_back({Token::Kind::kEnd, "the end", text_.size()});
-    return {};
-  }
-
-  static bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-  static bool IsLetter(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || static_cast<unsigned char>(c) >= 0x80;
-  }
-
-  Result<void> NumberToken(std::size_t* at) {
-    std::size_t end = *at;
-    const auto digits = [&] {
-      while (end < text_.size() && IsDigit(text_[end])) ++end;
-    };
-    digits();
-    if (end < text_.size() && text_[end] == '.') {
-      ++end;
-      digits();
-    }
-    if (end < text_.size() && (text_[end] == 'e' || text_[end] == 'E')) {
-      ++end;
-      if (end < text_.size() && (text_[end] == '+' || text_[end] == '-')) ++end;
-      digits();
-    }
-    if (end < text_.size() && IsLetter(text_[end])) {
-      return Wrong(end, "a number runs into a name; put an operator between them, or the name in double quotes");
-    }
-    tokens_.push_back({Token::Kind::kNumber, std::string(text_.substr(*at, end - *at)), *at});
-    *at = end;
-    return {};
-  }
-
-  // 'it''s' or "a ""name""": a doubled quote stands for itself.
-  Result<void> QuotedToken(std::size_t* at) {
-    const char quote = text_[*at];
-    std::string content;
-    std::size_t end = *at + 1;
-    while (true) {
-      const std::size_t next = text_.find(quote, end);
-      if (next == std::string_view::npos) {
-        return Wrong(*at, quote == '\'' ? "this text has no closing quote (')" : "this name has no closing quote (\")");
-      }
-      content += text_.substr(end, next - end);
-      end = next + 1;
-      if (end == text_.size() || text_[end] != quote) break;
-      content += quote;
-      ++end;
-    }
-    tokens_.push_back({quote == '\'' ? Token::Kind::kText : Token::Kind::kQuotedName, std::move(content), *at});
-    *at = end;
-    return {};
-  }
-
-  Result<void> SymbolToken(std::size_t* at) {
-    for (const std::string_view symbol : {"<>", "!=", "<=", ">=", "==", "||", "+", "-", "*", "/", "%", "=", "<", ">", "(", ")", ","}) {
-      if (!text_.substr(*at).starts_with(symbol)) continue;
-      tokens_.push_back({Token::Kind::kSymbol, std::string(symbol), *at});
-      *at += symbol.size();
-      return {};
-    }
-    return Wrong(*at, Str("'", text_[*at], "' has no meaning here"));
-  }
 
   const Token& Now() const { return tokens_[next_]; }
   bool IsSymbol(std::string_view symbol) const { return Now().kind == Token::Kind::kSymbol && Now().text == symbol; }
@@ -596,10 +445,11 @@ class Parser {
   }
 
   Result<NodePtr> Call(const Token& token, std::string_view word) {
-    const auto function = std::find_if(kFunctions.begin(), kFunctions.end(), [&](const Function& f) { return f.name == word; });
-    if (function == kFunctions.end()) {
+    const auto functions = ExpressionFunctions();
+    const auto function = std::find_if(functions.begin(), functions.end(), [&](const Function& f) { return f.name == word; });
+    if (function == functions.end()) {
       std::vector<std::string> names;
-      for (const Function& f : kFunctions) names.emplace_back(f.name);
+      for (const Function& f : functions) names.emplace_back(f.name);
       std::string near = Nearest(word, names);
       return Wrong(token.at, Str("no function ", word, near.empty() ? "; there are: " + Join(names, ", ")
                                                                     : "; did you mean " + near + "?"));

@@ -35,6 +35,7 @@ std::uint32_t Lower(std::uint32_t point) {
   if (EvenUpper(point)) return point | 1;
   if (OddUpper(point)) return point + (point & 1);
   if (point == 0x178) return 0xFF;
+  if (point == 0x1E9E) return 0xDF;  // sharp s
   if (point == 0x386) return 0x3AC;
   if (point >= 0x388 && point <= 0x38A) return point + 37;
   if (point == 0x38C) return 0x3CC;
@@ -50,6 +51,7 @@ std::uint32_t Upper(std::uint32_t point) {
   if (EvenUpper(point)) return point & ~1U;
   if (OddUpper(point)) return point - (1 - (point & 1));
   if (point == 0xFF) return 0x178;
+  if (point == 0xDF) return 0x1E9E;
   if (point == 0xB5) return 0x39C;
   if (point == 0x3AC) return 0x386;
   if (point >= 0x3AD && point <= 0x3AF) return point - 37;
@@ -105,7 +107,7 @@ std::int64_t CountPoints(std::string_view text) {
 std::string_view PartOf(std::string_view text, double start, double count) {
   start = std::trunc(start);
   const double size = static_cast<double>(CountPoints(text));
-  if (start < 0) start = std::max(size + start + 1, 1.0);
+  if (start < 0) start = size + start + 1;
   double end = start + std::trunc(count);  // position after the last
   start = std::max(start, 1.0);
   end = std::min(end, size + 1);

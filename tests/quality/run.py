@@ -91,14 +91,35 @@ def segment(tenon):
 
 
 def german(tenon):
-    """The lower end of the confidence interval of what is saved a 1,000 decisions over the best constant decision."""
-    text = ("problem:\n  label: {column: risk, positive: 2}\n  costs: {false_positive: 1, false_negative: 5}\n"
-            f"data: {{read: german.csv, header: false, columns: [{', '.join(GERMAN)}]}}\nsplit: {{train: 0.5, validation: 0.2, test: 0.3}}\ngates: [cost_saving_per_1000.low > 0]\n")
-    project = Project(tenon, text, {"german.csv": DATA / "german_credit" / "german.csv"})
-    try:
-        return next(gate["value"] for gate in project.run()["gates"] if gate["name"].startswith("cost_saving"))
-    finally:
-        project.close()
+    """What is saved a decision over the best constant one: lower end of its 95 % interval, over five folds of test rows."""
+    with open(DATA / "german_credit" / "german.csv") as file:
+        rows = list(csv.reader(file))
+    order = list(range(len(rows)))
+    random.Random(0).shuffle(order)
+    saved = []
+    for fold in range(5):
+        out, asked = io.StringIO(), io.StringIO()
+        csv.writer(out).writerow(GERMAN + ["part"])
+        csv.writer(asked).writerow(GERMAN)
+        for place, row in enumerate(order):
+            part = "test" if place % 5 == fold else "validation" if place % 5 == (fold + 1) % 5 else "train"
+            csv.writer(out).writerow(rows[row] + [part])
+            if part == "test":
+                csv.writer(asked).writerow(rows[row])
+        text = ("problem:\n  label: {column: risk, positive: 2}\n  costs: {false_positive: 1, false_negative: 5}\n"
+                "data: german.csv\nsplit: {by: column, column: part}\n")
+        project = Project(tenon, text, {"german.csv": out.getvalue(), "test.csv": asked.getvalue()})
+        try:
+            project.run()
+            subprocess.run([tenon, "predict", project.folder, project.folder / "test.csv", "--out", project.folder / "out.csv"], check=True, capture_output=True)
+            with open(project.folder / "out.csv") as file:
+                for row in csv.DictReader(file):
+                    bad, refused = row["risk"] == "2", row["decision"] == "2"
+                    # The best constant decision is to refuse everybody: 700 x 1 against 300 x 5.
+                    saved.append((0 if bad else 1) - (0 if bad == refused else 5 if bad else 1))
+        finally:
+            project.close()
+    return statistics.mean(saved) - 1.96 * statistics.stdev(saved) / len(saved) ** 0.5
 
 
 FRAUD = """
@@ -147,7 +168,7 @@ SETS = {
     "bank_by_time": (bank_by_time, "bank_marketing", "AUC without duration, time split", ">=", 0),
     "california": (california, "california_housing", "RMSE, mean of 5 folds", "<=", 48500),
     "segment": (segment, "segment", "accuracy", ">=", 0.975),
-    "german": (german, "german_credit", "saving a 1,000 decisions over the best constant one, lower end", ">=", 0),
+    "german": (german, "german_credit", "saving a decision over the best constant one, lower end", ">=", 0),
     "fraud": (fraud, "fraud_handbook", "average precision", ">=", 0.62),
 }
 

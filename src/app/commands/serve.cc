@@ -2,6 +2,7 @@
 
 #include "app/commands/all.h"
 #include "app/service.h"
+#include "app/watching.h"
 
 namespace tenon::app {
 namespace {
@@ -16,7 +17,40 @@ edge::ServerOptions OptionsOf(const pipeline::Project& project, const Args& args
   return options;
 }
 
-Result<int> Serve(Context& context, const Args& args) {
+// What `up` does beside answering: looks for drift as often as the project file says, and keeps an event of what it finds.
+class Watcher {
+ public:
+  Watcher(Context& context, const pipeline::Project& project, const std::string& folder) : context_(context), project_(project), folder_(folder) {}
+
+  void Tick() {
+    const auto period = project_.monitor.period();
+    if (period.count() <= 0 || std::chrono::steady_clock::now() - last_ < period) return;
+    last_ = std::chrono::steady_clock::now();
+    if (Result<void> looked = Look(); !looked) context_.terminal.Note(Str("monitor: ", looked.error().ForPeople()));
+  }
+
+ private:
+  Result<void> Look() {
+    TENON_ASSIGN(auto opened, OpenStore(context_, folder_, store::Store::Access::kWrite));
+    std::string page;
+    TENON_ASSIGN(auto report, LookForDrift(context_.call, project_, *opened, context_.kits, std::chrono::microseconds(0), &page));
+    if (!report.drifted()) return {};
+    Json body;
+    body["endpoint"] = project_.serve.endpoint;
+    body["columns"] = Json::ListOf(report.DriftedColumns());
+    body["page"] = page;
+    TENON_TRY(opened->AddEvent("drift_found", body));
+    context_.terminal.Note(Str("drift: ", Join(report.DriftedColumns(), ", "), "; see ", page));
+    return {};
+  }
+
+  Context& context_;
+  const pipeline::Project& project_;
+  std::string folder_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+Result<int> Answer(Context& context, const Args& args, bool watch) {
   const std::string folder = args.Text("project");
   TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, folder));
   TENON_ASSIGN(auto opened, OpenStore(context, folder, store::Store::Access::kRead));
@@ -35,7 +69,9 @@ Result<int> Serve(Context& context, const Args& args) {
     context.terminal.Line(Str(service->model(), " answers at ", context.terminal.Bold(Str(url, "/v1/endpoints/", project.serve.endpoint, ":predict"))));
     context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   stop with Ctrl-C")));
   }
+  Watcher watcher(context, project, folder);
   while (!context.call.stop.stop_requested()) {
+    if (watch) watcher.Tick();
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     auto changed = service->Refresh(context.call);
     if (!changed) {
@@ -63,7 +99,12 @@ void AddServe(std::vector<Command>& to) {
                 .summary = "Answer requests with the champion; promoted versions are taken while it runs",
                 .example = "tenon serve examples/loan-approval --port 8080",
                 .flags = ServeFlags(),
-                .run = Serve});
+                .run = [](Context& context, const Args& args) { return Answer(context, args, false); }});
+  to.push_back({.name = "up",
+                .summary = "Answer requests and watch them: serve and monitor in one process, as often as the project file says",
+                .example = "tenon up examples/loan-approval --port 8080",
+                .flags = ServeFlags(),
+                .run = [](Context& context, const Args& args) { return Answer(context, args, true); }});
 }
 
 }  // namespace tenon::app

@@ -1,0 +1,224 @@
+#include "registry/registry.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+
+#include "base/testing.h"
+#include "base/text.h"
+
+namespace tenon::registry {
+namespace {
+
+class RegistryTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string pattern = (std::filesystem::temp_directory_path() / "tenon-registry-XXXXXX").string();
+    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
+    folder_ = pattern;
+    auto opened = store::Store::Open(*files_, folder_, store::Store::Access::kWrite);
+    ASSERT_OK(opened);
+    store_ = *std::move(opened);
+    registry_ = std::make_unique<Registry>(*store_);
+    call_.actor = "ann";
+  }
+  void TearDown() override {
+    store_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+  Result<ModelVersion> Add(std::string_view name, std::string_view bytes, bool passed = true) {
+    ModelVersion version;
+    version.name = name;
+    TENON_ASSIGN(version.bundle, store_->Put(bytes));
+    version.gates_passed = passed;
+    Json gate;
+    gate["name"] = "roc_auc > 0.8";
+    gate["passed"] = passed;
+    gate["why"] = "0.75 is not above 0.8";
+    version.gates.Push(gate);
+    version.lineage["seed"] = 7;
+    return registry_->Add(call_, std::move(version));
+  }
+
+  std::unique_ptr<platform::Files> files_ = platform::RealFiles();
+  std::string folder_;
+  std::unique_ptr<store::Store> store_;
+  std::unique_ptr<Registry> registry_;
+  Call call_;
+};
+
+TEST_F(RegistryTest, NumbersVersionsAndFindsThem) {
+  ASSERT_OK_AND_ASSIGN(const ModelVersion first, Add("fraud", "one"));
+  ASSERT_OK_AND_ASSIGN(const ModelVersion second, Add("fraud", "two"));
+  ASSERT_OK_AND_ASSIGN(const ModelVersion other, Add("churn", "one"));
+  ASSERT_OK_AND_ASSIGN(const ModelVersion again, Add("fraud", "one"));
+  EXPECT_EQ(first.id(), "fraud@1");
+  EXPECT_EQ(second.id(), "fraud@2");
+  EXPECT_EQ(other.id(), "churn@1");
+  EXPECT_EQ(again.id(), "fraud@1") << "the same bundle is the same version";
+  EXPECT_EQ(first.author, "ann");
+  EXPECT_GT(first.created, 0);
+
+  ASSERT_OK_AND_ASSIGN(const ModelVersion found, registry_->Find("fraud", 2));
+  EXPECT_EQ(found.ToJson(), second.ToJson());
+  ASSERT_OK_AND_ASSIGN(const auto all, registry_->List());
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].id(), "churn@1");
+  ASSERT_OK_AND_ASSIGN(const auto fraud, registry_->List("fraud"));
+  ASSERT_EQ(fraud.size(), 2u);
+  EXPECT_EQ(fraud[0].version, 2) << "newest first";
+
+  const auto no_version = registry_->Find("fraud", 9);
+  ASSERT_CODE(kNotFound, no_version);
+  EXPECT_EQ(no_version.error().message(), "no version 9 of model 'fraud'; the latest is 2");
+  const auto no_model = registry_->Find("fruad", 1);
+  ASSERT_CODE(kNotFound, no_model);
+  EXPECT_EQ(no_model.error().message(), "no model 'fruad'; did you mean 'fraud'?");
+}
+
+TEST_F(RegistryTest, RefusesWhatItCannotName) {
+  for (const char* name : {"", "a b", "a@1", "a/b", "ä"}) {
+    ModelVersion version;
+    version.name = name;
+    ASSERT_CODE(kInvalidArgument, registry_->Add(call_, version));
+  }
+  ModelVersion version;
+  version.name = "fraud";
+  version.bundle = std::string(64, '0');
+  ASSERT_CODE(kNotFound, registry_->Add(call_, version));
+  ASSERT_OK(Add("fraud", "one"));
+  for (const char* alias : {"latest", "7", "", "a/b"}) {
+    ASSERT_CODE(kInvalidArgument, registry_->Promote(call_, "fraud", 1, alias, false));
+  }
+}
+
+TEST_F(RegistryTest, ResolvesReferences) {
+  ASSERT_OK(Add("fraud", "one"));
+  ASSERT_OK(Add("fraud", "two"));
+  ASSERT_OK(Add("fraud", "three"));
+  const auto version = [&](std::string_view reference) {
+    const auto found = registry_->Resolve(reference);
+    return found.ok() ? found->version : -static_cast<int>(found.error().code()) - 1;
+  };
+  const auto code = [](Code c) { return -static_cast<int>(c) - 1; };
+  EXPECT_EQ(version("fraud"), 3) << "the latest while there is no champion";
+  ASSERT_OK(registry_->Promote(call_, "fraud", 1, "champion", false));
+  ASSERT_OK(registry_->Promote(call_, "fraud", 2, "challenger", false));
+  EXPECT_EQ(version("fraud"), 1);
+  EXPECT_EQ(version("fraud@champion"), 1);
+  EXPECT_EQ(version("fraud@challenger"), 2);
+  EXPECT_EQ(version("fraud@latest"), 3);
+  EXPECT_EQ(version("fraud@2"), 2);
+  EXPECT_EQ(version("fraud@0"), code(Code::kNotFound));
+  EXPECT_EQ(version("fraud@99999999999"), code(Code::kNotFound));
+  EXPECT_EQ(version("churn"), code(Code::kNotFound));
+  EXPECT_EQ(version("fraud@"), code(Code::kInvalidArgument));
+  EXPECT_EQ(version("@1"), code(Code::kInvalidArgument));
+  const auto near = registry_->Resolve("fraud@champoin");
+  ASSERT_CODE(kNotFound, near);
+  EXPECT_EQ(near.error().message(), "model 'fraud' has no alias 'champoin'; did you mean 'champion'?");
+  ASSERT_OK_AND_ASSIGN(const auto aliases, registry_->Aliases("fraud"));
+  EXPECT_EQ(aliases, (std::vector<std::pair<std::string, int>>{{"challenger", 2}, {"champion", 1}}));
+}
+
+TEST_F(RegistryTest, PromotesAndRollsBackWithEventsAndAudit) {
+  for (const char* bytes : {"one", "two", "three"}) ASSERT_OK(Add("fraud", bytes));
+  ASSERT_OK_AND_ASSIGN(const std::int64_t before, registry_->Revision());
+  for (const int version : {1, 2, 3, 3}) ASSERT_OK(registry_->Promote(call_, "fraud", version, "champion", false));
+  ASSERT_OK_AND_ASSIGN(const std::int64_t after, registry_->Revision());
+  EXPECT_GT(after, before);
+  ASSERT_OK_AND_ASSIGN(const ModelVersion second, registry_->Rollback(call_, "fraud", "champion"));
+  EXPECT_EQ(second.version, 2);
+  ASSERT_OK_AND_ASSIGN(const ModelVersion first, registry_->Rollback(call_, "fraud", "champion"));
+  EXPECT_EQ(first.version, 1);
+  ASSERT_CODE(kFailedPrecondition, registry_->Rollback(call_, "fraud", "champion"));
+  ASSERT_CODE(kFailedPrecondition, registry_->Rollback(call_, "fraud", "other"));
+  ASSERT_CODE(kNotFound, registry_->Rollback(call_, "churn", "champion"));
+
+  ASSERT_OK_AND_ASSIGN(const Json history, registry_->History("fraud", "champion"));
+  std::string versions;
+  for (const Json& entry : history.array()) versions += Str(entry.IntAt("version"), ' ');
+  EXPECT_EQ(versions, "1 2 3 2 1 ");
+  EXPECT_EQ(history.array()[0].StringAt("why"), "rolled back from 2");
+  EXPECT_EQ(history.array()[0].StringAt("actor"), "ann");
+
+  ASSERT_OK_AND_ASSIGN(const auto events, store_->EventsAfter(0, 100));
+  std::string kinds;
+  for (const store::Event& event : events) kinds += event.kind.substr(6) + " ";
+  EXPECT_EQ(kinds, "added added added promoted promoted promoted rolled_back rolled_back ");
+  EXPECT_EQ(events[3].body.Find("before")->is_null(), true);
+  EXPECT_EQ(events[4].body.IntAt("before"), 1);
+  ASSERT_OK_AND_ASSIGN(const auto audit, store_->Records("audit"));
+  ASSERT_EQ(audit.size(), 5u);
+  EXPECT_EQ(audit[0].body.StringAt("action"), "model_promoted");
+  EXPECT_EQ(audit[0].body.StringAt("object"), "fraud/champion");
+}
+
+TEST_F(RegistryTest, FailedGatesStopAPromotionUnlessForced) {
+  ASSERT_OK(Add("fraud", "bad", false));
+  ASSERT_OK_AND_ASSIGN(const std::int64_t before, registry_->Revision());
+  const auto refused = registry_->Promote(call_, "fraud", 1, "champion", false);
+  ASSERT_CODE(kFailedPrecondition, refused);
+  EXPECT_NE(refused.error().message().find("roc_auc > 0.8 (0.75 is not above 0.8)"), std::string_view::npos)
+      << refused.error().message();
+  ASSERT_OK_AND_ASSIGN(const std::int64_t same, registry_->Revision());
+  EXPECT_EQ(same, before);
+  ASSERT_OK(registry_->Promote(call_, "fraud", 1, "champion", true));
+  ASSERT_OK_AND_ASSIGN(const Json history, registry_->History("fraud", "champion"));
+  EXPECT_NE(history.array()[0].StringAt("why").find("by force"), std::string::npos);
+  ASSERT_OK_AND_ASSIGN(const auto events, store_->EventsAfter(0, 100));
+  EXPECT_TRUE(events.back().body.BoolAt("forced"));
+}
+
+TEST_F(RegistryTest, AFailingTransactionLeavesNoTrace) {
+  ASSERT_OK(Add("fraud", "one"));
+  ASSERT_OK_AND_ASSIGN(const auto events, store_->EventsAfter(0, 100));
+  ASSERT_CODE(kUnavailable, store_->Transaction([&]() -> Result<void> {
+    TENON_TRY(registry_->Promote(call_, "fraud", 1, "champion", false));
+    return Error(Code::kUnavailable, "the power is cut");
+  }));
+  ASSERT_OK_AND_ASSIGN(const auto aliases, registry_->Aliases("fraud"));
+  EXPECT_TRUE(aliases.empty());
+  ASSERT_OK_AND_ASSIGN(const auto after, store_->EventsAfter(0, 100));
+  EXPECT_EQ(after.size(), events.size());
+  ASSERT_OK_AND_ASSIGN(const auto audit, store_->Records("audit"));
+  EXPECT_TRUE(audit.empty());
+}
+
+// Threads add, promote and roll back through one store, while a reader looks on through another.
+TEST_F(RegistryTest, ThreadsAndAReaderAgree) {
+  ASSERT_OK(Add("fraud", "first"));
+  ASSERT_OK(registry_->Promote(call_, "fraud", 1, "champion", false));
+  ASSERT_OK_AND_ASSIGN(const auto reading, store::Store::Open(*files_, folder_, store::Store::Access::kRead));
+  Registry reader(*reading);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&, t] {
+      for (int n = 0; n < 4; ++n) {
+        const auto added = Add("fraud", Str(t, '-', n));
+        ASSERT_OK(added);
+        ASSERT_OK(registry_->Promote(call_, "fraud", added->version, "champion", false));
+      }
+    });
+  }
+  std::int64_t last = 0;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_OK_AND_ASSIGN(const std::int64_t revision, reader.Revision());
+    EXPECT_GE(revision, last);
+    last = revision;
+    ASSERT_OK(reader.Resolve("fraud@champion"));
+  }
+  for (std::thread& thread : threads) thread.join();
+  ASSERT_OK_AND_ASSIGN(const auto versions, reader.List("fraud"));
+  ASSERT_EQ(versions.size(), 13u);
+  for (std::size_t i = 0; i < versions.size(); ++i) EXPECT_EQ(versions[i].version, static_cast<int>(13 - i)) << "a gap";
+  ASSERT_OK_AND_ASSIGN(const Json history, reader.History("fraud", "champion"));
+  EXPECT_EQ(history.array().size(), 13u) << "a promotion was lost";
+  ASSERT_CODE(kFailedPrecondition, reader.Promote(call_, "fraud", 1, "champion", false));
+}
+
+}  // namespace
+}  // namespace tenon::registry
