@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <random>
 
 #include "base/testing.h"
 #include "base/text.h"
+#include "platform/memory_files.h"
+#include "serve/inference_log.h"
 
 namespace tenon::monitor {
 namespace {
@@ -147,6 +150,65 @@ TEST_F(WatchTest, StopsWhenAsked) {
   Call call;
   call.stop = source.get_token();
   ASSERT_CODE(kCancelled, Watch(call, reference_, predictions_, WindowOf(400, 3, 0), {}, kinds_));
+}
+
+serve::Served Version(int version) {
+  serve::Served out;
+  out.endpoint = "loan";
+  out.model = Str("loan@", version);
+  out.version = version;
+  out.fields = {{"age", Type::kInt64}, {"job", Type::kString}};
+  if (version > 1) out.fields.push_back({"owner", Type::kBool});
+  return out;
+}
+
+void Answer(serve::InferenceLog& log, const serve::Served& served, int i) {
+  serve::Row row;
+  row.numbers.assign(served.fields.size(), 1);
+  row.numbers[0] = i % 4 == 0 ? std::numeric_limits<double>::quiet_NaN() : i;
+  row.texts.assign(served.fields.size(), std::string_view());
+  if (i % 2 == 0) row.texts[1] = "baker";
+  const float values[] = {0.2f, static_cast<float>(i) / 100};
+  log.Add(served, Str(i), 1000 + i, row, {std::span<const float>(values, 2), 0});
+}
+
+TEST(ReadWindow, ProfilesWhatWasAskedAndAnswered) {
+  platform::MemoryFiles files;
+  ASSERT_OK_AND_ASSIGN(auto log, serve::OpenInferenceLog(files, "log"));
+  const serve::Served first = Version(1);
+  for (int i = 0; i < 100; ++i) Answer(*log, first, i);
+  ASSERT_OK(log->Flush());
+  ASSERT_OK_AND_ASSIGN(const Window window, ReadWindow({}, files, "log", "loan", "", 1020, 1060));
+  EXPECT_EQ(window.rows, 40);
+  EXPECT_EQ(window.models.at("loan@1"), 40);
+  const ColumnProfile* age = window.columns.Find("age");
+  ASSERT_NE(age, nullptr);
+  EXPECT_EQ(age->count(), 40);
+  EXPECT_EQ(age->missing(), 10);
+  EXPECT_EQ(age->max(), 59);
+  const ColumnProfile* job = window.columns.Find("job");
+  ASSERT_NE(job, nullptr);
+  EXPECT_EQ(job->missing(), 20);
+  EXPECT_EQ(job->Top(1)[0].value, "baker");
+  EXPECT_FLOAT_EQ(static_cast<float>(window.predictions.max()), 0.59f);  // the largest of each answer
+  EXPECT_FLOAT_EQ(static_cast<float>(window.predictions.min()), 0.2f);
+  ASSERT_OK_AND_ASSIGN(const Window empty, ReadWindow({}, files, "log", "loan", "", 5000, 6000));
+  EXPECT_EQ(empty.rows, 0);
+}
+
+TEST(ReadWindow, TheLatestSchemaCounts) {
+  platform::MemoryFiles files;
+  ASSERT_OK_AND_ASSIGN(auto log, serve::OpenInferenceLog(files, "log"));
+  const serve::Served first = Version(1), second = Version(2);
+  for (int i = 0; i < 30; ++i) Answer(*log, first, i);
+  for (int i = 30; i < 50; ++i) Answer(*log, second, i);
+  ASSERT_OK(log->Flush());
+  ASSERT_OK_AND_ASSIGN(const Window window, ReadWindow({}, files, "log", "loan", "", 0, 10000));
+  EXPECT_EQ(window.rows, 20);
+  EXPECT_EQ(window.columns.columns().size(), 3u);
+  ASSERT_OK_AND_ASSIGN(const Window before, ReadWindow({}, files, "log", "loan", "loan@1", 0, 10000));
+  EXPECT_EQ(before.rows, 30);
+  EXPECT_EQ(before.columns.columns().size(), 2u);
 }
 
 TEST(MonitorSpec, ReadsAndRefuses) {
