@@ -4,6 +4,7 @@
 
 #include "base/exact_sum.h"
 #include "train/rows_internal.h"
+#include "train/train.h"
 
 namespace tenon::train {
 namespace {
@@ -164,12 +165,17 @@ double ForPeople(const Target& target, double loss, double scale) {
   return target.task == model::Task::kRegression ? std::sqrt(loss) * scale : loss;
 }
 
-std::vector<double> BalancedFactors(const Matrix& rows, int classes) {
-  std::vector<double> weights = ClassWeights(rows, classes);
+std::vector<double> BalancedWeights(const Matrix& rows, const Target& target) {
+  std::vector<double> factor = ClassWeights(rows, target.task == Task::kBinary ? 2 : target.classes);
   double total = 0;
-  for (const double weight : weights) total += weight;
-  for (double& weight : weights) weight = weight > 0 ? total / (classes * weight) : 1;
-  return weights;
+  for (const double weight : factor) total += weight;
+  for (double& weight : factor) weight = weight > 0 ? total / (static_cast<double>(factor.size()) * weight) : 1;
+  std::vector<double> out;
+  out.reserve(rows.label.size());
+  for (std::int64_t i = 0; i < rows.rows; ++i) {
+    out.push_back(WeightOf(rows, i) * factor[static_cast<std::size_t>(rows.label[static_cast<std::size_t>(i)])]);
+  }
+  return out;
 }
 
 }  // namespace tenon::train

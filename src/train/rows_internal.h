@@ -36,7 +36,4 @@ double RowLoss(const Target& target, double label, const double* margins);
 // was divided by `scale`.
 double ForPeople(const Target& target, double loss, double scale = 1);
 
-// A factor a class that makes all classes weigh the same in sum: rows / (classes x rows of the class), by weight.
-std::vector<double> BalancedFactors(const Matrix& rows, int classes);
-
 }  // namespace tenon::train

@@ -13,6 +13,7 @@
 #include "train/learner.h"
 #include "train/rows_internal.h"
 #include "train/standard_rows_internal.h"
+#include "train/train.h"
 
 namespace tenon::train {
 namespace {
@@ -50,15 +51,11 @@ Problem MakeProblem(const Matrix& rows, const Matrix& validation, const Target& 
   out.label.assign(rows.label.begin(), rows.label.end());
   out.judged_label.assign(validation.label.begin(), validation.label.end());
   out.weight.assign(rows.weight.begin(), rows.weight.end());
-  out.standard = Standard::Of(rows);
-  ScaleLabels(&out, rows);
-  if (balanced && target.task != Task::kRegression) {
-    const auto factors = BalancedFactors(rows, target.task == Task::kBinary ? 2 : target.classes);
-    out.weight.resize(rows.label.size());
-    for (std::size_t i = 0; i < out.weight.size(); ++i) {
-      out.weight[i] = WeightOf(rows, static_cast<std::int64_t>(i)) * factors[static_cast<std::size_t>(rows.label[i])];
-    }
-  }
+  if (balanced && target.task != Task::kRegression) out.weight = BalancedWeights(rows, target);
+  Matrix weighted = rows;
+  weighted.weight = out.weight;
+  out.standard = Standard::Of(weighted);
+  ScaleLabels(&out, weighted);
   out.rows = std::make_unique<const StandardRows>(rows, out.standard);
   out.loss = std::make_unique<const LinearLoss>(*out.rows, out.standard, target, out.label, out.weight);
   if (validation.rows > 0) {
