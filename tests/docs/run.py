@@ -80,7 +80,8 @@ class Page:
                 status = self.do(command, log)
                 if status != expected:
                     raise Failed(f"exit {status}, expected {expected}")
-                there = {plain(line) for line in log.read_text(errors="replace").splitlines()}
+                output = log.read_text(errors="replace") if log.exists() else ""
+                there = {plain(line) for line in output.splitlines()}
                 for line in shown:
                     if "..." not in line and plain(line) not in there:
                         raise Failed(f"the output has no line `{line}`")
