@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# `./run` and `./test` on a bare Debian 12: a fresh debootstrap chroot, this checkout copied in, both commands timed.
+# Needs root and a package mirror. Usage: tests/bare/run.sh [folder for the chroot] [run|test ...]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap
+root=${1:-$(mktemp -d /var/tmp/tenon-bare-XXXX)}
+shift || true
+[ $# -gt 0 ] || set -- run test
+[ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase bookworm "$root" >/dev/null
+# What the machine's package clients need to reach their registries holds inside as well.
+for file in /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/ssl/certs /usr/local/share/ca-certificates /etc/pip.conf /root/.npmrc /etc/resolv.conf /etc/hosts; do
+  [ -e "$file" ] || continue
+  mkdir -p "$root$(dirname "$file")"
+  cp -aL "$file" "$root$(dirname "$file")/"
+done
+passed=$(env | grep -E '^(SSL_CERT|PIP_|NODE_EXTRA_CA|CURL_CA|REQUESTS_CA|[a-z_]*proxy|[A-Z_]*PROXY)[A-Z_a-z]*=' | grep -v PIP_FIND_LINKS | tr '\n' ' ' || true)
+mkdir -p "$root/src/tenon"
+git archive HEAD | tar x -C "$root/src/tenon"
+mount -t proc proc "$root/proc" 2>/dev/null || true
+mount --bind /dev "$root/dev" 2>/dev/null || true
+trap 'umount "$root/proc" "$root/dev" 2>/dev/null || true' EXIT
+for command in "$@"; do
+  started=$(date +%s)
+  # shellcheck disable=SC2086
+  chroot "$root" /usr/bin/env -i HOME=/root TERM=dumb PATH=/usr/sbin:/usr/bin:/sbin:/bin $passed bash -c "cd /src/tenon && ./$command" > "$root/$command.log" 2>&1 && verdict=ok || verdict=FAILED
+  echo "./$command: $verdict after $(($(date +%s) - started)) s (log: $root/$command.log)"
+done
