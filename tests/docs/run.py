@@ -66,8 +66,12 @@ class Page:
             text = f"{{\n{command}\n}} >{log} 2>&1 </dev/null\necho $? >&$STATUS\n"
         self.bash.stdin.write(text.encode())
         self.bash.stdin.flush()
-        if not select.select([self.statuses], [], [], PATIENCE)[0]:
-            raise Failed(f"no end after {PATIENCE} s")
+        until = time.monotonic() + PATIENCE
+        while not select.select([self.statuses], [], [], 0.2)[0]:
+            if self.bash.poll() is not None:
+                raise Failed("the shell ended")
+            if time.monotonic() > until:
+                raise Failed(f"no end after {PATIENCE} s")
         said = os.read(self.statuses, 100).decode().split()
         if not said:
             raise Failed("the shell ended")
