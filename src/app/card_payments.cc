@@ -86,7 +86,7 @@ Result<void> WriteCardPayments(const Call& call, const std::string& path, std::i
   std::vector<int> taken_until(static_cast<std::size_t>(terminals), -1);
   Micros start = 0;
   ParseTimestamp("2024-01-01", &start);
-  std::string out = "transaction_id,at,customer_id,terminal_id,amount,is_fraud\n";
+  std::string out = "transaction_id,paid,customer_id,terminal_id,amount,is_fraud\n";
   out.reserve(static_cast<std::size_t>(rows) * 56);
   std::int64_t id = 0;
   std::vector<Payment> today;

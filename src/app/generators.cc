@@ -70,13 +70,13 @@ problem:
 data:
   read: transactions.csv
   key: transaction_id
-  time: at
+  time: paid
   purpose: fraud-prevention
   # Features of customer and terminal as they were known at the time: a fraud is known a week later, so the terminal's
   # risk looks at the days before that.
   sql: |
-    SELECT transaction_id, at, amount, is_fraud, customer_id, terminal_id,
-      hour(at) < 6 AS night, dayofweek(at) IN (0, 6) AS weekend,
+    SELECT transaction_id, paid, amount, is_fraud, customer_id, terminal_id,
+      hour(paid) < 6 AS night, dayofweek(paid) IN (0, 6) AS weekend,
       count(*) OVER c1 AS customer_count_1d, avg(amount) OVER c1 AS customer_mean_1d,
       count(*) OVER c7 AS customer_count_7d, avg(amount) OVER c7 AS customer_mean_7d,
       count(*) OVER c30 AS customer_count_30d, avg(amount) OVER c30 AS customer_mean_30d,
@@ -84,13 +84,13 @@ data:
       count(*) OVER t7 AS terminal_count_7d, coalesce(avg(is_fraud) OVER t7, 0) AS terminal_risk_7d,
       count(*) OVER t30 AS terminal_count_30d, coalesce(avg(is_fraud) OVER t30, 0) AS terminal_risk_30d
     FROM data
-    WINDOW c1 AS (PARTITION BY customer_id ORDER BY at RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW),
-      c7 AS (PARTITION BY customer_id ORDER BY at RANGE BETWEEN INTERVAL 7 DAYS PRECEDING AND CURRENT ROW),
-      c30 AS (PARTITION BY customer_id ORDER BY at RANGE BETWEEN INTERVAL 30 DAYS PRECEDING AND CURRENT ROW),
-      t1 AS (PARTITION BY terminal_id ORDER BY at RANGE BETWEEN INTERVAL 8 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
-      t7 AS (PARTITION BY terminal_id ORDER BY at RANGE BETWEEN INTERVAL 14 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
-      t30 AS (PARTITION BY terminal_id ORDER BY at RANGE BETWEEN INTERVAL 37 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING)
-    ORDER BY at, transaction_id
+    WINDOW c1 AS (PARTITION BY customer_id ORDER BY paid RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW),
+      c7 AS (PARTITION BY customer_id ORDER BY paid RANGE BETWEEN INTERVAL 7 DAYS PRECEDING AND CURRENT ROW),
+      c30 AS (PARTITION BY customer_id ORDER BY paid RANGE BETWEEN INTERVAL 30 DAYS PRECEDING AND CURRENT ROW),
+      t1 AS (PARTITION BY terminal_id ORDER BY paid RANGE BETWEEN INTERVAL 8 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
+      t7 AS (PARTITION BY terminal_id ORDER BY paid RANGE BETWEEN INTERVAL 14 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
+      t30 AS (PARTITION BY terminal_id ORDER BY paid RANGE BETWEEN INTERVAL 37 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING)
+    ORDER BY paid, transaction_id
 
 split:
   by: time
@@ -100,7 +100,7 @@ split:
   test: {from: 2024-05-10, until: 2024-05-30}
 
 transform:
-  drop: [customer_id, terminal_id, at] # a new customer must be judged by behaviour, not by number
+  drop: [customer_id, terminal_id, paid] # a new customer must be judged by behaviour, not by number
 
 train:
   learners: [linear, boosted_trees]

@@ -27,7 +27,7 @@ std::vector<std::string> GeneratorNames();
 
 // Card payments of customers at terminals over days, in time order, with three patterns of fraud: large amounts,
 // terminals taken over for some weeks, cards copied for some weeks. From day 150 on customers spend a third more and at
-// other hours: what monitoring is there to notice. Columns: transaction_id, at, customer_id, terminal_id, amount,
+// other hours: what monitoring is there to notice. Columns: transaction_id, paid, customer_id, terminal_id, amount,
 // is_fraud.
 Result<void> WriteCardPayments(const Call& call, const std::string& path, std::int64_t rows, std::uint64_t seed);
 

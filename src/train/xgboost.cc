@@ -2,6 +2,7 @@
 // __array_interface__).
 
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/text.h"
 #include "platform/library.h"
@@ -42,6 +43,9 @@ Xgboost::Xgboost(std::unique_ptr<const Functions> functions) : functions_(std::m
 Xgboost::~Xgboost() = default;
 
 Result<std::shared_ptr<const Xgboost>> Xgboost::Load() {
+  // Threads that wait without work must not burn the cores that others need: on a busy machine spinning at every barrier
+  // makes training many times slower. Read once by the OpenMP runtime when it is loaded; what the user set stays.
+  setenv("OMP_WAIT_POLICY", "passive", 0);
   TENON_ASSIGN(const platform::Library library, platform::Library::Open("libxgboost.so"));
   auto functions = std::make_unique<Functions>();
   TENON_TRY(library.Bind("XGBoostVersion", &functions->version));

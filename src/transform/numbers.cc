@@ -79,8 +79,8 @@ void Quantiles::Add(const Lane& in, std::int64_t n) {
 void Quantiles::Count(std::uint64_t bits, std::int64_t times) {
   if (used_ * 2 >= slots_.size()) Grow();
   const std::size_t mask = slots_.size() - 1;
-  // Multiplicative hashing: doubles that are whole numbers differ in their high bits only.
-  std::size_t at = (bits * 0x9E3779B97F4A7C15ULL) >> 20 & mask;
+  // Multiplicative hashing. The highest bits of the product: those of whole numbers and of bins end in zeros.
+  std::size_t at = (bits * 0x9E3779B97F4A7C15ULL) >> kDropped & mask;
   while (slots_[at].count != 0 && slots_[at].bits != bits) at = (at + 1) & mask;
   if (slots_[at].count == 0) {
     slots_[at].bits = bits;
@@ -127,22 +127,21 @@ std::vector<double> Quantiles::At(const std::vector<double>& shares) const {
   }
   const auto value_of = [](std::uint64_t bits) { return std::bit_cast<double>(bits); };
   std::sort(sorted.begin(), sorted.end(), [&](const Slot& a, const Slot& b) { return value_of(a.bits) < value_of(b.bits); });
+  std::vector<std::int64_t> through;  // rows up to and with each slot
+  std::int64_t rows = 0;
+  for (const Slot& slot : sorted) through.push_back(rows += slot.count);
   // The value of rank `rank` (from 0). Within a bin, ranks are spread evenly.
   const auto ranked = [&](std::int64_t rank) {
-    std::int64_t before = 0;
-    for (const Slot& slot : sorted) {
-      if (rank >= before + slot.count) {
-        before += slot.count;
-        continue;
-      }
-      const double inner = value_of(slot.bits);
-      if (!coarse_) return inner;
-      const double outer = value_of(slot.bits + (1ULL << kDropped) - 1);
-      const double share = (static_cast<double>(rank - before) + 0.5) / static_cast<double>(slot.count);
-      const double value = inner < 0 ? outer + (inner - outer) * share : inner + (outer - inner) * share;
-      return std::clamp(value, range_.low, range_.high);
-    }
-    return range_.high;
+    const auto found = static_cast<std::size_t>(std::upper_bound(through.begin(), through.end(), rank) - through.begin());
+    const std::size_t at = std::min(found, sorted.size() - 1);
+    const Slot& slot = sorted[at];
+    const double inner = value_of(slot.bits);
+    if (!coarse_) return inner;
+    const double outer = value_of(slot.bits + (1ULL << kDropped) - 1);
+    const auto before = static_cast<double>(rank - (through[at] - slot.count));
+    const double share = (before + 0.5) / static_cast<double>(slot.count);
+    const double value = inner < 0 ? outer + (inner - outer) * share : inner + (outer - inner) * share;
+    return std::clamp(value, range_.low, range_.high);
   };
   for (const double share : shares) {
     const double at = share * static_cast<double>(count_ - 1);

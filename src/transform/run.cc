@@ -15,6 +15,7 @@ namespace {
 using table::Column;
 using table::Type;
 
+constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 constexpr std::int32_t kUnknown = KeyOp::kUnseen - 1;  // an entry of a memo not looked up yet
 
 bool IsNumber(Type type) { return type == Type::kBool || type == Type::kInt64 || type == Type::kFloat64; }
@@ -200,7 +201,7 @@ void Program::RunNode(std::size_t index, Working& working, std::int64_t n, const
   const std::span<const Lane> in(working.lanes.data() + node.in_lane, node.in.size());
   const std::span<const Lane> out(working.lanes.data() + node.out_lane, node.out.size());
   std::vector<std::string>& texts = working.made[index];
-  if (node.makes_texts) texts.clear();
+  texts.clear();
   if (known.training && node.op->needs_label()) {
     node.op->MapTraining(node.state.get(), in, known.label, known.fold, out, n, &texts);
     return;
@@ -231,7 +232,8 @@ void Program::RunBlock(Working& working, std::int64_t n, const Known& known, flo
   for (const Feature& feature : number_features_) {
     const double* from = working.shown[static_cast<std::size_t>(feature.port)].numbers;
     float* to = tile + feature.offset;
-    for (std::int64_t row = 0; row < n; ++row, to += stride) *to = static_cast<float>(from[row]);
+    // One pattern of NaN: sign and payload of computed ones are left open, and equal rows give equal bits.
+    for (std::int64_t row = 0; row < n; ++row, to += stride) *to = std::isnan(from[row]) ? kNaN : static_cast<float>(from[row]);
   }
   for (const Feature& feature : vector_inputs_) {
     const Lane& lane = working.shown[static_cast<std::size_t>(feature.port)];

@@ -87,7 +87,16 @@ def california(tenon):
 
 
 def segment(tenon):
-    return score(tenon, "problem: {label: class}\ndata: segment.arff\n", {"segment.arff": DATA / "segment" / "segment.arff"}, "accuracy")
+    lines = (DATA / "segment" / "segment.arff").read_text().splitlines()
+    names = [line.split()[1] for line in lines if line.lower().startswith("@attribute")]
+    rows = [line for line in lines[[line.lower() for line in lines].index("@data") + 1:] if line.strip() and not line.startswith("%")]
+    random.Random(0).shuffle(rows)
+    scores = []
+    for fold in range(5):
+        parts = ["test" if i % 5 == fold else "validation" if i % 10 == (fold + 1) % 5 else "train" for i in range(len(rows))]
+        text = "\n".join([",".join(names + ["part"])] + [f"{row},{part}" for row, part in zip(rows, parts)]) + "\n"
+        scores.append(score(tenon, "problem: {label: class}\ndata: segment.csv\nsplit: {by: column, column: part}\n", {"segment.csv": text}, "accuracy"))
+    return statistics.mean(scores)
 
 
 def german(tenon):
@@ -128,9 +137,9 @@ data:
   read: transactions_*.csv.gz
   key: TRANSACTION_ID
   sql: |
-    WITH d AS (SELECT *, TX_DATETIME AS at FROM data),
+    WITH d AS (SELECT *, TX_DATETIME AS paid FROM data),
     f AS (
-      SELECT TRANSACTION_ID, at, CUSTOMER_ID, TX_AMOUNT, TX_FRAUD, hour(at) <= 6 AS night, dayofweek(at) IN (0, 6) AS weekend,
+      SELECT TRANSACTION_ID, paid, CUSTOMER_ID, TX_AMOUNT, TX_FRAUD, hour(paid) <= 6 AS night, dayofweek(paid) IN (0, 6) AS weekend,
         count(*) OVER c1 AS customer_count_1d, avg(TX_AMOUNT) OVER c1 AS customer_mean_1d,
         count(*) OVER c7 AS customer_count_7d, avg(TX_AMOUNT) OVER c7 AS customer_mean_7d,
         count(*) OVER c30 AS customer_count_30d, avg(TX_AMOUNT) OVER c30 AS customer_mean_30d,
@@ -138,18 +147,18 @@ data:
         count(*) OVER t7 AS terminal_count_7d, coalesce(avg(TX_FRAUD) OVER t7, 0) AS terminal_risk_7d,
         count(*) OVER t30 AS terminal_count_30d, coalesce(avg(TX_FRAUD) OVER t30, 0) AS terminal_risk_30d
       FROM d
-      WINDOW c1 AS (PARTITION BY CUSTOMER_ID ORDER BY at RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW),
-        c7 AS (PARTITION BY CUSTOMER_ID ORDER BY at RANGE BETWEEN INTERVAL 7 DAYS PRECEDING AND CURRENT ROW),
-        c30 AS (PARTITION BY CUSTOMER_ID ORDER BY at RANGE BETWEEN INTERVAL 30 DAYS PRECEDING AND CURRENT ROW),
-        t1 AS (PARTITION BY TERMINAL_ID ORDER BY at RANGE BETWEEN INTERVAL 8 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
-        t7 AS (PARTITION BY TERMINAL_ID ORDER BY at RANGE BETWEEN INTERVAL 14 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
-        t30 AS (PARTITION BY TERMINAL_ID ORDER BY at RANGE BETWEEN INTERVAL 37 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING)),
-    known AS (SELECT DISTINCT CUSTOMER_ID FROM d WHERE TX_FRAUD = 1 AND at >= '2018-07-25' AND at < '2018-08-01'),
-    later AS (SELECT CUSTOMER_ID, min(at) AS since FROM d WHERE TX_FRAUD = 1 AND at >= '2018-08-01' GROUP BY 1)
-    SELECT f.* EXCLUDE (at, CUSTOMER_ID), CASE WHEN at < '2018-08-01' THEN CASE WHEN hash(TRANSACTION_ID) % 5 = 0 THEN 'validation' ELSE 'train' END ELSE 'test' END AS part
+      WINDOW c1 AS (PARTITION BY CUSTOMER_ID ORDER BY paid RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW),
+        c7 AS (PARTITION BY CUSTOMER_ID ORDER BY paid RANGE BETWEEN INTERVAL 7 DAYS PRECEDING AND CURRENT ROW),
+        c30 AS (PARTITION BY CUSTOMER_ID ORDER BY paid RANGE BETWEEN INTERVAL 30 DAYS PRECEDING AND CURRENT ROW),
+        t1 AS (PARTITION BY TERMINAL_ID ORDER BY paid RANGE BETWEEN INTERVAL 8 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
+        t7 AS (PARTITION BY TERMINAL_ID ORDER BY paid RANGE BETWEEN INTERVAL 14 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
+        t30 AS (PARTITION BY TERMINAL_ID ORDER BY paid RANGE BETWEEN INTERVAL 37 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING)),
+    known AS (SELECT DISTINCT CUSTOMER_ID FROM d WHERE TX_FRAUD = 1 AND paid >= '2018-07-25' AND paid < '2018-08-01'),
+    later AS (SELECT CUSTOMER_ID, min(paid) AS since FROM d WHERE TX_FRAUD = 1 AND paid >= '2018-08-01' GROUP BY 1)
+    SELECT f.* EXCLUDE (paid, CUSTOMER_ID), CASE WHEN paid < '2018-08-01' THEN CASE WHEN hash(TRANSACTION_ID) % 5 = 0 THEN 'validation' ELSE 'train' END ELSE 'test' END AS part
     FROM f LEFT JOIN known USING (CUSTOMER_ID) LEFT JOIN later ON later.CUSTOMER_ID = f.CUSTOMER_ID
-    WHERE (at >= '2018-07-25' AND at < '2018-08-01')
-       OR (at >= '2018-08-08' AND at < '2018-08-15' AND known.CUSTOMER_ID IS NULL AND (later.since IS NULL OR date_trunc('day', later.since) + INTERVAL 7 DAYS > date_trunc('day', at)))
+    WHERE (paid >= '2018-07-25' AND paid < '2018-08-01')
+       OR (paid >= '2018-08-08' AND paid < '2018-08-15' AND known.CUSTOMER_ID IS NULL AND (later.since IS NULL OR date_trunc('day', later.since) + INTERVAL 7 DAYS > date_trunc('day', paid)))
     ORDER BY TRANSACTION_ID
 split: {by: column, column: part}
 train: {learners: [boosted_trees]}
@@ -167,7 +176,7 @@ SETS = {
     "bank": (bank, "bank_marketing", "AUC without duration, random split", ">=", 0.79),
     "bank_by_time": (bank_by_time, "bank_marketing", "AUC without duration, time split", ">=", 0),
     "california": (california, "california_housing", "RMSE, mean of 5 folds", "<=", 48500),
-    "segment": (segment, "segment", "accuracy", ">=", 0.975),
+    "segment": (segment, "segment", "accuracy, mean of 5 folds", ">=", 0.975),
     "german": (german, "german_credit", "saving a decision over the best constant one, lower end", ">=", 0),
     "fraud": (fraud, "fraud_handbook", "average precision", ">=", 0.62),
 }

@@ -317,11 +317,17 @@ class BoostedTrees final : public Learner {
     growth.call.Report("boosted trees", (bag + share) / growth.bags);
   }
 
+  // Below this many rows a thread, handing out the work costs more than it saves.
+  static int ThreadsFor(const Call& call, std::int64_t rows) {
+    constexpr std::int64_t kRowsAThread = 8192;
+    return std::max(1, std::min(call.threads, static_cast<int>(rows / kRowsAThread)));
+  }
+
   Parameters ParametersOf(const Growth& growth, int bag) const {
     const auto seed = Hash64(static_cast<std::uint64_t>(bag), growth.call.seed) & 0x7fffffff;
     Parameters out = {{"verbosity", "0"},
                       {"tree_method", "hist"},
-                      {"nthread", Str(growth.call.threads)},
+                      {"nthread", Str(ThreadsFor(growth.call, growth.rows.rows))},
                       {"seed", Str(seed)},
                       {"base_score", "0.5"},  // of no effect: the rows have base margins
                       {"disable_default_eval_metric", "1"},
