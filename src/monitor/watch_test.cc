@@ -157,8 +157,11 @@ serve::Served Version(int version) {
   out.endpoint = "loan";
   out.model = Str("loan@", version);
   out.version = version;
-  out.fields = {{"age", Type::kInt64}, {"job", Type::kString}};
-  if (version > 1) out.fields.push_back({"owner", Type::kBool});
+  for (const auto& [name, type] : {std::pair{"age", Type::kInt64}, {"job", Type::kString}, {"owner", Type::kBool}}) {
+    if (version == 1 && type == Type::kBool) continue;
+    out.fields.emplace_back().name = name;
+    out.fields.back().type = type;
+  }
   return out;
 }
 

@@ -38,7 +38,7 @@ std::vector<Option> Table() {
        .most = 10000},
       {.name = "learning_rate",
        .fallback = {},
-       .help = "The share of each tree that is added. Unset: smaller for fewer rows",
+       .help = "The share of each tree that is added. Unset: 0.04, more with more rows or classes",
        .least = 1e-4,
        .most = 1,
        .search = "log",
@@ -65,7 +65,7 @@ std::vector<Option> Table() {
        .help = "Split level by level, or first where it gains most",
        .choices = {"by_depth", "by_gain"}},
       {.name = "min_child_weight",
-       .fallback = 3,
+       .fallback = 1,
        .help = "The least sum of second derivatives (about rows) of a child",
        .least = 0,
        .most = 1e9,
@@ -81,12 +81,12 @@ std::vector<Option> Table() {
        .search_least = 0.5,
        .search_most = 1},
       {.name = "column_share",
-       .fallback = 0.6,
-       .help = "The share of features each tree may use",
+       .fallback = {},
+       .help = "The share of features each tree may use. Unset: smaller of more features",
        .least = 0.01,
        .most = 1,
        .search = "linear",
-       .search_least = 0.3,
+       .search_least = 0.2,
        .search_most = 1},
       {.name = "l1",
        .fallback = 0,
@@ -97,7 +97,7 @@ std::vector<Option> Table() {
        .search_least = 0,
        .search_most = 2},
       {.name = "l2",
-       .fallback = 3,
+       .fallback = 2,
        .help = "Penalty on the squared size of leaves",
        .least = 0,
        .most = 1e9,
@@ -132,11 +132,16 @@ std::vector<Option> Table() {
   };
 }
 
-// What the unset options become for so many rows. Chosen, as the defaults above, on public tables of 700 to 60,000
-// rows.
-double AutoRate(std::int64_t rows) {
-  if (rows <= 100000) return 0.03;
+// What the unset options become. Chosen, as the defaults above, on public tables of 700 to 60,000 rows.
+double AutoRate(std::int64_t rows, int outputs) {
+  if (outputs > 1) return 0.1;  // each round grows a tree a class
+  if (rows <= 100000) return 0.04;
   return rows <= 1000000 ? 0.05 : 0.1;
+}
+// Many features are mostly ones that say the same (one-hot, derived): trees on few of them differ more.
+double AutoColumnShare(int features) {
+  if (features <= 20) return 0.6;
+  return features <= 40 ? 0.45 : 0.3;
 }
 // Of few rows the forests differ much by their random shares, and cost little.
 int AutoBags(std::int64_t rows, int outputs) { return rows <= 2000 && outputs == 1 ? 3 : 1; }
@@ -193,6 +198,7 @@ class BoostedTrees final : public Learner {
     }
     Growth growth{
         call,
+        rows,
         target,
         scaled,
         judged,
@@ -201,7 +207,7 @@ class BoostedTrees final : public Learner {
         judging_rows.empty() ? nullptr : &judging_rows[0],
         report,
         options_.Has("bags") ? static_cast<int>(options_.Int("bags")) : AutoBags(rows.rows, OutputsOf(target))};
-    return Grow(growth, rows);
+    return Grow(growth);
   }
 
   std::string_view style() const override { return "trees"; }
@@ -209,6 +215,7 @@ class BoostedTrees final : public Learner {
  private:
   struct Growth {
     const Call& call;
+    const Matrix& rows;
     const Target& target;
     const Scaled& scaled;
     const Matrix& judged;
@@ -219,23 +226,28 @@ class BoostedTrees final : public Learner {
     int bags;
   };
 
-  double Rate(std::int64_t rows) const {
-    return options_.Has("learning_rate") ? options_.Number("learning_rate") : AutoRate(rows);
+  double Rate(const Growth& growth) const {
+    return options_.Has("learning_rate") ? options_.Number("learning_rate")
+                                         : AutoRate(growth.rows.rows, OutputsOf(growth.target));
   }
 
-  int MostRounds(const Growth& growth, std::int64_t rows) const {
+  double ColumnShare(const Growth& growth) const {
+    return options_.Has("column_share") ? options_.Number("column_share") : AutoColumnShare(growth.rows.features);
+  }
+
+  int MostRounds(const Growth& growth) const {
     if (options_.Has("rounds")) return static_cast<int>(options_.Int("rounds"));
-    return growth.validation != nullptr ? 2000 : static_cast<int>(std::ceil(6 / Rate(rows)));
+    return growth.validation != nullptr ? 2000 : static_cast<int>(std::ceil(6 / Rate(growth)));
   }
 
-  Result<std::unique_ptr<model::Model>> Grow(const Growth& growth, const Matrix& rows) const {
+  Result<std::unique_ptr<model::Model>> Grow(const Growth& growth) const {
     model::ForestSpec forest;
     for (int bag = 0; bag < growth.bags; ++bag) {
-      TENON_ASSIGN(model::ForestSpec grown, GrowBag(growth, rows.rows, bag));
+      TENON_ASSIGN(model::ForestSpec grown, GrowBag(growth, bag));
       std::ranges::move(grown.trees, std::back_inserter(forest.trees));
     }
     forest.task = growth.target.task;
-    forest.features = rows.features;
+    forest.features = growth.rows.features;
     forest.outputs = OutputsOf(growth.target);
     const bool regression = growth.target.task == model::Task::kRegression;
     for (const double margin : growth.scaled.base) {
@@ -250,13 +262,12 @@ class BoostedTrees final : public Learner {
     return model::MakeForest(std::move(forest));
   }
 
-  Result<model::ForestSpec> GrowBag(const Growth& growth, std::int64_t rows, int bag) const {
+  Result<model::ForestSpec> GrowBag(const Growth& growth, int bag) const {
     const int outputs = OutputsOf(growth.target);
     std::vector<const Xgboost::Rows*> known = {&growth.training};
     if (growth.validation != nullptr) known.push_back(growth.validation);
-    TENON_ASSIGN(Xgboost::Booster booster,
-                 Xgboost::MakeBooster(growth.library, known, ParametersOf(growth, rows, bag)));
-    TENON_ASSIGN(const int best, Boost(growth, rows, bag, booster));
+    TENON_ASSIGN(Xgboost::Booster booster, Xgboost::MakeBooster(growth.library, known, ParametersOf(growth, bag)));
+    TENON_ASSIGN(const int best, Boost(growth, bag, booster));
     TENON_ASSIGN(const std::string json, booster.SaveJson());
     TENON_ASSIGN(model::ForestSpec forest, model::ReadXgboost(json), "reading the grown trees");
     const std::size_t kept = static_cast<std::size_t>(best) * static_cast<std::size_t>(outputs);
@@ -268,10 +279,10 @@ class BoostedTrees final : public Learner {
   }
 
   // Boosts until it is done; returns how many rounds to keep.
-  Result<int> Boost(const Growth& growth, std::int64_t rows, int bag, Xgboost::Booster& booster) const {
-    const int most = MostRounds(growth, rows);
+  Result<int> Boost(const Growth& growth, int bag, Xgboost::Booster& booster) const {
+    const int most = MostRounds(growth);
     const int patience = options_.Has("early_stopping") ? static_cast<int>(options_.Int("early_stopping"))
-                                                        : std::clamp(static_cast<int>(3.0 / Rate(rows)), 20, 200);
+                                                        : std::clamp(static_cast<int>(3.0 / Rate(growth)), 20, 200);
     Gradients gradients(growth.target, growth.scaled.training, growth.scaled.weight);
     double best_loss = std::numeric_limits<double>::infinity();
     int best = most;
@@ -312,21 +323,21 @@ class BoostedTrees final : public Learner {
     return std::max(1, std::min(call.threads, static_cast<int>(rows / kRowsAThread)));
   }
 
-  Parameters ParametersOf(const Growth& growth, std::int64_t rows, int bag) const {
+  Parameters ParametersOf(const Growth& growth, int bag) const {
     const auto seed = Hash64(static_cast<std::uint64_t>(bag), growth.call.seed) & 0x7fffffff;
     Parameters out = {{"verbosity", "0"},
                       {"tree_method", "hist"},
-                      {"nthread", Str(ThreadsFor(growth.call, rows))},
+                      {"nthread", Str(ThreadsFor(growth.call, growth.rows.rows))},
                       {"seed", Str(seed)},
                       {"base_score", "0.5"},  // of no effect: the rows have base margins
                       {"disable_default_eval_metric", "1"},
-                      {"eta", FormatDouble(Rate(rows))},
+                      {"eta", FormatDouble(Rate(growth))},
                       {"max_depth", Str(options_.Int("max_depth"))},
                       {"max_leaves", Str(options_.Int("max_leaves"))},
                       {"grow_policy", options_.Text("grow") == "by_gain" ? "lossguide" : "depthwise"},
                       {"min_child_weight", FormatDouble(options_.Number("min_child_weight"))},
                       {"subsample", FormatDouble(options_.Number("subsample"))},
-                      {"colsample_bytree", FormatDouble(options_.Number("column_share"))},
+                      {"colsample_bytree", FormatDouble(ColumnShare(growth))},
                       {"alpha", FormatDouble(options_.Number("l1"))},
                       {"lambda", FormatDouble(options_.Number("l2"))},
                       {"gamma", FormatDouble(options_.Number("gamma"))},

@@ -67,6 +67,29 @@ TEST(BoostedTrees, LearnsInteractionsAndMissingValues) {
   EXPECT_LT(ErrorOf(*model, data.View(1500, 3000)), 0.8);  // the values' deviation is 2.2, of the noise 0.3
 }
 
+// Many enough rows that several threads are put to work; weights, so that derivatives are no round numbers.
+TEST(BoostedTrees, SameBytesForAnyNumberOfThreads) {
+  const Data data = Interaction(26000, 1);
+  Matrix rows = data.View(0, 25000);
+  std::vector<double> weight;
+  for (int i = 0; i < 25000; ++i) weight.push_back(1.0 / (1 + i % 17));
+  rows.weight = weight;
+  Kinds<Learner> kinds;
+  ASSERT_OK(AddAll(kinds));
+  std::vector<std::string> saved;
+  for (const int threads : {1, 2, 3}) {
+    Call call;
+    call.threads = threads;
+    ASSERT_OK_AND_ASSIGN(const Json settings, Json::Parse(R"({"rounds": 25, "learning_rate": 0.3})"));
+    ASSERT_OK_AND_ASSIGN(const auto learner, kinds.Create("boosted_trees", settings));
+    ASSERT_OK_AND_ASSIGN(const auto model,
+                         learner->Train(call, rows, data.View(25000, 26000), {model::Task::kRegression, 0}, nullptr));
+    saved.push_back(model->Save());
+  }
+  EXPECT_TRUE(saved[0] == saved[1]);
+  EXPECT_TRUE(saved[0] == saved[2]);
+}
+
 TEST(BoostedTrees, TheUnitOfTheLabelDoesNotMatter) {
   const std::string_view settings = R"({"learning_rate": 0.2, "rounds": 40, "gamma": 0.5, "l1": 0.5, "bags": 2})";
   const Data small = Interaction(800, 1), large = Interaction(800, 1 << 20);
