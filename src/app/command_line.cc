@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <memory>
 
 #include "app/command.h"
@@ -120,6 +121,13 @@ int RunCommandLine(int argc, char** argv, Context& context, const std::vector<Co
     AddFlags(parser, command, givens.back().get());
     parser->add_flag("--json", context.json, "Print JSON lines for machines");
     parsers.push_back(parser);
+  }
+  if (argc > 1 && argv[1][0] != '-') {
+    std::vector<std::string> known;
+    for (const Command& command : commands) known.push_back(command.name.substr(0, command.name.find(' ')));
+    if (std::ranges::find(known, argv[1]) == known.end()) {
+      return Report(context, Error(Code::kInvalidArgument, Str("no command '", argv[1], "'", DidYouMean(argv[1], known))));
+    }
   }
   try {
     app.parse(argc, argv);

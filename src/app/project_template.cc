@@ -70,7 +70,7 @@ std::string ProjectFileText(const NewProject& project) {
          "  # types: {code: string}           # where the type read is not the one meant\n";
   out += ColumnsText(project);
   out += "\nvalidate:\n  fail_on: error                    # warning | error: findings at or above it stop the run\n"
-         "  # data: {age: {min: 0, max: 120, missing: 0.05}}\n"
+         "  # columns: {age: {min: 0, max: 120, missing: 0.05}}\n"
          "  # expectations: [\"begin <= until\"]\n\n";
   if (project.split.empty()) {
     out += "split:\n  by: auto                          # auto | key | stratified | group | time | column\n"
@@ -82,7 +82,7 @@ std::string ProjectFileText(const NewProject& project) {
          "  # drop: [column]                  # left out\n\n"
          "train:\n  learners: [linear, boosted_trees]  # the better one on the validation rows is taken\n"
          "  seed: 1\n"
-         "  # boosted_trees: {learning_rate: 0.05, depth: 6}\n";
+         "  # boosted_trees: {learning_rate: 0.05, max_depth: 6}\n";
   if (project.card.task != "regression") out += "  # imbalance: class_weight         # weigh rare classes up\n";
   out += "\nevaluate:\n  bootstrap: 1000                   # resamples of the confidence intervals\n"
          "  # slices: [region, \"amount > 500\"]\n";

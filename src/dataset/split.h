@@ -10,8 +10,8 @@ namespace tenon::dataset {
 
 // How rows are parted for learning, choosing and judging. What the user wrote under `split:`.
 struct SplitSpec {
-  std::string by = "auto";      // auto | key | stratified | group | time | column | folds; auto: time when the source
-                                // has one and the task is a forecast, group when it has a group, else stratified/key
+  std::string by = "auto";      // auto | key | stratified | group | time | column | folds; auto: time when durations,
+                                // dates or a gap are written, group when the source has one, else stratified or key
   double train = 0.7, validation = 0.15, test = 0.15;  // shares (not of `time` with durations)
   std::string column;           // by column: holds "train", "validation", "test"; by group/time: the column
   std::string train_span, gap, validation_span, test_span;  // by time: durations counted back from the last row

@@ -223,6 +223,7 @@ Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpR
   serve::RowReader& reader = lane.session.reader();
   reader.errors().clear();
   Answers answers;
+  worker.DropKept();
   const std::string_view id = worker.RequestId(request, response);
   for (std::int64_t i = 0; i < rows.rows(); ++i) {
     if (!rows.Read(i, reader)) {
@@ -233,10 +234,11 @@ Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpR
     const model::Prediction prediction = lane.session.Predict();
     answers.values.insert(answers.values.end(), prediction.values.begin(), prediction.values.end());
     answers.decisions.push_back(prediction.decision);
-    worker.Log(lane, id, reader.row(), prediction);
+    worker.Keep(reader.row(), prediction);
   }
   if (reader.failed()) return Error(Code::kInvalidArgument, FieldErrorsAsText(reader.errors()));
   TENON_TRY(WriteAnswers(lane.served(), asked, answers, rows.rows(), response));
+  worker.LogKept(lane, id);
   lane.counters->predictions.Add(rows.rows());
   return {};
 }

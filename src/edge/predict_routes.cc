@@ -148,15 +148,15 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
     Lane& lane;
     HttpResponse& response;
     PredictStyle style;
-    std::string_view id;
     std::int64_t& rows;
-  } step{worker, lane, response, style, id, rows};
+  } step{worker, lane, response, style, rows};
+  worker.DropKept();
   const bool whole = worker.decoder().ReadInstances(request.body, lane.session.reader(), [&step] {
     const model::Prediction prediction = step.lane.session.Predict();
     std::string& out = step.response.body;
     out += step.rows++ == 0 ? "{" : ",{";
     AppendPrediction(step.lane, prediction, &out);
-    step.worker.Log(step.lane, step.id, step.lane.session.reader().row(), prediction);
+    step.worker.Keep(step.lane.session.reader().row(), prediction);
     if (step.style.explain) AppendExplanation(step.lane, prediction.decision, &out);
     out += '}';
   });
@@ -165,6 +165,7 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
     return false;
   }
   response.body += "]}";
+  worker.LogKept(lane, id);
   lane.counters->predictions.Add(rows);
   return true;
 }

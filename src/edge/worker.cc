@@ -177,10 +177,24 @@ std::string_view Worker::RequestId(const HttpRequest& request, HttpResponse& res
   return request_id_;
 }
 
-void Worker::Log(const Lane& lane, std::string_view id, const serve::Row& row, const model::Prediction& prediction) {
+void Worker::Keep(const serve::Row& row, const model::Prediction& prediction) {
   if (shared_->log == nullptr) return;
-  const auto at = std::chrono::system_clock::now().time_since_epoch();
-  shared_->log->Add(lane.served(), id, std::chrono::duration_cast<std::chrono::microseconds>(at).count(), row, prediction);
+  if (kept_ == answers_.size()) answers_.emplace_back();
+  Answer& answer = answers_[kept_++];
+  answer.row.numbers.assign(row.numbers.begin(), row.numbers.end());
+  answer.row.texts.assign(row.texts.begin(), row.texts.end());
+  answer.values.assign(prediction.values.begin(), prediction.values.end());
+  answer.decision = prediction.decision;
+}
+
+void Worker::LogKept(const Lane& lane, std::string_view id) {
+  if (kept_ == 0) return;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const Micros at = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+  for (std::size_t i = 0; i < kept_; ++i) {
+    shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision});
+  }
+  kept_ = 0;
 }
 
 std::string_view Worker::Decoded(std::string_view segment) {

@@ -57,8 +57,12 @@ class Worker final : public HttpHandler {
   Lane* Find(std::string_view name);
   const serve::Endpoints::Map& endpoints() const { return *map_; }
   std::chrono::steady_clock::time_point began() const { return began_; }
-  // Logs one answer when there is a log. `id` is the client's own, or one made by RequestId.
-  void Log(const Lane& lane, std::string_view id, const serve::Row& row, const model::Prediction& prediction);
+  // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
+  // has answered nobody, and must not be monitored. The row's texts must live until then.
+  void Keep(const serve::Row& row, const model::Prediction& prediction);
+  void DropKept() { kept_ = 0; }
+  // Logs what was kept, when there is a log. `id` is the client's own, or one made by RequestId.
+  void LogKept(const Lane& lane, std::string_view id);
   // The client's X-Request-Id, or a new one; it is sent back when answers are logged.
   std::string_view RequestId(const HttpRequest& request, HttpResponse& response);
   // Counts the request that is being answered for this version.
@@ -85,6 +89,13 @@ class Worker final : public HttpHandler {
   std::string decoded_;
   HttpRequest unpacked_;  // the request with its body decompressed
   std::string inflated_;
+  struct Answer {
+    serve::Row row;
+    std::vector<float> values;
+    int decision = -1;
+  };
+  std::vector<Answer> answers_;  // reused from request to request; the first kept_ are this one's
+  std::size_t kept_ = 0;
 };
 
 // The families of routes; each answers everything below its prefix.

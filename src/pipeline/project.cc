@@ -1,6 +1,7 @@
 #include "pipeline/project.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "base/text.h"
 
@@ -104,8 +105,9 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   project.folder = folder;
   project.file = file;
   TENON_ASSIGN(Fields fields, Fields::Of(json, "", file));
-  project.name = std::string(platform::NameOf(folder));
-  if (project.name == "." || project.name.empty()) project.name = "project";
+  std::error_code ignored;
+  project.name = std::string(platform::NameOf(std::filesystem::weakly_canonical(folder, ignored).string()));
+  if (project.name.empty()) project.name = "project";
   TENON_TRY(fields.Read("project", &project.name));
   project.name = Slug(project.name);
   TENON_TRY(fields.Read("owner", &project.owner));
