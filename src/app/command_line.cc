@@ -19,6 +19,42 @@ struct Given {
 
 std::string Bare(const std::string& name) { return name.starts_with("--") ? name.substr(2) : name; }
 
+// CLI11 takes 99999999999999999999 for a whole number too, and gives something else.
+std::string WrongWhole(std::string& text) {
+  std::int64_t value = 0;
+  return ParseInt64(text, &value) ? "" : Str("expected a whole number of 64 bits, got '", text, "'");
+}
+
+// The command given when there is no such, with what may have been meant; "" when it is another mistake.
+std::string NoSuchCommand(int argc, char** argv, const std::vector<Command>& commands) {
+  std::vector<std::string> words;
+  for (int i = 1; i < argc && i <= 2 && argv[i][0] != '-'; ++i) words.emplace_back(argv[i]);
+  if (words.empty()) return "";
+  std::vector<std::string> firsts;
+  std::vector<std::string> seconds;
+  for (const Command& command : commands) {
+    const std::vector<std::string> name = Split(command.name, ' ');
+    if (firsts.empty() || firsts.back() != name[0]) firsts.push_back(name[0]);
+    if (name[0] == words[0] && name.size() > 1) seconds.push_back(name[1]);
+  }
+  if (std::ranges::find(firsts, words[0]) == firsts.end()) return Str("no command '", words[0], "'", DidYouMean(words[0], firsts));
+  if (seconds.empty() || words.size() < 2 || std::ranges::find(seconds, words[1]) != seconds.end()) return "";
+  return Str("no command '", words[0], " ", words[1], "'", DidYouMean(words[1], seconds));
+}
+
+// The flag given when the command has no such, with what may have been meant; "" when it is another mistake.
+std::string NoSuchFlag(const CLI::App& parser, const Command& command) {
+  for (const std::string& word : parser.remaining()) {
+    if (!word.starts_with("--")) continue;
+    std::vector<std::string> known = {"--json", "--help"};
+    for (const Flag& flag : command.flags) {
+      if (flag.name.starts_with("--")) known.push_back(flag.name);
+    }
+    return Str("no flag '", word, "' of ", command.name, DidYouMean(word, known));
+  }
+  return "";
+}
+
 void AddFlags(CLI::App* app, const Command& command, Given* given) {
   for (const Flag& flag : command.flags) {
     const std::string bare = Bare(flag.name);
@@ -29,7 +65,7 @@ void AddFlags(CLI::App* app, const Command& command, Given* given) {
     auto* option = flag.kind == Flag::Kind::kTexts ? app->add_option(flag.name, given->lists[bare], flag.help)
                                                     : app->add_option(flag.name, given->texts[bare], flag.help);
     option->type_name(flag.kind == Flag::Kind::kInt || flag.kind == Flag::Kind::kNumber ? "NUMBER" : "TEXT");
-    if (flag.kind == Flag::Kind::kInt) option->check(CLI::TypeValidator<std::int64_t>("a whole number"));
+    if (flag.kind == Flag::Kind::kInt) option->check(CLI::Validator(WrongWhole, ""));
     if (flag.kind == Flag::Kind::kNumber) option->check(CLI::TypeValidator<double>("a number"));
     if (!flag.choices.empty()) option->check(CLI::IsMember(flag.choices));
     if (!flag.fallback.empty()) option->default_str(flag.fallback);
@@ -134,8 +170,12 @@ int RunCommandLine(int argc, char** argv, Context& context, const std::vector<Co
   } catch (const CLI::Success& done) {
     return app.exit(done);
   } catch (const CLI::ParseError& wrong) {
-    app.exit(wrong);
-    return RowOf(Code::kInvalidArgument).exit;
+    std::string why = NoSuchCommand(argc, argv, commands);
+    for (std::size_t i = 0; i < commands.size() && why.empty(); ++i) {
+      if (parsers[i]->parsed()) why = NoSuchFlag(*parsers[i], commands[i]);
+    }
+    if (why.empty()) why = wrong.what();
+    return Report(context, Error(Code::kInvalidArgument, Str(why, "; `tenon --help` says more")));
   }
   for (std::size_t i = 0; i < commands.size(); ++i) {
     if (!parsers[i]->parsed()) continue;

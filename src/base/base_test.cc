@@ -82,6 +82,17 @@ TEST(JsonTest, ReadsYamlByTheCoreSchema) {
   EXPECT_EQ(json.Find("c")->Find("d")->Where("t.yaml"), "t.yaml:4:3");
   ASSERT_CODE(kInvalidArgument, Json::ParseYaml("a: 1\na: 2\n", "t.yaml"));
   ASSERT_CODE(kInvalidArgument, Json::ParseYaml("a: [1\n", "t.yaml"));
+  ASSERT_CODE(kInvalidArgument, Json::ParseYaml("a: " + std::string(100000, '['), "t.yaml"));
+}
+
+TEST(JsonTest, YamlAliasesMayRepeatButNotExplode) {
+  ASSERT_OK_AND_ASSIGN(Json json, Json::ParseYaml("a: &x [1, 2]\nb: *x\n", "t.yaml"));
+  EXPECT_EQ(*json.Find("a"), *json.Find("b"));
+  std::string bomb = "a0: &a0 [1, 2]\n";
+  for (int i = 1; i < 60; ++i) bomb += Str("a", i, ": &a", i, " [*a", i - 1, ", *a", i - 1, "]\n");
+  const auto exploded = Json::ParseYaml(bomb, "t.yaml");
+  ASSERT_CODE(kInvalidArgument, exploded);
+  EXPECT_NE(exploded.error().message().find("aliases"), std::string::npos) << exploded.error().message();
 }
 
 TEST(FieldsTest, NamesUnknownSettingsAndWrongTypes) {

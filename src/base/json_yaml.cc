@@ -1,5 +1,6 @@
 // Reads YAML text into the tree. yaml-cpp does the grammar; the core schema's types, places and doubles are ours.
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/yaml.h>
 
 #include "base/json.h"
@@ -34,8 +35,11 @@ Json Scalar(const std::string& text, bool quoted) {
   return Json(text);
 }
 
-Result<Json> Convert(const YAML::Node& node, std::string_view name, int depth) {
+// Text of n bytes has at most n values, unless aliases repeat them: these can blow a small file up to gigabytes.
+Result<Json> Convert(const YAML::Node& node, std::string_view name, int depth, std::size_t* left) {
   const Json::Place place = PlaceOf(node.Mark());
+  if (*left == 0) return At(name, place, "aliases (*name) make it larger than its text; write the values out");
+  --*left;
   if (depth > kMostDepth) return At(name, place, Str("nested deeper than ", kMostDepth, " levels"));
   Json out;
   switch (node.Type()) {
@@ -49,7 +53,7 @@ Result<Json> Convert(const YAML::Node& node, std::string_view name, int depth) {
     case YAML::NodeType::Sequence:
       out = Json::MakeArray();
       for (const YAML::Node& item : node) {
-        TENON_ASSIGN(Json value, Convert(item, name, depth + 1));
+        TENON_ASSIGN(Json value, Convert(item, name, depth + 1, left));
         out.Push(std::move(value));
       }
       break;
@@ -60,7 +64,7 @@ Result<Json> Convert(const YAML::Node& node, std::string_view name, int depth) {
         if (!member.first.IsScalar()) return At(name, at, "a key must be one word or a quoted text");
         const std::string& key = member.first.Scalar();
         if (out.Find(key) != nullptr) return At(name, at, Str("the key '", key, "' stands twice"));
-        TENON_ASSIGN(Json value, Convert(member.second, name, depth + 1));
+        TENON_ASSIGN(Json value, Convert(member.second, name, depth + 1, left));
         value.set_place(at);
         out.object().emplace_back(key, std::move(value));
       }
@@ -73,12 +77,14 @@ Result<Json> Convert(const YAML::Node& node, std::string_view name, int depth) {
 }  // namespace
 
 Result<Json> Json::ParseYaml(std::string_view text, std::string_view name) {
-  // Aliases can blow a small file up to gigabytes; nobody needs them here.
   try {
     std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
     if (documents.size() > 1) return Error(Code::kInvalidArgument, Str(name, ": holds ", documents.size(), " documents, expected one"));
     if (documents.empty()) return Json();
-    return Convert(documents[0], name, 0);
+    std::size_t left = text.size() + 1;
+    return Convert(documents[0], name, 0, &left);
+  } catch (const YAML::DeepRecursion& error) {
+    return At(name, PlaceOf(error.mark), Str("not YAML: nested deeper than ", kMostDepth, " levels"));
   } catch (const YAML::Exception& error) {
     return At(name, PlaceOf(error.mark), Str("not YAML: ", error.msg));
   } catch (const std::exception& error) {

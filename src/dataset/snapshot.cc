@@ -65,7 +65,7 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
   // The values may be there already, written with other batches: the artifact that is there stays.
   TENON_ASSIGN(auto known, store.FindRecord(kKind, hash));
   std::string artifact = known ? known->body.StringAt("artifact") : "";
-  if (artifact.empty() || !store.Has(artifact)) {
+  if (artifact.empty() || !store.Get(artifact)) {
     TENON_ASSIGN(artifact, store.Put(table::WriteColumns(rows.schema(), batches)), "storing the rows");
   }
   body["artifact"] = artifact;
@@ -75,6 +75,12 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
   body["about"] = About(spec);
   if (!known || !(known->body == body)) TENON_TRY(store.PutRecord(kKind, hash, body));
   return FromArtifact(store, hash, body);
+}
+
+Result<std::string> ArtifactOf(const store::Store& store, std::string_view hash) {
+  TENON_ASSIGN(auto record, store.FindRecord(kKind, hash));
+  if (!record) return Error(Code::kNotFound, Str("no snapshot ", hash));
+  return record->body.StringAt("artifact");
 }
 
 Result<SnapshotPtr> LoadSnapshot(const Call& call, const store::Store& store, std::string_view hash) {

@@ -43,6 +43,8 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
                              store::Store& store);
 // data_loss when the bytes are damaged; not_found. A unique prefix of at least 6 digits will do.
 Result<SnapshotPtr> LoadSnapshot(const Call& call, const store::Store& store, std::string_view hash);
+// The artifact that holds a snapshot's rows; `hash` in full. not_found.
+Result<std::string> ArtifactOf(const store::Store& store, std::string_view hash);
 
 // A snapshot made of another's rows by value, for tests and for requests in batch; not stored.
 SnapshotPtr InMemory(std::vector<table::Batch> batches, std::string source = "data");

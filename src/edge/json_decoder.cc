@@ -13,6 +13,7 @@ using simdjson::error_code;
 using simdjson::SUCCESS;
 
 constexpr std::size_t kMostKeptCapacity = 1 << 20;
+constexpr int kMostDepth = 64;  // of a value nobody wants; the parser itself sets no bound to recursion
 
 std::string_view Meaning(error_code code) {
   switch (code) {
@@ -102,7 +103,8 @@ struct Pass {
   }
 
   // Goes through a value nobody wants, since what is jumped over would not be checked.
-  static error_code Skim(od::value value) {
+  static error_code Skim(od::value value, int depth = 0) {
+    if (depth > kMostDepth) return simdjson::DEPTH_ERROR;
     od::json_type type;
     if (auto code = value.type().get(type); code != SUCCESS) return code;
     if (type == od::json_type::array) {
@@ -111,7 +113,7 @@ struct Pass {
       for (auto item : array) {
         od::value inner;
         if (auto code = item.get(inner); code != SUCCESS) return code;
-        if (auto code = Skim(inner); code != SUCCESS) return code;
+        if (auto code = Skim(inner, depth + 1); code != SUCCESS) return code;
       }
       return SUCCESS;
     }
@@ -121,7 +123,7 @@ struct Pass {
       for (auto item : object) {
         od::field field;
         if (auto code = std::move(item).get(field); code != SUCCESS) return code;
-        if (auto code = Skim(field.value()); code != SUCCESS) return code;
+        if (auto code = Skim(field.value(), depth + 1); code != SUCCESS) return code;
       }
       return SUCCESS;
     }

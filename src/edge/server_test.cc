@@ -164,11 +164,13 @@ TEST_F(ServerTest, SaysWhatIsWrongWithAField) {
       {"null is missing", R"({"age":null})", "age", "missing"},
       {"number as string", R"({"age":"40"})", "age", "expected a whole number, got \"40\""},
       {"fraction", R"({"age":40.5})", "age", "expected a whole number, got 40.5"},
+      {"beyond 64 bits", R"({"age":1e30})", "age", "which takes more than 64 bits"},
       {"bool as number", R"({"age":40,"owner":1})", "owner", "expected true or false, got 1"},
       {"number as bool", R"({"age":true})", "age", "expected a whole number, got true"},
       {"number for a text", R"({"age":40,"job":5})", "job", "expected a string, got 5"},
       {"list", R"({"age":[1,{"a":[2]}]})", "age", "got a list"},
       {"object", R"({"age":{"b":null}})", "age", "got an object"},
+      {"twice, out of order", R"({"income":1,"age":40,"income":2})", "income", "given twice"},
       {"twice", R"({"age":40,"age":41})", "age", "given twice"},
   };
   Client client(server_->port());
@@ -188,6 +190,19 @@ TEST_F(ServerTest, SaysWhatIsWrongWithAField) {
     EXPECT_EQ(v1.status, 400);
     EXPECT_TRUE(Parsed(v1.body).Find("error")->is_string()) << v1.body;
   }
+}
+
+TEST_F(ServerTest, DeepNestingEndsTheRequestOnly) {
+  Client client(server_->port());
+  const std::string open(200000, '[');
+  const std::string closed = open + std::string(open.size(), ']');
+  for (const std::string& value : {open, closed}) {
+    for (const char* key : {"age", "nobody"}) {
+      const auto reply = client.Post(kPredict, Str(R"({"instances":[{")", key, R"(":)", value, "}]}"));
+      EXPECT_EQ(reply.status, 400) << key;
+    }
+  }
+  EXPECT_EQ(client.Post(kPredict, R"({"instances":[)" + kRow + "]}").status, 200);
 }
 
 TEST_F(ServerTest, StrictnessDecidesOnUnseenValues) {

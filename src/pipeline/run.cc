@@ -20,7 +20,17 @@ std::string NewRunId(const Call& call) {
   return buffer.data();
 }
 
+// What the project file can name wrongly, before any work is done.
+Result<void> CheckNames(const Project& project, const Kits& kits) {
+  for (const std::string& learner : project.train.learners) {
+    if (kits.learners.Find(learner)) continue;
+    return Error(Code::kInvalidArgument, Str(project.file, ": train.learners: no learner '", learner, "'", DidYouMean(learner, kits.learners.Names())));
+  }
+  return {};
+}
+
 Result<void> GoThrough(RunState& state, const RunOptions& options, RunResult* result) {
+  TENON_TRY(CheckNames(state.project, state.kits));
   TENON_TRY(state.Ingest());
   TENON_TRY(state.Frame());
   TENON_TRY(state.Split());

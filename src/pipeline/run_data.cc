@@ -17,8 +17,11 @@ Result<Json> FilesOf(const platform::Files& files, const ingest::SourceSpec& sou
     if (path == "-") return Error(Code::kInvalidArgument, "standard input cannot be read again: save it to a file first");
     const std::string full = platform::JoinPath(source.folder, path);
     const std::vector<std::string> matches = platform::Glob(full);
-    if (matches.empty()) return Error(Code::kNotFound, Str("no file matches ", full));
+    if (matches.empty()) return Error(Code::kNotFound, Str("data.read: no file matches ", full));
     for (const std::string& match : matches) {
+      if (!files.Exists(match)) return Error(Code::kNotFound, Str("data.read: there is no file ", match));
+      TENON_ASSIGN(const platform::FileInfo info, files.Info(match));
+      if (info.folder) return Error(Code::kInvalidArgument, Str("data.read: ", match, " is a folder; write a pattern such as ", match, "/*.csv"));
       TENON_ASSIGN(auto bytes, files.Map(match));
       Json file;
       file["name"] = platform::NameOf(match);
@@ -41,6 +44,7 @@ Result<void> RunState::Ingest() {
     TENON_ASSIGN(loaded_snapshot_, dataset::Snapshot(step, *reader, project.source, store));
     Json out;
     out["snapshot"] = loaded_snapshot_->hash();
+    TENON_ASSIGN(out["artifacts"]["rows"], dataset::ArtifactOf(store, loaded_snapshot_->hash()));
     out["rows"] = loaded_snapshot_->rows();
     out["columns"] = loaded_snapshot_->schema().size();
     out["text"] = Str(FormatCount(loaded_snapshot_->rows()), " rows x ", loaded_snapshot_->schema().size(),

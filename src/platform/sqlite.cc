@@ -112,6 +112,7 @@ class Sqlite final : public Database {
       case Code::kResourceExhausted: message += "; make room on that disk and try again"; break;
       case Code::kDataLoss: message += "; restore the file from a copy"; break;
       case Code::kUnavailable: message += "; somebody else is writing to it, or the disk fails"; break;
+      case Code::kPermissionDenied: message += "; also who only reads needs the right to write this file and its folder"; break;
       case Code::kInternal: message += Str(" in: ", sql.substr(0, 200)); break;
       default: break;
     }

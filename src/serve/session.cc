@@ -13,6 +13,8 @@ namespace {
 
 constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
 
+constexpr double kMostWhole = 9223372036854775808.0;  // 2^63: no int64 column held more
+
 std::string_view Wanted(table::Type type) {
   switch (type) {
     case table::Type::kBool: return "true or false";
@@ -126,8 +128,9 @@ int RowReader::At(std::string_view name) {
 int RowReader::TakeExpected() {
   const int slot = expected_;
   if (static_cast<std::size_t>(slot) >= served_->fields.size()) return -1;
-  (void)Take(slot);
-  return slot;
+  if (Take(slot)) return slot;
+  Problem(served_->fields[static_cast<std::size_t>(slot)].name, "given twice");
+  return -1;
 }
 
 void RowReader::Problem(std::string_view field, std::string problem) {
@@ -143,12 +146,14 @@ void RowReader::Wrong(int slot, std::string_view got) {
 
 void RowReader::Number(int slot, double value) {
   const Served::Field& field = served_->fields[static_cast<std::size_t>(slot)];
-  if (field.type == table::Type::kFloat64 || (field.type == table::Type::kInt64 && std::trunc(value) == value)) {
+  const bool whole = std::trunc(value) == value;
+  if (field.type == table::Type::kFloat64 || (field.type == table::Type::kInt64 && whole && std::abs(value) <= kMostWhole)) {
     Seen(slot);
     row_.numbers[static_cast<std::size_t>(slot)] = value;
     if (!(value >= field.least && value <= field.most)) CheckRange(slot, value);
     return;
   }
+  if (field.type == table::Type::kInt64 && whole) return Wrong(slot, Str(FormatDouble(value), ", which takes more than 64 bits"));
   Wrong(slot, FormatDouble(value));
 }
 

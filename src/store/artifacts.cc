@@ -40,6 +40,11 @@ std::string Artifacts::PathOf(std::string_view hash) const {
   return platform::JoinPath(folder_, Str(hash.substr(0, 2), '/', hash.substr(2)));
 }
 
+bool Artifacts::Empty() const {
+  const auto folders = files_.List(folder_);
+  return !folders || folders->empty();
+}
+
 bool Artifacts::Has(std::string_view hash) const { return IsHash(hash) && files_.Exists(PathOf(hash)); }
 
 Result<std::string> Artifacts::Put(std::string_view bytes) {

@@ -22,6 +22,7 @@ class Artifacts {
   Result<void> Clear();
   Result<std::string> Put(std::string_view bytes);
   Result<std::shared_ptr<const platform::Bytes>> Get(std::string_view hash) const;
+  bool Empty() const;  // none was ever kept
   bool Has(std::string_view hash) const;
   std::string PathOf(std::string_view hash) const;
   // Reads every artifact; adds a finding for each that is not what its name says, and for names that are none.

@@ -33,6 +33,7 @@ class Local final : public Store {
 
   // What a writer does first.
   Result<void> Recover() {
+    TENON_TRY(CheckNotEmptied());
     TENON_TRY(Migrate(*database_, Migrations()));
     TENON_TRY(artifacts_.Clear());
     // We hold the writer lock, so that whoever was running is dead.
@@ -44,6 +45,7 @@ class Local final : public Store {
     TENON_ASSIGN(const int version, VersionOf(*database_));
     const int newest = Migrations().back().version;
     if (version == newest) return {};
+    TENON_TRY(CheckNotEmptied());
     return Error(Code::kFailedPrecondition,
                  version < newest ? Str("the data folder has the older format ", version, " (now ", newest,
                                         "): open it for writing once, which brings it up to date")
@@ -175,6 +177,15 @@ class Local final : public Store {
   platform::Files& files() const override { return files_; }
 
  private:
+  // Artifacts are kept after the records were made: without records, these were lost, and numbering models anew would
+  // give two the same name.
+  Result<void> CheckNotEmptied() const {
+    TENON_ASSIGN(const int version, VersionOf(*database_));
+    if (version > 0 || artifacts_.Empty()) return {};
+    return Error(Code::kDataLoss, Str("meta.db holds no records, but there are artifacts: restore ", platform::JoinPath(folder_, "meta.db"),
+                                      " from a copy, or move ", folder_, " away to begin anew"));
+  }
+
   Result<void> MayWrite() const {
     if (access_ == Access::kWrite) return {};
     return Error(Code::kFailedPrecondition, Str("the data folder ", folder_, " is open for reading only"));

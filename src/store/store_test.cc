@@ -203,6 +203,18 @@ TEST_F(StoreTest, RefusesAFolderOfANewerProgram) {
 }
 
 // Artifacts in memory: at every step in turn the disk fails or the power is cut, and artifacts are whole or absent.
+TEST_F(StoreTest, RefusesArtifactsWhoseRecordsAreLost) {
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, Open());
+    ASSERT_OK(store->Put("precious"));
+  }
+  for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(folder_ + "/meta.db" + suffix);
+  ASSERT_CODE(kDataLoss, Open());
+  ASSERT_CODE(kDataLoss, Open(Store::Access::kRead));
+  std::filesystem::remove_all(folder_ + "/artifacts");
+  ASSERT_OK(Open());
+}
+
 TEST_F(StoreTest, ArtifactsAreWholeOrAbsentAtEveryStep) {
   const std::vector<std::string> contents = {"first", std::string(5000, 'x'), ""};
   for (const bool cut : {false, true}) {

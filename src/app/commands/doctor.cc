@@ -1,6 +1,7 @@
 #include "app/commands/all.h"
 #include "pipeline/run.h"
 #include "platform/library.h"
+#include "registry/registry.h"
 
 namespace tenon::app {
 namespace {
@@ -22,6 +23,11 @@ Result<int> Examine(Context& context, const Args& args) {
       findings.emplace_back("data folder", opened.error().ForPeople());
     } else {
       TENON_ASSIGN(std::vector<std::string> problems, (*opened)->Check(context.call));
+      TENON_ASSIGN(std::vector<registry::ModelVersion> versions, registry::Registry(**opened).List());
+      for (const registry::ModelVersion& version : versions) {
+        if (!(*opened)->Has(version.bundle)) problems.push_back(Str(version.id(), ": its bundle ", (*opened)->PathOf(version.bundle), " is gone"));
+      }
+      if (!problems.empty()) problems.emplace_back("`tenon run` makes again what the project still leads to; restore the rest from a copy");
       findings.emplace_back("data folder", Join(problems, "; "));
     }
   }

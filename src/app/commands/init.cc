@@ -49,6 +49,10 @@ Result<int> Init(Context& context, const Args& args) {
   if (from.empty() == kind.empty()) {
     return Error(Code::kInvalidArgument, "give either --from data.csv (with --label column) or --template; see `tenon init --help`");
   }
+  constexpr std::int64_t kMostRows = 1'000'000'000;
+  if (const std::int64_t rows = args.Int("rows"); rows < 0 || rows > kMostRows) {
+    return Error(Code::kInvalidArgument, Str("--rows must be 0 to ", kMostRows, ", not ", rows));
+  }
   std::string name = std::string(platform::NameOf(std::filesystem::absolute(folder).lexically_normal().string()));
   if (name.empty()) name = "project";
   NewProject project;
