@@ -31,12 +31,14 @@ bool NamedLikeIdentifier(std::string_view name) {
   return low.ends_with("_id") || low.ends_with(" id") || low.ends_with("-id") || low.ends_with("_key") || low.ends_with("_uuid");
 }
 
-// Prose rather than names and codes: some blanks in the usual value.
+// Prose rather than names and codes: some blanks in the usual value. Where hardly a value comes twice the profile may not
+// know the values: then long texts of differing lengths (identifiers are of about one length).
 bool IsProse(const ColumnProfile& profile) {
   double blanks = 0;
   const auto top = profile.Top(64);
   for (const auto& item : top) blanks += static_cast<double>(std::count(item.value.begin(), item.value.end(), ' '));
-  return !top.empty() && blanks / static_cast<double>(top.size()) >= 2 && profile.mean_length() >= 15;
+  if (top.size() >= 16) return blanks / static_cast<double>(top.size()) >= 2 && profile.mean_length() >= 15;
+  return profile.mean_length() >= 25 && profile.longest() >= 2 * profile.shortest();
 }
 
 class Builder {
@@ -99,7 +101,7 @@ bool Builder::CannotHelp(const Field& field, const ColumnProfile& profile) {
 }
 
 void Builder::Number(const Field& field, const ColumnProfile& profile) {
-  const bool codes = field.type == Type::kInt64 && NamedLikeIdentifier(field.name) && profile.distinct() > kFewTexts;
+  const bool codes = field.type != Type::kBool && NamedLikeIdentifier(field.name) && profile.distinct() > kFewTexts;
   if (codes) {
     ManyTexts(field, "numbers that name things");
     return;

@@ -34,7 +34,7 @@ table::Batch Table() {
     columns[7].AddText(Str("city", draw(6) % 150));
     columns[8].AddText(Str("x", i, "-", draw(7)));
     std::string message;
-    for (int k = 0; k < 6; ++k) message += Str(k > 0 ? " " : "", words[static_cast<std::size_t>(draw(10 + static_cast<std::uint64_t>(k))) % words.size()]);
+    for (int k = 0; k < 6; ++k) message += Str(k > 0 ? " " : "", k == 5 && i % 3 == 0 ? "and so on and on " : "", words[static_cast<std::size_t>(draw(10 + static_cast<std::uint64_t>(k))) % words.size()]);
     columns[9].AddText(message);
     columns[10].AddInt(1'600'000'000'000'000 + draw(8) * 100'000'000);
     columns[11].AddInt(draw(9) % 120);

@@ -33,32 +33,54 @@ bool KeyBefore(std::string_view a, std::string_view b, bool number) {
   return x < y;
 }
 
+KeyTable::Print KeyTable::PrintOf(std::string_view key) {
+  Print print;
+  const char* at = key.data();
+  const std::size_t size = key.size();
+  if (size > 16) return {Hash64(key), Hash64(key, 1)};
+  if (size >= 8) {  // the two halves may overlap
+    std::memcpy(&print.first, at, 8);
+    std::memcpy(&print.second, at + size - 8, 8);
+  } else if (size >= 4) {
+    std::memcpy(&print.first, at, 4);
+    std::memcpy(&print.second, at + size - 4, 4);
+  } else if (size > 0) {
+    print.first = static_cast<std::uint8_t>(at[0]);
+    print.second = static_cast<std::uint64_t>(static_cast<std::uint8_t>(at[size / 2])) << 8 | static_cast<std::uint8_t>(at[size - 1]);
+  }
+  return print;
+}
+
+// The folded product of 128 bits, as in wyhash: every bit of the key reaches every bit of the result.
+std::size_t KeyTable::HashOf(const Print& print, std::size_t size) {
+  const auto product = static_cast<unsigned __int128>(print.first ^ 0x9E3779B97F4A7C15ULL) *
+                       static_cast<unsigned __int128>(print.second ^ (0xD1B54A32D192ED03ULL + size));
+  const std::uint64_t folded = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+  return folded ^ folded >> 32;
+}
+
 std::int32_t KeyTable::Find(std::string_view key) const {
   if (slots_.empty()) return -1;
-  const std::uint64_t hash = Hash64(key);
+  const Print print = PrintOf(key);
   const std::size_t mask = slots_.size() - 1;
-  for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+  for (std::size_t at = HashOf(print, key.size()) & mask;; at = (at + 1) & mask) {
     const Slot& slot = slots_[at];
     if (slot.id < 0) return -1;
-    if (slot.hash == hash && slot.size == key.size() &&
-        std::memcmp(bytes_.data() + entries_[static_cast<std::size_t>(slot.id)].offset, key.data(), key.size()) == 0) {
-      return slot.id;
-    }
+    if (Is(slot, print, key)) return slot.id;
   }
 }
 
 std::int32_t KeyTable::Insert(std::string_view key) {
   if (entries_.size() * 2 >= slots_.size()) Grow();
-  const std::uint64_t hash = Hash64(key);
+  const Print print = PrintOf(key);
   const std::size_t mask = slots_.size() - 1;
-  std::size_t at = hash & mask;
+  std::size_t at = HashOf(print, key.size()) & mask;
   for (; slots_[at].id >= 0; at = (at + 1) & mask) {
-    const Slot& slot = slots_[at];
-    if (slot.hash == hash && this->key(slot.id) == key) return slot.id;
+    if (Is(slots_[at], print, key)) return slots_[at].id;
   }
   const std::int32_t id = size();
   const auto bytes = static_cast<std::uint32_t>(key.size());
-  slots_[at] = {hash, id, bytes};
+  slots_[at] = {print, id, bytes};
   entries_.push_back({bytes_.size(), bytes});
   bytes_.append(key);
   return id;
@@ -70,7 +92,7 @@ void KeyTable::Grow() {
   const std::size_t mask = slots_.size() - 1;
   for (const Slot& slot : old) {
     if (slot.id < 0) continue;
-    std::size_t at = slot.hash & mask;
+    std::size_t at = HashOf(slot.print, slot.size) & mask;
     while (slots_[at].id >= 0) at = (at + 1) & mask;
     slots_[at] = slot;
   }

@@ -29,7 +29,8 @@ bool KeyNamed(std::string_view name, bool number, std::string* key);
 // Whether a comes before b: numbers by value, texts by bytes.
 bool KeyBefore(std::string_view a, std::string_view b, bool number);
 
-// Distinct keys numbered in the order of their insertion. Open addressing over XXH3; a key is hashed once.
+// Distinct keys numbered in the order of their insertion. Open addressing; a key is hashed once, and one of up to 16 bytes
+// is compared without leaving its slot.
 class KeyTable {
  public:
   std::int32_t Insert(std::string_view key);      // its number, new or old
@@ -41,8 +42,13 @@ class KeyTable {
   }
 
  private:
+  // All of a key of up to 16 bytes (with its size), two hashes of a longer one.
+  struct Print {
+    std::uint64_t first = 0;
+    std::uint64_t second = 0;
+  };
   struct Slot {
-    std::uint64_t hash = 0;
+    Print print;
     std::int32_t id = -1;
     std::uint32_t size = 0;
   };
@@ -50,6 +56,12 @@ class KeyTable {
     std::size_t offset;
     std::uint32_t size;
   };
+  static Print PrintOf(std::string_view key);
+  static std::size_t HashOf(const Print& print, std::size_t size);
+  bool Is(const Slot& slot, const Print& print, std::string_view key) const {
+    return slot.print.first == print.first && slot.print.second == print.second && slot.size == key.size() &&
+           (key.size() <= 16 || this->key(slot.id) == key);
+  }
   void Grow();
   std::vector<Slot> slots_;
   std::vector<Entry> entries_;

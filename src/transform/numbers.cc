@@ -28,13 +28,63 @@ double Spread(const ExactSum& sum, const ExactSum& squares, double n) {
 
 }  // namespace
 
+void ExponentSum::Grow(int exponent) {
+  if (bins_.empty()) first_ = exponent;
+  if (exponent < first_) {
+    bins_.insert(bins_.begin(), static_cast<std::size_t>(first_ - exponent), Bin());
+    first_ = exponent;
+  }
+  const auto size = static_cast<std::size_t>(exponent - first_ + 1);
+  if (bins_.size() < size) bins_.resize(size);
+}
+
+void ExponentSum::Carry() {
+  for (Bin& bin : bins_) {
+    bin.high += bin.low >> 32;
+    bin.low &= kLow;
+  }
+  until_carry_ = kUntilCarry;
+}
+
+void ExponentSum::Merge(const ExponentSum& other) {
+  ExponentSum tidy = other;
+  tidy.Carry();
+  Carry();
+  for (std::size_t i = 0; i < tidy.bins_.size(); ++i) {
+    const int exponent = tidy.first_ + static_cast<int>(i);
+    if (tidy.bins_[i].low == 0 && tidy.bins_[i].high == 0) continue;
+    Grow(exponent);
+    Bin& bin = bins_[static_cast<std::size_t>(exponent - first_)];
+    bin.low += tidy.bins_[i].low;
+    bin.high += tidy.bins_[i].high;
+  }
+  Carry();
+  rest_.Merge(other.rest_);
+}
+
+ExactSum ExponentSum::Total() const {
+  ExactSum total = rest_;
+  for (std::size_t i = 0; i < bins_.size(); ++i) {
+    const std::int64_t high = bins_[i].high + (bins_[i].low >> 32);
+    const int scale = std::max(first_ + static_cast<int>(i), 1) - 1075;
+    // Three parts, each exact as a double.
+    if (const std::int64_t part = bins_[i].low & kLow; part != 0) total.Add(std::ldexp(static_cast<double>(part), scale));
+    if (const std::int64_t part = high & kLow; part != 0) total.Add(std::ldexp(static_cast<double>(part), scale + 32));
+    if (const std::int64_t part = high >> 32; part != 0) total.Add(std::ldexp(static_cast<double>(part), scale + 64));
+  }
+  return total;
+}
+
 void Moments::Add(const Lane& in, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i) {
     const double value = in.numbers[i];
     if (!std::isfinite(value)) continue;
     ++count_;
     sum_.Add(value);
-    squares_.AddProduct(value, value);
+    if (!squared_) continue;
+    const double square = value * value;
+    squares_.Add(square);
+    if (std::isfinite(square)) squares_.Add(std::fma(value, value, -square));  // what rounding the square lost
   }
 }
 
@@ -44,11 +94,11 @@ void Moments::Merge(const Moments& other) {
   count_ += other.count_;
 }
 
-double Moments::Mean() const { return sum_.Value() / static_cast<double>(count_); }
+double Moments::Mean() const { return sum_.Total().Value() / static_cast<double>(count_); }
 
 double Moments::Variance() const {
   const auto n = static_cast<double>(count_);
-  return std::max(0.0, Spread(sum_, squares_, n) / (n * n));
+  return std::max(0.0, Spread(sum_.Total(), squares_.Total(), n) / (n * n));
 }
 
 void Range::Add(const Lane& in, std::int64_t n) {

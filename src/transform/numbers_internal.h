@@ -1,5 +1,6 @@
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -12,9 +13,51 @@ namespace tenon::transform {
 // What ops learn of the finite numbers of a column. NaN and infinities are left out: one infinity would make a mean or a
 // range useless for every row. Adding and merging in any split and order gives the same answers, bit for bit.
 
-// Count, sum and sum of squares, exactly.
+// ExactSum for columns: mantissas are added up by exponent (the large superaccumulator of Neal 2015), which is one addition
+// a number, and holds only the exponents that came. Exact in any order. One thread.
+class ExponentSum {
+ public:
+  void Add(double value) {
+    const auto bits = std::bit_cast<std::uint64_t>(value);
+    const auto exponent = static_cast<int>(bits >> 52 & 0x7FF);
+    if (exponent > kHuge) [[unlikely]] {
+      rest_.Add(value);
+      return;
+    }
+    if (static_cast<std::size_t>(exponent - first_) >= bins_.size()) [[unlikely]] Grow(exponent);
+    const std::uint64_t hidden = exponent != 0 ? 1ULL << 52 : 0;
+    const auto mantissa = static_cast<std::int64_t>((bits & ((1ULL << 52) - 1)) | hidden);
+    const auto sign = static_cast<std::int64_t>(bits) >> 63;  // 0 or -1
+    const std::int64_t units = (mantissa ^ sign) - sign;
+    Bin& bin = bins_[static_cast<std::size_t>(exponent - first_)];
+    bin.low += units & kLow;
+    bin.high += units >> 32;
+    if (--until_carry_ == 0) [[unlikely]] Carry();
+  }
+  void Merge(const ExponentSum& other);
+  ExactSum Total() const;
+
+ private:
+  static constexpr int kHuge = 1900;  // infinities, NaN, and what a part of a bin would no longer hold
+  static constexpr std::int64_t kLow = 0xFFFFFFFF;
+  static constexpr std::int32_t kUntilCarry = 1 << 30;
+  struct Bin {
+    std::int64_t low = 0;   // the sum is low + 2^32 high
+    std::int64_t high = 0;
+  };
+  void Grow(int exponent);
+  void Carry();
+
+  int first_ = 0;
+  std::int32_t until_carry_ = kUntilCarry;
+  std::vector<Bin> bins_;  // of exponents first_, first_ + 1, ...
+  ExactSum rest_;
+};
+
+// Count, sum and, unless left out, sum of squares, exactly.
 class Moments {
  public:
+  explicit Moments(bool squared = true) : squared_(squared) {}
   void Add(const Lane& in, std::int64_t n);
   void Merge(const Moments& other);
   std::int64_t count() const { return count_; }
@@ -22,8 +65,9 @@ class Moments {
   double Variance() const;  // of the population (n); NaN when empty
 
  private:
-  ExactSum sum_;
-  ExactSum squares_;
+  bool squared_;
+  ExponentSum sum_;
+  ExponentSum squares_;
   std::int64_t count_ = 0;
 };
 

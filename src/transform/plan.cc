@@ -10,8 +10,8 @@
 namespace tenon::transform {
 namespace {
 
-// Bytes of the tile one block writes; about half of a second-level cache's share.
-constexpr std::int64_t kBlockBytes = 128 * 1024;
+// Bytes of the tile one block writes: half of a usual second-level cache.
+constexpr std::int64_t kBlockBytes = 256 * 1024;
 
 Port PortOf(const table::Field& field) {
   Port port;
@@ -214,6 +214,7 @@ Result<void> Program::Layout(bool tile) {
     }
     width = static_cast<int>(offset);
     block_ = std::clamp<std::int64_t>(kBlockBytes / 4 / std::max<std::int64_t>(1, offset), 16, kLaneRows);
+    if (block_ > 64) block_ &= ~std::int64_t{63};  // whole words of validity
   }
   PlaceLanes(tile);
   token_ = std::make_shared<const int>(0);

@@ -1,7 +1,7 @@
 // Running a program over a batch, block by block, or over one row.
 
 #include <algorithm>
-#include <cassert>
+#include <bit>
 #include <cstring>
 #include <limits>
 
@@ -48,6 +48,26 @@ std::string Formatted(const Column& column, std::int64_t i) {
   }
 }
 
+// Calls visit(i) for each i < n whose bit from + i is clear.
+template <typename Visit>
+void EachNull(const std::uint64_t* validity, std::int64_t from, std::int64_t n, Visit visit) {
+  for (std::int64_t i = 0; i < n;) {
+    const std::int64_t bit = (from + i) & 63;
+    const std::int64_t count = std::min<std::int64_t>(64 - bit, n - i);
+    std::uint64_t nulls = ~validity[(from + i) >> 6] >> bit;
+    if (count < 64) nulls &= (1ULL << count) - 1;
+    for (; nulls != 0; nulls &= nulls - 1) visit(i + std::countr_zero(nulls));
+    i += count;
+  }
+}
+
+void LoadTexts(const Column& column, std::int64_t from, std::int64_t n, std::string_view* out) {
+  const std::int64_t* offsets = column.offsets() + from;
+  const char* bytes = column.bytes() != nullptr ? column.bytes() : "";  // a null data() would say missing
+  for (std::int64_t i = 0; i < n; ++i) out[i] = {bytes + offsets[i], static_cast<std::size_t>(offsets[i + 1] - offsets[i])};
+  if (column.validity() != nullptr) EachNull(column.validity(), from, n, [out](std::int64_t i) { out[i] = {}; });
+}
+
 void LoadNumbers(const Column& column, std::int64_t from, std::int64_t n, double* out) {
   const auto at = static_cast<std::size_t>(from);
   const auto count = static_cast<std::size_t>(n);
@@ -60,9 +80,7 @@ void LoadNumbers(const Column& column, std::int64_t from, std::int64_t n, double
     default: copy(column.ints()); break;
   }
   if (column.validity() == nullptr) return;
-  for (std::int64_t i = 0; i < n; ++i) {
-    if (column.IsNull(from + i)) out[i] = std::numeric_limits<double>::quiet_NaN();
-  }
+  EachNull(column.validity(), from, n, [out](std::int64_t i) { out[i] = std::numeric_limits<double>::quiet_NaN(); });
 }
 
 bool Same(const std::weak_ptr<const table::Dictionary>& held, const std::shared_ptr<const table::Dictionary>& given) {
@@ -117,17 +135,13 @@ void Program::LoadOne(Working& working, std::size_t input, std::int64_t from, st
       lane.codes = column.codes().data() + at;
       if (column.validity() != nullptr) {
         std::int32_t* codes = working.codes.data() + input * kLaneRows;
-        for (std::int64_t i = 0; i < n; ++i) codes[i] = column.IsNull(from + i) ? -1 : lane.codes[i];
+        std::copy(lane.codes, lane.codes + n, codes);
+        EachNull(column.validity(), from, n, [codes](std::int64_t i) { codes[i] = -1; });
         lane.codes = codes;
       }
       break;
     case How::kTexts:
-      for (std::int64_t i = 0; i < n; ++i) {
-        std::string_view text;
-        if (!column.IsNull(from + i)) text = column.Text(from + i);
-        if (text.data() == nullptr && !column.IsNull(from + i)) text = "";
-        lane.texts[i] = text;
-      }
+      LoadTexts(column, from, n, lane.texts);
       break;
     case How::kFormatted: {
       std::vector<std::string>& texts = working.formatted[input];
@@ -216,8 +230,11 @@ void Program::RunNode(std::size_t index, Working& working, std::int64_t n, const
 
 void Program::RunBlock(Working& working, std::int64_t n, const Known& known, float* tile, std::int64_t stride) const {
   if (!direct_.empty()) {
-    for (std::int64_t row = 0; row < n; ++row) {
-      std::memset(tile + row * stride, 0, static_cast<std::size_t>(width) * sizeof(float));
+    const auto row_bytes = static_cast<std::size_t>(width) * sizeof(float);
+    if (stride == width) {
+      std::memset(tile, 0, row_bytes * static_cast<std::size_t>(n));
+    } else {
+      for (std::int64_t row = 0; row < n; ++row) std::memset(tile + row * stride, 0, row_bytes);
     }
     for (const Feature& feature : direct_) {
       for (const std::size_t at : places[static_cast<std::size_t>(feature.port)].lanes) {

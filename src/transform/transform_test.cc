@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 #include <thread>
 
 #include "base/testing.h"
 #include "transform/compact_sum_internal.h"
+#include "transform/keys_internal.h"
 #include "transform/numbers_internal.h"
 #include "transform/test_rows_internal.h"
 
@@ -153,6 +155,64 @@ TEST(Quantiles, ExactAndCoarse) {
     const double truth = share * static_cast<double>(n - 1) - static_cast<double>(n / 3);
     EXPECT_NEAR(whole.At({share})[0], truth, std::abs(truth) * 0.001 + 1) << share;
   }
+}
+
+TEST(Moments, AreExact) {
+  std::vector<double> values = {1e16, 1, -1e16, 1e-300, -0.1, 3e-320, 7.25, 0, -0.0, kNaN, kInfinity, 1e-160};
+  for (int i = 0; i < 200; ++i) values.push_back(1e9 + static_cast<double>(i % 7) * 1e-3);
+  ExactSum sum;
+  ExactSum squares;
+  std::int64_t count = 0;
+  for (const double value : values) {
+    if (!std::isfinite(value)) continue;
+    ++count;
+    sum.Add(value);
+    squares.AddProduct(value, value);
+  }
+  Lane lane;
+  lane.numbers = values.data();
+  Moments moments;
+  moments.Add(lane, static_cast<std::int64_t>(values.size()));
+  EXPECT_EQ(moments.count(), count);
+  EXPECT_EQ(moments.Mean(), sum.Value() / static_cast<double>(count));
+  // Large and close together: the variance is not lost in the squares.
+  std::vector<double> close(256);
+  for (std::size_t i = 0; i < close.size(); ++i) close[i] = 1e9 + (i % 2 == 0 ? 0.25 : -0.25);
+  lane.numbers = close.data();
+  Moments narrow;
+  narrow.Add(lane, 256);
+  EXPECT_DOUBLE_EQ(narrow.Variance(), 0.0625);
+  // The largest numbers there are, in a sum that no double holds.
+  std::vector<double> huge(256, std::numeric_limits<double>::max());
+  for (std::size_t i = 0; i < 255; i += 2) huge[i] = -huge[i] / 2;
+  lane.numbers = huge.data();
+  Moments wide(false);
+  for (int i = 0; i < 3; ++i) wide.Add(lane, 256);
+  for (double& value : huge) value = -value;
+  for (int i = 0; i < 3; ++i) wide.Add(lane, 256);
+  EXPECT_EQ(wide.Mean(), 0);
+}
+
+TEST(KeyTable, FindsKeysOfAnyLength) {
+  KeyTable table;
+  std::vector<std::string> keys;
+  for (std::size_t size = 0; size < 40; ++size) {
+    for (char c = 'a'; c < 'e'; ++c) {
+      std::string key(size, c);
+      if (size > 0) key[size / 2] = '\0';
+      if (size > 2) keys.push_back(key.substr(1) + c);
+      keys.push_back(std::move(key));
+    }
+  }
+  std::map<std::string, std::int32_t> numbers;
+  for (const std::string& key : keys) EXPECT_EQ(table.Insert(key), numbers.try_emplace(key, static_cast<std::int32_t>(numbers.size())).first->second);
+  EXPECT_EQ(table.size(), static_cast<std::int32_t>(numbers.size()));
+  for (const auto& [key, number] : numbers) {
+    EXPECT_EQ(table.Find(key), number);
+    EXPECT_EQ(table.key(number), key);
+  }
+  EXPECT_EQ(table.Find("abcd"), -1);
+  EXPECT_EQ(table.Find(std::string(50, 'a')), -1);
 }
 
 TEST(CompactSum, IsExactInAnyOrder) {

@@ -14,7 +14,7 @@ enum class Method : std::uint8_t { kMean, kMedian, kMode, kConstant };
 struct Learned {
   Method method = Method::kMean;
   bool number = true;
-  Moments moments;
+  Moments moments{false};
   Quantiles quantiles;
   KeyCounts counts;
   double fill = 0;
