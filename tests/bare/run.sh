@@ -7,14 +7,16 @@ command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap
 root=${1:-$(mktemp -d /var/tmp/tenon-bare-XXXX)}
 shift || true
 [ $# -gt 0 ] || set -- run test
-[ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase bookworm "$root" >/dev/null
+fresh=no
+[ -e "$root/etc/debian_version" ] || { debootstrap --variant=minbase bookworm "$root" >/dev/null; fresh=yes; }
 # What the machine's package clients need to reach their registries holds inside as well.
 for file in /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/ssl/certs /usr/local/share/ca-certificates /etc/pip.conf /root/.npmrc /etc/resolv.conf /etc/hosts; do
-  [ -e "$file" ] || continue
+  [ $fresh = yes ] && [ -e "$file" ] || continue
   mkdir -p "$root$(dirname "$file")"
   cp -aL "$file" "$root$(dirname "$file")/"
 done
 passed=$(env | grep -E '^(SSL_CERT|PIP_|NODE_EXTRA_CA|CURL_CA|REQUESTS_CA|[a-z_]*proxy|[A-Z_]*PROXY)[A-Z_a-z]*=' | grep -v PIP_FIND_LINKS | tr '\n' ' ' || true)
+rm -rf "$root/src/tenon"
 mkdir -p "$root/src/tenon"
 git archive HEAD | tar x -C "$root/src/tenon"
 mount -t proc proc "$root/proc" 2>/dev/null || true
