@@ -197,6 +197,7 @@ Result<Json> RunState::ReportContext(const std::string& model_id) {
   context["label"] = card.label;
   context["model"] = model_id;
   context["metric"] = card.metric;
+  context["cost_unit"] = project.problem.cost_unit;
   context["verdict"] = judged.BoolAt("passed") ? "passed" : "failed";
   context["baseline"] = *judged.Find("baseline");
   context["gates"] = *judged.Find("gates");
