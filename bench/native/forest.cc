@@ -1,5 +1,5 @@
 // Forests, ours and others', for bench/forest and bench/attributions.
-//   bench_forest make LIBXGBOOST FOLDER TREES DEPTH FEATURES
+//   bench_forest make LIBXGBOOST FOLDER TREES DEPTH FEATURES missing|whole
 //   bench_forest tenon|xgboost|onnxruntime|tl2cgen LIBRARY FOLDER margins|contributions    (LIBRARY of tenon: -)
 
 #include <algorithm>
@@ -92,8 +92,9 @@ Result<Side> TenonSide(const std::string& folder, const ForestWork& work, const 
 }
 
 Result<int> Run(const std::vector<std::string>& words) {
-  if (words.size() == 6 && words[0] == "make") {
-    TENON_TRY(TrainForest(words[1], words[2], std::atoi(words[3].c_str()), std::atoi(words[4].c_str()), std::atoi(words[5].c_str())));
+  if (words.size() == 7 && words[0] == "make") {
+    TENON_TRY(TrainForest(words[1], words[2], std::atoi(words[3].c_str()), std::atoi(words[4].c_str()),
+                          std::atoi(words[5].c_str()), words[6] == "missing"));
     return 0;
   }
   if (words.size() != 4) return Error(Code::kInvalidArgument, "usage: see the head of bench/native/forest.cc");

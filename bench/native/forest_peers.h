@@ -31,7 +31,7 @@ struct Side {
 // `library` is the path of libxgboost.so; what = "margins" or "contributions".
 Result<Side> XgboostSide(const std::string& library, const std::string& folder, const ForestWork& work, const std::string& what);
 // Trains and saves FOLDER/model.json, and writes FOLDER/rows.f32 and FOLDER/meta.json.
-Result<void> TrainForest(const std::string& library, const std::string& folder, int trees, int depth, int features);
+Result<void> TrainForest(const std::string& library, const std::string& folder, int trees, int depth, int features, bool missing);
 Result<Side> OnnxSide(const std::string& library, const std::string& folder, const ForestWork& work);
 // A library compiled from the model by tl2cgen.
 Result<Side> CompiledSide(const std::string& library, const ForestWork& work);

@@ -1,73 +1,91 @@
 // ONNX Runtime through its C API, and forests compiled by tl2cgen.
 
-#include "bench/native/forest_peers.h"
-#include "platform/library.h"
-#include "base/text.h"
-
 #include <cmath>
 #include <memory>
 
-#if __has_include(<onnxruntime_c_api.h>)
-#include <onnxruntime_c_api.h>
-#define TENON_HAS_ONNXRUNTIME 1
-#endif
+#include "base/text.h"
+#include "bench/native/forest_peers.h"
+#include "platform/library.h"
 
 namespace tenon::bench {
+namespace {
 
-#ifdef TENON_HAS_ONNXRUNTIME
+// Its C API is a table of functions to which each version only appends: a function's place is as good as its name, and
+// the wheel, which brings the library, brings no header.
+using Status = void;
+using Handle = void;
+constexpr std::uint32_t kApiVersion = 17;
+constexpr int kErrorsOnly = 3, kArena = 1, kDefaultMemory = 0, kFloat = 1;
+
+struct ApiBase {
+  const void* const* (*get)(std::uint32_t version);
+  const char* (*version)();
+};
+
+struct Api {
+  const void* const* table = nullptr;
+
+  template <typename Answer, typename... Arguments>
+  auto At(std::size_t place) const {
+    return reinterpret_cast<Answer (*)(Arguments...)>(const_cast<void*>(table[place]));
+  }
+  Result<void> Check(Status* status) const {
+    if (status == nullptr) return {};
+    Error error(Code::kInternal, At<const char*, Status*>(2)(status));
+    At<void, Status*>(93)(status);
+    return error;
+  }
+  template <typename... Arguments>
+  Result<void> Call(std::size_t place, Arguments... arguments) const {
+    return Check(At<Status*, Arguments...>(place)(arguments...));
+  }
+  void ReleaseValue(Handle* value) const { At<void, Handle*>(96)(value); }
+};
+
+constexpr std::size_t kCreateEnv = 3, kCreateSession = 7, kRun = 9, kCreateOptions = 10, kThreadsWithin = 24,
+                      kThreadsBetween = 25, kTensorOver = 49, kCpuMemory = 69;
+
+}  // namespace
 
 Result<Side> OnnxSide(const std::string& path, const std::string& folder, const ForestWork& work) {
   TENON_ASSIGN(const platform::Library library, platform::Library::Open(path));
-  const OrtApiBase* (*base)() = nullptr;
+  const ApiBase* (*base)() = nullptr;
   TENON_TRY(library.Bind("OrtGetApiBase", &base));
-  const OrtApi* const api = base()->GetApi(ORT_API_VERSION);
-  if (api == nullptr) return Error(Code::kUnavailable, Str("the library is older than its header: ", base()->GetVersionString()));
-  const auto check = [api](OrtStatus* status) -> Result<void> {
-    if (status == nullptr) return {};
-    Error error(Code::kInternal, api->GetErrorMessage(status));
-    api->ReleaseStatus(status);
-    return error;
-  };
+  const Api api{base()->get(kApiVersion)};
+  if (api.table == nullptr) return Error(Code::kUnavailable, Str("too old: ", base()->version()));
   // These live as long as the process: it measures, and ends.
-  OrtEnv* env = nullptr;
-  OrtSessionOptions* options = nullptr;
-  OrtSession* session = nullptr;
-  OrtMemoryInfo* memory = nullptr;
-  TENON_TRY(check(api->CreateEnv(ORT_LOGGING_LEVEL_ERROR, "bench", &env)));
-  TENON_TRY(check(api->CreateSessionOptions(&options)));
-  TENON_TRY(check(api->SetIntraOpNumThreads(options, 1)));
-  TENON_TRY(check(api->SetInterOpNumThreads(options, 1)));
-  TENON_TRY(check(api->CreateSession(env, (folder + "/model.onnx").c_str(), options, &session)));
-  TENON_TRY(check(api->CreateCpuMemoryInfo(OrtArenaAllocator, OrtMemTypeDefault, &memory)));
+  Handle *env = nullptr, *options = nullptr, *session = nullptr, *memory = nullptr;
+  TENON_TRY(api.Call(kCreateEnv, kErrorsOnly, "bench", &env));
+  TENON_TRY(api.Call(kCreateOptions, &options));
+  TENON_TRY(api.Call(kThreadsWithin, options, 1));
+  TENON_TRY(api.Call(kThreadsBetween, options, 1));
+  TENON_TRY(api.Call(kCreateSession, static_cast<const Handle*>(env), (folder + "/model.onnx").c_str(),
+                     static_cast<const Handle*>(options), &session));
+  TENON_TRY(api.Call(kCpuMemory, kArena, kDefaultMemory, &memory));
   Side side;
-  side.version = base()->GetVersionString();
+  side.version = base()->version();
   side.cases = MarginCases(work, [=, &work](std::int64_t from, std::int64_t n, float* out) -> Result<void> {
     const std::int64_t shape[] = {n, work.features};
     const std::int64_t out_shape[] = {n, 1};
-    OrtValue* in = nullptr;
-    OrtValue* result = nullptr;
-    float* const rows = const_cast<float*>(work.rows.data()) + from * work.features;
-    TENON_TRY(check(api->CreateTensorWithDataAsOrtValue(memory, rows, static_cast<std::size_t>(n * work.features) * sizeof(float), shape,
-                                                        2, ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &in)));
-    TENON_TRY(check(api->CreateTensorWithDataAsOrtValue(memory, out, static_cast<std::size_t>(n) * sizeof(float), out_shape, 2,
-                                                        ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT, &result)));
+    const auto tensor = [&](const void* data, std::int64_t values, const std::int64_t* sizes, Handle** value) {
+      return api.Call(kTensorOver, static_cast<const Handle*>(memory), const_cast<void*>(data),
+                      static_cast<std::size_t>(values) * sizeof(float), sizes, std::size_t{2}, kFloat, value);
+    };
+    Handle *in = nullptr, *result = nullptr;
+    TENON_TRY(tensor(work.rows.data() + from * work.features, n * work.features, shape, &in));
+    TENON_TRY(tensor(out, n, out_shape, &result));
     const char* const in_names[] = {"x"};
     const char* const out_names[] = {"margin"};
-    auto done = check(api->Run(session, nullptr, in_names, &in, 1, out_names, 1, &result));
-    api->ReleaseValue(in);
-    api->ReleaseValue(result);
+    const Handle* const inputs[] = {in};
+    auto done = api.Call(kRun, session, static_cast<const Handle*>(nullptr), static_cast<const char* const*>(in_names),
+                         static_cast<const Handle* const*>(inputs), std::size_t{1}, static_cast<const char* const*>(out_names),
+                         std::size_t{1}, &result);
+    api.ReleaseValue(in);
+    api.ReleaseValue(result);
     return done;
   });
   return side;
 }
-
-#else
-
-Result<Side> OnnxSide(const std::string&, const std::string&, const ForestWork&) {
-  return Error(Code::kUnavailable, "built without onnxruntime_c_api.h: put ONNX Runtime's header into $TENON_DEPS/include and build again");
-}
-
-#endif
 
 Result<Side> CompiledSide(const std::string& path, const ForestWork& work) {
   union Entry {
@@ -80,13 +98,16 @@ Result<Side> CompiledSide(const std::string& path, const ForestWork& work) {
   TENON_TRY(library.Bind("predict", &predict));
   auto row = std::make_shared<std::vector<Entry>>(static_cast<std::size_t>(work.features));
   Side side;
-  side.version = "compiled";
+  side.version = "compiled by gcc";
   side.cases = MarginCases(work, [=, &work](std::int64_t from, std::int64_t n, float* out) -> Result<void> {
     const float* in = work.rows.data() + from * work.features;
     for (std::int64_t i = 0; i < n; ++i, in += work.features) {
       for (std::size_t f = 0; f < row->size(); ++f) {
-        if (std::isnan(in[f])) (*row)[f].missing = -1;
-        else (*row)[f].value = in[f];
+        if (std::isnan(in[f])) {
+          (*row)[f].missing = -1;
+        } else {
+          (*row)[f].value = in[f];
+        }
       }
       out[i] = 0;
       predict(row->data(), 1, out + i);

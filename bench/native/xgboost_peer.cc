@@ -109,11 +109,11 @@ class Xgboost {
   int (*predict_dense_)(Handle, const char*, const char*, Handle, const std::uint64_t**, std::uint64_t*, const float**) = nullptr;
 };
 
-// Normal values, one in fifty missing.
-std::vector<float> Rows(std::int64_t n, int features, std::mt19937& random) {
+// Normal values, one in fifty missing when asked for.
+std::vector<float> Rows(std::int64_t n, int features, bool missing, std::mt19937& random) {
   std::normal_distribution<float> normal;
   std::vector<float> rows(static_cast<std::size_t>(n * features));
-  for (float& x : rows) x = random() % 50 == 0 ? std::numeric_limits<float>::quiet_NaN() : normal(random);
+  for (float& x : rows) x = missing && random() % 50 == 0 ? std::numeric_limits<float>::quiet_NaN() : normal(random);
   return rows;
 }
 
@@ -125,13 +125,14 @@ float Score(const float* row) {
 
 }  // namespace
 
-Result<void> TrainForest(const std::string& library, const std::string& folder, int trees, int depth, int features) {
+Result<void> TrainForest(const std::string& library, const std::string& folder, int trees, int depth, int features,
+                         bool missing) {
   if (features < 8) return Error(Code::kInvalidArgument, "at least 8 features");
   TENON_ASSIGN(const Xgboost xgboost, Xgboost::Open(library));
   std::mt19937 random(1);
   constexpr std::int64_t kTraining = 20000;
   constexpr std::int64_t kAsked = 65536;
-  const std::vector<float> training = Rows(kTraining, features, random);
+  const std::vector<float> training = Rows(kTraining, features, missing, random);
   std::vector<float> labels;
   for (std::int64_t i = 0; i < kTraining; ++i) {
     const float noise = static_cast<float>(random() % 1000) / 500.0F - 1;
@@ -147,7 +148,7 @@ Result<void> TrainForest(const std::string& library, const std::string& folder, 
   }
   for (int round = 0; round < trees; ++round) TENON_TRY(xgboost.Update(booster, round, matrix), "training");
   TENON_TRY(xgboost.Save(booster, folder + "/model.json"));
-  const std::vector<float> asked = Rows(kAsked, features, random);
+  const std::vector<float> asked = Rows(kAsked, features, missing, random);
   TENON_TRY(WriteBytes(folder + "/rows.f32", asked.data(), asked.size() * sizeof(float)));
   Json meta;
   meta["trees"] = trees;

@@ -1,4 +1,5 @@
 """lleaves on the model of FOLDER: forest_lleaves.py FOLDER. One thread; batches only, as a row costs mostly its Python."""
+import importlib.metadata
 import pathlib
 import sys
 
@@ -24,4 +25,4 @@ def case(n):
     return n, work, lambda: model.predict(rows[:max(n, 4096)], n_jobs=1)
 
 
-obey(lleaves.__version__, {f"batch{n}": case(n) for n in (16, 4096, len(rows))} | {"one": case(1)})
+obey(importlib.metadata.version("lleaves"), {f"batch{n}": case(n) for n in (16, 4096, len(rows))} | {"one": case(1)})

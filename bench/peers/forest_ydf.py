@@ -13,7 +13,7 @@ trees, base, features = forest(folder)
 rows = np.fromfile(folder / "rows.f32", "<f4").reshape(-1, features)
 names = [f"x{i}" for i in range(features)]
 some = {name: np.nan_to_num(rows[:2000, i]) for i, name in enumerate(names)} | {"y": (rows[:2000, 0] > 0).astype("f4")}
-model = ydf.GradientBoostedTreesLearner(label="y", task=ydf.Task.REGRESSION, num_trees=1, max_depth=2, validation_ratio=0,
+model = ydf.GradientBoostedTreesLearner(label="y", task=ydf.Task.REGRESSION, num_trees=1, max_depth=2, validation_ratio=0.0,
                                         features=names, num_threads=1).train(some, verbose=0)
 order = {name: i for i, name in enumerate(model.data_spec().columns[i].name for i in range(len(model.data_spec().columns)))}
 

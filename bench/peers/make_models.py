@@ -85,7 +85,7 @@ def make_lightgbm(folder):
     head = ["tree", "version=v4", "num_class=1", "num_tree_per_iteration=1", "label_index=0", f"max_feature_idx={features - 1}",
             "objective=regression", "feature_names=" + " ".join(f"x{i}" for i in range(features)),
             "feature_infos=" + " ".join(["[-100:100]"] * features), "tree_sizes=" + " ".join(str(len(tree)) for tree in trees), "", ""]
-    (folder / "model.lightgbm.txt").write_text("\n".join(head) + "".join(trees) + "end of trees\n\nparameters:\nend of parameters\n")
+    (folder / "model.lightgbm.txt").write_text("\n".join(head) + "".join(trees) + "end of trees\n\nparameters:\nend of parameters\n\npandas_categorical:null\n")
 
 
 def make_tl2cgen(folder):
