@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -145,6 +146,16 @@ def mlserver(model):
                                                             "parameters": {"uri": str(model), "version": "1"}}))
     return Server([python.parent / "mlserver", "start", folder], port, "/v2/models/forest/infer", tensor,
                   lambda answer: answer["outputs"][0]["data"], {"PATH": f"{python.parent}:{os.environ['PATH']}"})
+
+
+def ghz():
+    """The gRPC load client, built from its Go module."""
+    program = b.CACHE / "go/bin/ghz"
+    if not program.exists():
+        if shutil.which("go") is None:
+            raise b.Missing("no Go to build ghz with")
+        b.run_quiet(["go", "install", "github.com/bojand/ghz/cmd/ghz@v0.120.0"], 900, env=os.environ | {"GOBIN": str(program.parent)})
+    return program
 
 
 PEERS = {"fastapi + xgboost": fastapi, "bentoml": bentoml, "mlserver": mlserver}
