@@ -1,7 +1,10 @@
 // Reads YAML text into the tree. yaml-cpp does the grammar; the core schema's types, places and doubles are ours.
 
 #include <yaml-cpp/depthguard.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
+
+#include <sstream>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -19,6 +22,26 @@ Error At(std::string_view name, Json::Place place, std::string_view what) {
   return Error(Code::kInvalidArgument, Str(name, ":", place.line, ":", place.column, ": ", what));
 }
 
+// YAML is characters that can be printed, and UTF-8 here; yaml-cpp takes any bytes.
+Result<void> CheckCharacters(std::string_view text, std::string_view name) {
+  Json::Place place{1, 1};
+  const bool utf8 = IsUtf8(text);
+  std::size_t line_begin = 0;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    place.column = static_cast<std::uint32_t>(at - line_begin) + 1;
+    const bool ends_line = byte == '\n' || (byte == '\r' && (at + 1 == text.size() || text[at + 1] != '\n'));
+    if ((byte < ' ' && byte != '\t' && byte != '\n' && byte != '\r') || byte == 0x7F) {
+      return At(name, place, Str("not YAML: a control character (byte ", static_cast<int>(byte), "); is this a text file?"));
+    }
+    if (!ends_line) continue;
+    if (!utf8 && !IsUtf8(text.substr(line_begin, at - line_begin))) break;
+    ++place.line;
+    line_begin = at + 1;
+  }
+  return utf8 ? Result<void>() : Result<void>(At(name, place, "not UTF-8 text; save the file as UTF-8"));
+}
+
 Json Scalar(const std::string& text, bool quoted) {
   if (quoted) return Json(text);
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return Json();
@@ -28,7 +51,8 @@ Json Scalar(const std::string& text, bool quoted) {
   if (text == ".inf" || text == "+.inf") return Json("Infinity");
   if (text == "-.inf") return Json("-Infinity");
   std::int64_t whole = 0;
-  if (ParseInt64(text[0] == '+' ? std::string_view(text).substr(1) : text, &whole)) return Json(static_cast<long long>(whole));
+  const bool plus = text.size() > 1 && text[0] == '+' && text[1] != '-' && text[1] != '+';
+  if (ParseInt64(plus ? std::string_view(text).substr(1) : text, &whole)) return Json(static_cast<long long>(whole));
   double number = 0;
   const bool numeric = (text[0] >= '0' && text[0] <= '9') || text[0] == '-' || text[0] == '+' || text[0] == '.';
   if (numeric && ParseDouble(text, &number)) return Json(number);
@@ -74,15 +98,47 @@ Result<Json> Convert(const YAML::Node& node, std::string_view name, int depth, s
   return out;
 }
 
+// Hears where the documents of a text begin.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  const YAML::Mark& last() const { return last_; }
+  void OnDocumentStart(const YAML::Mark& mark) override { last_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  YAML::Mark last_;
+};
+
+// Looks for a second document only: YAML::LoadAll takes a stray ']' or ',' for the beginning of one, and finds it again
+// for ever.
+Result<void> CheckOneDocument(const std::string& text, std::string_view name) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  if (!parser.HandleNextDocument(starts) || !parser.HandleNextDocument(starts)) return {};
+  const auto at = static_cast<std::size_t>(starts.last().pos);
+  if (at >= text.size() || text.compare(at, 3, "---") == 0) {
+    return At(name, PlaceOf(starts.last()), "a second document begins here, expected one");
+  }
+  return At(name, PlaceOf(starts.last()), Str("not YAML: '", std::string(1, text[at]), "' belongs to nothing before it"));
+}
+
 }  // namespace
 
 Result<Json> Json::ParseYaml(std::string_view text, std::string_view name) {
+  TENON_TRY(CheckCharacters(text, name));
   try {
-    std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) return Error(Code::kInvalidArgument, Str(name, ": holds ", documents.size(), " documents, expected one"));
-    if (documents.empty()) return Json();
+    const std::string held(text);
+    TENON_TRY(CheckOneDocument(held, name));
     std::size_t left = text.size() + 1;
-    return Convert(documents[0], name, 0, &left);
+    return Convert(YAML::Load(held), name, 0, &left);
   } catch (const YAML::DeepRecursion& error) {
     return At(name, PlaceOf(error.mark), Str("not YAML: nested deeper than ", kMostDepth, " levels"));
   } catch (const YAML::Exception& error) {
