@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "edge/guard.h"
 #include "edge/http_server.h"
 #include "edge/json_decoder_internal.h"
 #include "edge/metrics_internal.h"
@@ -23,7 +24,11 @@ struct Shared {
   serve::InferenceLog* log;  // may be null
   std::function<bool()> ready_to_serve;
   Metrics metrics;
-  std::unique_ptr<RateLimit> limit;  // null: none
+  const govern::Access* access;        // may be null
+  double rate;                         // of the limit; 0: only keys have one
+  std::unique_ptr<RateLimit> limit;    // null: none
+  std::unique_ptr<RateLimit> budget;   // null: none
+  bool sheds;                          // whether requests that waited too long are turned away
   std::atomic<bool> stopping{false};
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   std::chrono::steady_clock::time_point steady_start = std::chrono::steady_clock::now();
@@ -65,6 +70,15 @@ class Worker final : public HttpHandler {
   void LogKept(const Lane& lane, std::string_view id);
   // The client's X-Request-Id, or a new one; it is sent back when answers are logged.
   std::string_view RequestId(const HttpRequest& request, HttpResponse& response);
+  // Whether the request may go on: who asks, what that one may and how often, and whether it has waited too long. Answers
+  // it with an error in the form of its path otherwise. Nothing to do where no rule is set.
+  bool LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
+  // Who asks, of the request that was let in last.
+  const Asker& asker() const { return asker_; }
+  // Counts rows that were predicted against the asker's budget.
+  void Spend(std::int64_t rows) {
+    if (shared_->budget != nullptr) shared_->budget->Spend(asker_.hash, began_, rows);
+  }
   // Counts the request that is being answered for this version.
   void Count(Lane& lane, int status);
   // Percent-decoded; valid until the next call. Empty view with null data() when malformed.
@@ -72,6 +86,7 @@ class Worker final : public HttpHandler {
 
  private:
   void Refresh();
+  bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
   void Route(const HttpRequest& request, HttpResponse& response);
   // Decompresses a body into inflated_; false when it was answered with an error instead.
   bool Unpack(const HttpRequest& request, HttpResponse& response);
@@ -80,6 +95,8 @@ class Worker final : public HttpHandler {
   Shared* shared_;
   int thread_;
   JsonDecoder decoder_;
+  Guard guard_;
+  Asker asker_;
   std::shared_ptr<const serve::Endpoints::Map> map_;
   std::uint64_t revision_ = 0;
   std::vector<std::unique_ptr<Lane>> lanes_;  // as map_; null until first asked
