@@ -8,8 +8,8 @@
 #include "base/call.h"
 #include "govern/access.h"
 #include "platform/tls.h"
-#include "serve/endpoint.h"
 #include "serve/inference_log.h"
+#include "serve/route.h"
 
 namespace tenon::edge {
 
