@@ -22,24 +22,29 @@ Error At(std::string_view name, Json::Place place, std::string_view what) {
   return Error(Code::kInvalidArgument, Str(name, ":", place.line, ":", place.column, ": ", what));
 }
 
+// The bytes of the character at the front; 0 when it is no UTF-8.
+std::size_t CharacterBytes(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t bytes = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  return bytes <= text.size() && IsUtf8(text.substr(0, bytes)) ? bytes : 0;
+}
+
 // YAML is characters that can be printed, and UTF-8 here; yaml-cpp takes any bytes.
 Result<void> CheckCharacters(std::string_view text, std::string_view name) {
   Json::Place place{1, 1};
-  const bool utf8 = IsUtf8(text);
-  std::size_t line_begin = 0;
-  for (std::size_t at = 0; at < text.size(); ++at) {
+  for (std::size_t at = 0; at < text.size();) {
     const auto byte = static_cast<unsigned char>(text[at]);
-    place.column = static_cast<std::uint32_t>(at - line_begin) + 1;
-    const bool ends_line = byte == '\n' || (byte == '\r' && (at + 1 == text.size() || text[at + 1] != '\n'));
-    if ((byte < ' ' && byte != '\t' && byte != '\n' && byte != '\r') || byte == 0x7F) {
+    const bool blank = byte == '\t' || byte == '\n' || byte == '\r';
+    if ((byte < ' ' && !blank) || byte == 0x7F) {
       return At(name, place, Str("not YAML: a control character (byte ", static_cast<int>(byte), "); is this a text file?"));
     }
-    if (!ends_line) continue;
-    if (!utf8 && !IsUtf8(text.substr(line_begin, at - line_begin))) break;
-    ++place.line;
-    line_begin = at + 1;
+    const std::size_t bytes = CharacterBytes(text.substr(at));
+    if (bytes == 0) return At(name, place, "not UTF-8 text; save the file as UTF-8");
+    at += bytes;
+    place.column += static_cast<std::uint32_t>(bytes);
+    if (byte == '\n' || (byte == '\r' && (at == text.size() || text[at] != '\n'))) place = {place.line + 1, 1};
   }
-  return utf8 ? Result<void>() : Result<void>(At(name, place, "not UTF-8 text; save the file as UTF-8"));
+  return {};
 }
 
 Json Scalar(const std::string& text, bool quoted) {
