@@ -223,6 +223,9 @@ Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpR
   }
   TENON_ASSIGN(const OipRequest asked, ReadOipRequest(request.body, json_size));
   TENON_ASSIGN(const OipRows rows, OipRows::Of(asked, lane.served()));
+  if (rows.rows() > lane.served().most_instances) {
+    return Error(Code::kInvalidArgument, Str(rows.rows(), " rows; at most ", lane.served().most_instances, " are taken at a time"));
+  }
   serve::RowReader& reader = lane.session.reader();
   reader.errors().clear();
   Answers answers;

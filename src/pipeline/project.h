@@ -34,6 +34,11 @@ struct ServeSpec {
   std::int64_t most_body = 8 << 20;  // bytes
   TlsSpec tls;
   LimitsSpec limits;
+  OutputsSpec outputs;
+  TraceSpec trace;
+  AccessLogSpec access_log;
+  EventsSpec events;
+  LogSpec log;
   static Result<ServeSpec> Parse(const Json& json, std::string_view folder, std::string_view file);
 };
 

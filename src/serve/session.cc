@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "serve/disguise.h"
 
 namespace tenon::serve {
 namespace {
@@ -174,6 +175,9 @@ void RowReader::Text(int slot, std::string_view value) {
   if (field.type == table::Type::kString) {
     Seen(slot);
     row_.texts[static_cast<std::size_t>(slot)] = value.data() == nullptr ? std::string_view("", 0) : value;
+    if (value.size() > served_->most_text) {
+      return Problem(field.name, Str("a text of ", value.size(), " bytes; at most ", served_->most_text, " are taken"));
+    }
     if (slots_.Allows(slot, value)) return;
     if (served_->strict) {
       Problem(field.name, Str("unseen value ", Shown(value), DidYouMean(value, field.domain)));
@@ -216,12 +220,18 @@ Session::Session(std::shared_ptr<const Served> served) : served_(std::move(serve
 
 model::Prediction Session::Predict() {
   const Row& row = reader_.row();
-  return served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
+  model::Prediction prediction = served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
+  if (served_->disguise.any()) {
+    ApplyDisguise(*served_, row, prediction.values, &disguised_);
+    prediction.values = disguised_;
+  }
+  return prediction;
 }
 
 const std::vector<double>& Session::Explain(int output, double* base) {
   const Row& row = reader_.row();
   served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
+  if (served_->disguise.any()) RoundParts(served_->disguise, &contributions_, base);
   return contributions_;
 }
 

@@ -114,6 +114,7 @@ class Session {
   RowReader reader_;
   model::Predictor::Scratch scratch_;
   std::vector<double> contributions_;
+  std::vector<float> disguised_;
 };
 
 }  // namespace tenon::serve

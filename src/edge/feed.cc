@@ -1,0 +1,40 @@
+#include "edge/feed.h"
+
+#include <chrono>
+
+namespace tenon::edge {
+
+Feed::Feed(int threads, std::uint64_t ring_bytes, std::unique_ptr<FeedSink> sink) : sink_(std::move(sink)) {
+  for (int i = 0; i < threads; ++i) rings_.push_back(std::make_unique<platform::ByteRing>(ring_bytes));
+  thread_ = std::thread([this] { Run(); });
+}
+
+Feed::~Feed() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  wake_.notify_all();
+  thread_.join();
+}
+
+void Feed::Run() {
+  bool ending = false;
+  while (!ending) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, std::chrono::milliseconds(50), [this] { return ending_; });
+      ending = ending_;
+    }
+    Drain();
+    sink_->Rest(ending);
+  }
+}
+
+void Feed::Drain() {
+  for (auto& ring : rings_) {
+    ring->Take([this](std::uint32_t, std::string_view record) { sink_->Take(record); });
+  }
+}
+
+}  // namespace tenon::edge
