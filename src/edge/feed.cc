@@ -11,10 +11,10 @@ Feed::Feed(int threads, std::uint64_t ring_bytes, std::unique_ptr<FeedSink> sink
 
 Feed::~Feed() {
   {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     ending_ = true;
   }
-  wake_.notify_all();
+  wake_.NotifyAll();
   thread_.join();
 }
 
@@ -22,8 +22,9 @@ void Feed::Run() {
   bool ending = false;
   while (!ending) {
     {
-      std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, std::chrono::milliseconds(50), [this] { return ending_; });
+      const MutexLock lock(mutex_);
+      const auto rested = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+      while (!ending_ && wake_.WaitUntil(mutex_, rested)) continue;
       ending = ending_;
     }
     Drain();

@@ -1,14 +1,13 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "base/mutex.h"
 #include "platform/byte_ring.h"
 
 namespace tenon::edge {
@@ -41,9 +40,9 @@ class Feed {
   std::vector<std::unique_ptr<platform::ByteRing>> rings_;
   std::unique_ptr<FeedSink> sink_;
   std::atomic<std::int64_t> dropped_{0};
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  bool ending_ = false;
+  Mutex mutex_;
+  Condition wake_;
+  bool ending_ TENON_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };
 
