@@ -152,7 +152,7 @@ class ProjectService final : public Service {
     if (!spec.hash.empty() && options.hash_key.size() < 16) {
       return Error(Code::kFailedPrecondition, "serve.log.hash needs a secret of at least 16 bytes in the environment variable TENON_LOG_KEY: whoever has it can find hashed values by trying");
     }
-    TENON_TRY(serve::CheckLogOptions(options, endpoints_.Find(project_.serve.endpoint)->fields), "serve.log");
+    TENON_TRY(serve::CheckLogOptions(options, endpoints_.Find(project_.serve.endpoint)->champion()->fields), "serve.log");
     TENON_ASSIGN(log_, serve::OpenInferenceLog(store_.files(), log_folder(), std::move(options)));
     return {};
   }
