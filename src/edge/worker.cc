@@ -5,12 +5,14 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "edge/compression_internal.h"
+#include "edge/oip_internal.h"
 #include "edge/worker_internal.h"
 
 namespace tenon::edge {
 namespace {
 
 constexpr std::size_t kMostRequestId = 128;
+constexpr std::size_t kMostKeptAnswers = 4096;  // whose memory waits for the next request
 constexpr std::size_t kLeastPacked = 1024;   // bytes of an answer worth compressing
 constexpr std::size_t kJsonPadding = 64;     // that the decoder may read behind a body
 
@@ -23,10 +25,10 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 
 }  // namespace
 
-Shared::Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
+Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
                const ServerOptions& options)
     : endpoints(all), log(its_log), ready_to_serve(std::move(is_ready)), metrics(options.threads),
-      most_body(static_cast<std::size_t>(options.most_body)) {
+      most_body(static_cast<std::size_t>(options.most_body)), repository(options.repository) {
   std::random_device random;
   run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
   if (options.rate > 0) limit = std::make_unique<RateLimit>(options.rate, run_id);
@@ -41,9 +43,11 @@ Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_co
     decisions.emplace_back();
     AppendJsonString(name, &decisions.back());
   }
+  outputs = OipOutputsOf(served());
 }
 
-Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread) { Refresh(); }
+Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), oip_(std::make_unique<OipMemory>()) { Refresh(); }
+Worker::~Worker() = default;
 
 void Worker::Refresh() {
   const std::uint64_t now = shared_->endpoints.revision();
@@ -56,6 +60,7 @@ void Worker::Refresh() {
     if (old < lanes_.size() && (*map_)[old].second == (*map)[i].second) lanes[i] = std::move(lanes_[old]);
   }
   map_ = map;
+  unloaded_ = shared_->endpoints.withdrawn();
   lanes_ = std::move(lanes);
   revision_ = now;
 }
@@ -78,18 +83,36 @@ Lane* Worker::Find(std::string_view name) {
   return lanes_[low].get();
 }
 
-void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
+Error Worker::WhyNot(std::string_view name) const {
+  if (serve::Endpoints::FindIn(*unloaded_, name) != nullptr) {
+    return Error(Code::kUnavailable, Str("the model '", name, "' is unloaded; POST /v2/repository/models/", name, "/load brings it back"));
+  }
+  std::vector<std::string> names;
+  for (const auto& entry : *map_) names.push_back(entry.first);
+  return Error(Code::kNotFound, Str("no model '", name, "'", DidYouMean(name, names)));
+}
+
+bool Worker::Begin(const HttpPeer& peer, std::chrono::nanoseconds* wait) {
   began_ = std::chrono::steady_clock::now();
+  queued_ = peer.arrived.time_since_epoch().count() == 0 ? std::chrono::nanoseconds(0) : began_ - peer.arrived;
+  predicting_ = {};
+  rows_ = executions_ = 0;
   Refresh();
   ThreadCounters& counters = shared_->metrics.thread(thread_);
   counters.requests.Add(1);
+  if (shared_->limit == nullptr || shared_->limit->Take(peer.client, began_, wait)) return true;
+  counters.limited.Add(1);
+  return false;
+}
+
+void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
   std::chrono::nanoseconds wait{};
-  if (shared_->limit != nullptr && !shared_->limit->Take(peer.client, began_, &wait)) {
-    counters.limited.Add(1);
+  if (!Begin(peer, &wait)) {
     SetErrorStatus(429, "more requests than this server's rate limit lets one address make", response);
     response.AddHeader("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
     return;
   }
+  ThreadCounters& counters = shared_->metrics.thread(thread_);
   counters.in_flight.Add(1);
   if (request.Header("content-encoding").empty()) {
     Route(request, response);
@@ -146,23 +169,47 @@ void Worker::Route(const HttpRequest& request, HttpResponse& response) {
   SetError(Code::kNotFound, Str("no route ", path, "; there are /v1/endpoints, /v2, /v1/models, /healthz, /metrics"), response);
 }
 
+std::span<const float> Worker::PredictRows(Lane& lane) {
+  const auto before = std::chrono::steady_clock::now();
+  const std::span<const float> values = lane.session.PredictRows();
+  predicted_ = std::chrono::steady_clock::now();
+  predicting_ += predicted_ - before;
+  ++executions_;
+  const serve::Rows& rows = lane.session.rows();
+  rows_ += static_cast<std::int64_t>(rows.size());
+  if (shared_->log == nullptr) return values;
+  const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::span<const float> mine = values.subspan(i * outputs, outputs);
+    rows.Get(i, &row_);
+    Keep(row_, {mine, lane.served().predictor->Decide(mine.data())});
+  }
+  return values;
+}
+
 void Worker::Count(Lane& lane, int status) {
   const auto now = std::chrono::steady_clock::now();
-  lane.counters->AddRequest(status, std::chrono::nanoseconds(now - began_).count());
+  VersionCounters& counters = *lane.counters;
+  counters.AddRequest(status, std::chrono::nanoseconds(now - began_).count());
   if (status == 200) {
     const auto since = now - shared_->steady_start;
-    lane.counters->last_millis.Set(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                       shared_->started.time_since_epoch() + since).count());
+    counters.last_millis.Set(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                 shared_->started.time_since_epoch() + since).count());
+    counters.queue_nanos.Add(queued_.count());
+  }
+  if (status == 200 && executions_ != 0) {
+    counters.AddBatch({rows_, executions_, std::chrono::nanoseconds(predicted_ - began_ - predicting_).count(), predicting_.count(),
+                       std::chrono::nanoseconds(now - predicted_).count()});
   }
   serve::Surprises& surprises = lane.session.reader().surprises();
-  if (surprises.out_of_range != 0) lane.counters->out_of_range.Add(surprises.out_of_range);
-  if (surprises.unseen != 0) lane.counters->unseen.Add(surprises.unseen);
+  if (surprises.out_of_range != 0) counters.out_of_range.Add(surprises.out_of_range);
+  if (surprises.unseen != 0) counters.unseen.Add(surprises.unseen);
   surprises = {};
 }
 
-std::string_view Worker::RequestId(const HttpRequest& request, HttpResponse& response) {
+std::string_view Worker::RequestId(std::string_view given) {
   if (shared_->log == nullptr) return {};
-  if (const std::string_view given = request.Header("x-request-id"); !given.empty() && given.size() <= kMostRequestId) {
+  if (!given.empty() && given.size() <= kMostRequestId) {
     request_id_ = given;
   } else {
     char digits[64];
@@ -173,7 +220,6 @@ std::string_view Worker::RequestId(const HttpRequest& request, HttpResponse& res
     end = std::to_chars(end, end + 20, next_id_++).ptr;
     request_id_.assign(digits, end);
   }
-  response.AddHeader("X-Request-Id", request_id_);
   return request_id_;
 }
 
@@ -195,6 +241,7 @@ void Worker::LogKept(const Lane& lane, std::string_view id) {
     shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision});
   }
   kept_ = 0;
+  if (answers_.size() > kMostKeptAnswers) answers_.resize(kMostKeptAnswers);
 }
 
 std::string_view Worker::Decoded(std::string_view segment) {

@@ -123,13 +123,17 @@ Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bu
 }
 
 std::shared_ptr<const Endpoints::Map> Endpoints::all() const {
-  auto map = map_.load(std::memory_order_acquire);
-  return map != nullptr ? map : std::make_shared<const Map>();
+  auto maps = maps_.load(std::memory_order_acquire);
+  return {maps, &maps->active};
+}
+
+std::shared_ptr<const Endpoints::Map> Endpoints::withdrawn() const {
+  auto maps = maps_.load(std::memory_order_acquire);
+  return {maps, &maps->withdrawn};
 }
 
 std::shared_ptr<const Served> Endpoints::Find(std::string_view name) const {
-  const auto map = map_.load(std::memory_order_acquire);
-  return map == nullptr ? nullptr : FindIn(*map, name);
+  return FindIn(maps_.load(std::memory_order_acquire)->active, name);
 }
 
 std::shared_ptr<const Served> Endpoints::FindIn(const Map& map, std::string_view name) {
@@ -137,27 +141,58 @@ std::shared_ptr<const Served> Endpoints::FindIn(const Map& map, std::string_view
   return at == map.end() || at->first != name ? nullptr : at->second;
 }
 
+namespace {
+
+void Put(Endpoints::Map& map, const std::shared_ptr<const Served>& served) {
+  const auto at = std::ranges::lower_bound(map, std::string_view(served->endpoint), {}, &Endpoints::Map::value_type::first);
+  if (at != map.end() && at->first == served->endpoint) {
+    at->second = served;
+  } else {
+    map.insert(at, {served->endpoint, served});
+  }
+}
+
+bool Move(Endpoints::Map& from, Endpoints::Map& to, std::string_view name) {
+  const auto served = Endpoints::FindIn(from, name);
+  if (served == nullptr) return false;
+  std::erase_if(from, [&](const auto& entry) { return entry.first == name; });
+  Put(to, served);
+  return true;
+}
+
+}  // namespace
+
 void Endpoints::Set(std::shared_ptr<const Served> served) {
-  Change([&](Map& map) {
-    const auto at = std::ranges::lower_bound(map, std::string_view(served->endpoint), {}, &Map::value_type::first);
-    if (at != map.end() && at->first == served->endpoint) {
-      at->second = served;
-    } else {
-      map.insert(at, {served->endpoint, served});
-    }
+  Change([&](Maps& maps) {
+    const bool away = FindIn(maps.withdrawn, served->endpoint) != nullptr;
+    Put(away ? maps.withdrawn : maps.active, served);
   });
 }
 
 void Endpoints::Remove(std::string_view name) {
-  Change([&](Map& map) { std::erase_if(map, [&](const auto& entry) { return entry.first == name; }); });
+  Change([&](Maps& maps) {
+    for (Map* map : {&maps.active, &maps.withdrawn}) std::erase_if(*map, [&](const auto& entry) { return entry.first == name; });
+  });
 }
 
-void Endpoints::Change(const std::function<void(Map&)>& edit) {
-  std::shared_ptr<const Map> before = map_.load(std::memory_order_acquire);
+bool Endpoints::Withdraw(std::string_view name) {
+  bool moved = false;
+  Change([&](Maps& maps) { moved = Move(maps.active, maps.withdrawn, name); });
+  return moved;
+}
+
+bool Endpoints::Restore(std::string_view name) {
+  bool moved = false;
+  Change([&](Maps& maps) { moved = Move(maps.withdrawn, maps.active, name); });
+  return moved;
+}
+
+void Endpoints::Change(const std::function<void(Maps&)>& edit) {
+  std::shared_ptr<const Maps> before = maps_.load(std::memory_order_acquire);
   while (true) {
-    auto after = before == nullptr ? std::make_shared<Map>() : std::make_shared<Map>(*before);
+    auto after = std::make_shared<Maps>(*before);
     edit(*after);
-    if (map_.compare_exchange_weak(before, std::move(after), std::memory_order_acq_rel)) break;
+    if (maps_.compare_exchange_weak(before, std::move(after), std::memory_order_acq_rel)) break;
   }
   revision_.fetch_add(1, std::memory_order_release);
 }
