@@ -90,6 +90,9 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view file) {
   TENON_TRY(fields.Read("strict", &spec.strict));
   TENON_TRY(fields.Read("rate", &spec.rate));
   TENON_TRY(fields.Read("most_body", &spec.most_body));
+  TENON_TRY(fields.Read("grpc_port", &spec.grpc_port));
+  TENON_TRY(fields.Read("repository", &spec.repository));
+  if (spec.grpc_port < -1 || spec.grpc_port > 65535) return fields.Wrong("grpc_port", "expected a port, 0 for a free one, -1 for none of its own");
   if (spec.rate < 0) return fields.Wrong("rate", "expected requests a second, 0 for no limit");
   if (spec.most_body < 1024) return fields.Wrong("most_body", "expected at least 1024 bytes");
   TENON_TRY(fields.Done());

@@ -14,6 +14,9 @@ edge::ServerOptions OptionsOf(const pipeline::Project& project, const Args& args
   options.threads = static_cast<int>(args.Int("threads"));
   options.rate = project.serve.rate;
   options.most_body = project.serve.most_body;
+  const std::string grpc_port = args.Text("grpc-port");
+  options.grpc_port = grpc_port.empty() ? project.serve.grpc_port : static_cast<int>(args.Int("grpc-port"));
+  options.repository = project.serve.repository;
   return options;
 }
 
@@ -54,7 +57,8 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
   const std::string folder = args.Text("project");
   TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, folder));
   TENON_ASSIGN(auto opened, OpenStore(context, folder, store::Store::Access::kRead));
-  TENON_ASSIGN(auto service, StartService(context.call, project, *opened, context.kits, OptionsOf(project, args)));
+  const edge::ServerOptions options = OptionsOf(project, args);
+  TENON_ASSIGN(auto service, StartService(context.call, project, *opened, context.kits, options));
   const std::string url = Str("http://", args.Text("address"), ":", service->port());
   if (const std::string file = args.Text("port-file"); !file.empty()) {
     TENON_TRY(context.files.Write(file, Str(service->port(), "\n")));
@@ -62,12 +66,14 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
   if (context.json) {
     Json line;
     line["url"] = url;
+    line["grpc"] = Str(args.Text("address"), ":", service->grpc_port());
     line["endpoint"] = project.serve.endpoint;
     line["model"] = service->model();
     context.terminal.JsonLine(line);
   } else {
     context.terminal.Line(Str(service->model(), " answers at ", context.terminal.Bold(Str(url, "/v1/endpoints/", project.serve.endpoint, ":predict"))));
-    context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   stop with Ctrl-C")));
+    context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   gRPC ", args.Text("address"), ":", service->grpc_port(),
+                                                  "   stop with Ctrl-C")));
   }
   Watcher watcher(context, project, folder);
   while (!context.call.stop.stop_requested()) {
@@ -87,6 +93,7 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
 std::vector<Flag> ServeFlags() {
   return {ProjectFlag(),
           {.name = "--port", .help = "0: a free one", .kind = Flag::Kind::kInt, .fallback = "8080"},
+          {.name = "--grpc-port", .help = "a port of its own for gRPC, which --port takes too; 0: a free one", .kind = Flag::Kind::kInt},
           {.name = "--port-file", .help = "write the port here once requests are answered"},
           {.name = "--address", .help = "address to listen on", .fallback = "127.0.0.1"},
           {.name = "--threads", .help = "event loops; 0: one a core", .kind = Flag::Kind::kInt, .fallback = "0"}};
