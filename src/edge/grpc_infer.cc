@@ -208,7 +208,7 @@ Result<void> Infer(Worker& worker, const RpcRequest& request, RpcResponse& respo
   OipMemory& memory = worker.oip();
   memory.request.Clear();
   TENON_TRY(ReadOipProto(request.message, &memory.request));
-  TENON_ASSIGN(Lane* lane, FindOip(worker, memory.request.model, memory.request.version));
+  TENON_ASSIGN(Lane* lane, AskOip(worker, *request.head, memory.request.model, memory.request.version, memory.request));
   const std::string_view id = worker.RequestId(request.head->Header("x-request-id"));
   auto inferred = InferOip(worker, *lane, request.deadline, memory);
   if (!inferred.ok()) {

@@ -158,23 +158,53 @@ void AppendOipElements(const Lane& lane, const OipChosen& chosen, const OipAnswe
   }
 }
 
+namespace {
+
+Error NoVersion(Worker& worker, std::string_view name, std::string_view version) {
+  const auto route = serve::Endpoints::FindIn(worker.endpoints(), name);
+  if (route == nullptr || version.empty()) return worker.WhyNot(name);
+  std::vector<std::string> versions;
+  for (const serve::Arm& arm : route->arms) versions.push_back(std::to_string(arm.served->version));
+  return Error(Code::kNotFound, Str("the model '", name, "' has no version ", version, " here; there are: ", Join(versions, ", ")));
+}
+
+// The first row's value of the field that decides which version answers.
+std::string KeyOf(std::string_view sticky, const OipRequest& request) {
+  const auto tensor = std::ranges::find(request.inputs, sticky, &OipTensor::name);
+  if (sticky.empty() || tensor == request.inputs.end() || tensor->count == 0) return {};
+  if (tensor->is_raw) return FormatDouble(OipRawNumber(*tensor, 0));
+  const OipElement& element = request.elements[tensor->first];
+  if (element.kind == OipElement::Kind::kText) return std::string(element.text);
+  return element.kind == OipElement::Kind::kNumber ? FormatDouble(element.number) : std::string();
+}
+
+}  // namespace
+
 Result<Lane*> FindOip(Worker& worker, std::string_view name, std::string_view version) {
-  Lane* lane = worker.Find(name);
-  if (lane == nullptr) return worker.WhyNot(name);
-  if (!version.empty() && version != std::to_string(lane->served().version)) {
-    return Error(Code::kNotFound, Str("no version ", version, " of the model '", name, "' answers; version ", lane->served().version, " does"));
-  }
+  Lane* lane = worker.Find(name, version);
+  if (lane == nullptr) return NoVersion(worker, name, version);
+  return lane;
+}
+
+Result<Lane*> AskOip(Worker& worker, const HttpRequest& head, std::string_view name, std::string_view version,
+                     const OipRequest& request) {
+  const std::string key = KeyOf(worker.StickyOf(name), request);
+  Lane* lane = worker.Ask(name, head, version, key);
+  if (lane == nullptr) return NoVersion(worker, name, version);
   return lane;
 }
 
 std::vector<OipIndexLine> OipIndex(const Worker& worker, bool ready_only) {
   std::vector<OipIndexLine> lines;
-  for (const auto& [name, served] : worker.endpoints()) lines.push_back({name, std::to_string(served->version), "READY", ""});
+  const auto add = [&lines](const serve::Endpoints::Map& map, const char* state, const char* reason) {
+    for (const auto& [name, route] : map) {
+      for (const serve::Arm& arm : route->arms) lines.push_back({name, std::to_string(arm.served->version), state, reason});
+    }
+  };
+  add(worker.endpoints(), "READY", "");
   if (ready_only) return lines;
-  for (const auto& [name, served] : *worker.unloaded()) {
-    lines.push_back({name, std::to_string(served->version), "UNAVAILABLE", "unloaded"});
-  }
-  std::ranges::sort(lines, {}, &OipIndexLine::name);
+  add(*worker.unloaded(), "UNAVAILABLE", "unloaded");
+  std::ranges::stable_sort(lines, {}, &OipIndexLine::name);
   return lines;
 }
 
@@ -207,11 +237,14 @@ Result<std::vector<OipStatistics>> StatisticsOf(Worker& worker, std::string_view
     TENON_TRY(FindOip(worker, name, version));
   }
   const std::vector<Metrics::Sum> sums = worker.shared().metrics.Sums();
-  for (const auto& [endpoint, served] : worker.endpoints()) {
+  for (const auto& [endpoint, route] : worker.endpoints()) {
     if (!name.empty() && endpoint != name) continue;
-    all.push_back({endpoint, std::to_string(served->version), {}});
-    for (const Metrics::Sum& sum : sums) {
-      if (sum.endpoint == endpoint && sum.model == served->model) all.back().sum = sum;
+    for (const serve::Arm& arm : route->arms) {
+      if (!version.empty() && version != std::to_string(arm.served->version)) continue;
+      all.push_back({endpoint, std::to_string(arm.served->version), {}});
+      for (const Metrics::Sum& sum : sums) {
+        if (sum.endpoint == endpoint && sum.model == arm.served->model) all.back().sum = sum;
+      }
     }
   }
   return all;

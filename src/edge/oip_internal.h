@@ -51,8 +51,11 @@ Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::tim
 // The elements of one output: raw bytes, or JSON joined by commas.
 void AppendOipElements(const Lane& lane, const OipChosen& chosen, const OipAnswers& answers, bool binary, std::string* out);
 
-// The version that answers for a model; not_found, or unavailable when it is unloaded. An empty version is any.
+// The version of a model that is spoken of, by default its champion; not_found, or unavailable when it is unloaded.
 Result<Lane*> FindOip(Worker& worker, std::string_view name, std::string_view version);
+// The version that answers a request that was read.
+Result<Lane*> AskOip(Worker& worker, const HttpRequest& head, std::string_view name, std::string_view version,
+                     const OipRequest& request);
 
 // A line of the repository's index.
 struct OipIndexLine {

@@ -152,7 +152,9 @@ void WriteAnswers(const Lane& lane, OipMemory& memory, HttpResponse& response) {
   json += memory.raw;
 }
 
-Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpResponse& response) {
+// The version that answers stands in `lane` once it is known.
+Result<void> Infer(Worker& worker, std::string_view name, std::string_view version, const HttpRequest& request, Lane*& lane,
+                   HttpResponse& response) {
   OipMemory& memory = worker.oip();
   memory.request.Clear();
   std::size_t json_size = request.body.size();
@@ -168,13 +170,15 @@ Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpR
   if (has_json) {
     TENON_TRY(memory.json.Read(request.body, json_size, &memory.request));
   } else {
-    TENON_TRY(ReadOipRawBody(request.body, lane.served(), &memory.request));
+    TENON_ASSIGN(Lane* any, FindOip(worker, name, version));
+    TENON_TRY(ReadOipRawBody(request.body, any->served(), &memory.request));
   }
+  TENON_ASSIGN(lane, AskOip(worker, request, name, version, memory.request));
   const std::string_view id = worker.RequestId(request.Header("x-request-id"));
   if (!id.empty()) response.AddHeader("X-Request-Id", id);
-  TENON_TRY(InferOip(worker, lane, {}, memory));
-  WriteAnswers(lane, memory, response);
-  worker.LogKept(lane, id);
+  TENON_TRY(InferOip(worker, *lane, {}, memory));
+  WriteAnswers(*lane, memory, response);
+  worker.LogKept(*lane, id);
   return {};
 }
 
@@ -218,8 +222,9 @@ void AnswerModel(Worker& worker, const HttpRequest& request, const std::vector<s
   Lane& lane = **found;
   if (what == "infer") {
     if (!Takes(request, Method::kPost, response)) return worker.Count(lane, 405);
-    if (auto inferred = Infer(worker, lane, request, response); !inferred.ok()) SetOipError(inferred.error(), response);
-    return worker.Count(lane, response.status);
+    Lane* answers = &lane;
+    if (auto inferred = Infer(worker, path[1], version, request, answers, response); !inferred.ok()) SetOipError(inferred.error(), response);
+    return worker.Count(*answers, response.status);
   }
   if (!Takes(request, Method::kGet, response)) return;
   if (what.empty()) return DescribeModel(lane, response);

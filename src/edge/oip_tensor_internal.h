@@ -66,6 +66,9 @@ struct OipRequest {
   void Clear();
 };
 
+// Element i of a tensor of raw numbers.
+double OipRawNumber(const OipTensor& tensor, std::size_t i);
+
 // Gives a tensor its raw bytes; BYTES are cut into elements. Every size is checked.
 Result<void> SetOipRaw(OipRequest& request, OipTensor& tensor, std::string_view raw);
 // Whether the elements that were added for the tensor are as many as its shape says, and of its datatype.

@@ -8,7 +8,7 @@ namespace tenon::edge {
 namespace {
 
 void Predict(Worker& worker, const HttpRequest& request, std::string_view name, bool explain, HttpResponse& response) {
-  Lane* lane = worker.Find(name);
+  Lane* lane = worker.Ask(name, request);
   if (lane == nullptr) {
     const Error why = worker.WhyNot(name);
     return SetPlainError(RowOf(why.code()).http, why.message(), response);
