@@ -73,6 +73,14 @@ void WriteServices(ProtoWriter& writer) {
   writer.End(begin);
 }
 
+// The code of a refusal, which is known by its HTTP status.
+int GrpcOf(int status) {
+  for (int i = 0; i < kCodeCount; ++i) {
+    if (RowOf(static_cast<Code>(i)).http == status) return RowOf(static_cast<Code>(i)).grpc;
+  }
+  return RowOf(Code::kInternal).grpc;
+}
+
 }  // namespace
 
 const GrpcMethod* GrpcMethodAt(std::string_view path) {
@@ -94,9 +102,11 @@ void Worker::Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& 
     Refresh();
     return method->call(*this, request, response);
   }
-  std::chrono::nanoseconds wait{};
-  if (!Begin(peer, &wait)) {
-    return response.Fail(Code::kResourceExhausted, "more requests than this server's rate limit lets one address make");
+  Begin(peer);
+  if (HttpResponse refusal; !LetIn(*request.head, peer, refusal)) {
+    response.status = GrpcOf(refusal.status);
+    response.problem = refusal_;
+    return;
   }
   ThreadCounters& counters = shared_->metrics.thread(thread_);
   counters.in_flight.Add(1);

@@ -42,7 +42,7 @@ std::uint32_t Big32(const char* bytes) {
 }  // namespace
 
 struct Http2Connection::State {
-  State(const Http2Limits& its_limits, HttpHandler& its_handler, std::uint64_t its_client);
+  State(const Http2Limits& its_limits, HttpHandler& its_handler);
   ~State();
 
   // Called by nghttp2.
@@ -96,9 +96,8 @@ struct Http2Connection::State {
   std::vector<nghttp2_nv> head;
 };
 
-Http2Connection::State::State(const Http2Limits& its_limits, HttpHandler& its_handler, std::uint64_t its_client)
+Http2Connection::State::State(const Http2Limits& its_limits, HttpHandler& its_handler)
     : limits(its_limits), handler(its_handler) {
-  peer.client = its_client;
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_option* option = nullptr;
   if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0) {
@@ -384,7 +383,6 @@ void Http2Connection::State::CallHandler(Stream& stream, std::string_view messag
     return Finish(stream, RowOf(Code::kDeadlineExceeded).grpc, "the deadline passed before the request was read");
   }
   if (!stream.Request(&request)) return Reset(stream, NGHTTP2_INTERNAL_ERROR);
-  peer.arrived = again ? Clock::time_point{} : now;
   try {
     handler.Call({&request, message, stream.deadline, again}, peer, rpc);
   } catch (...) {  // the outermost one: whatever it was, the others are still served
@@ -464,7 +462,6 @@ void Http2Connection::State::EndRequest(Stream& stream) {
     held += kPadding;
     request.body = std::string_view(stream.in).substr(0, stream.in.size() - kPadding);
     response.Clear();
-    peer.arrived = now;
     try {
       handler.Handle(request, peer, response);
     } catch (...) {
@@ -496,14 +493,15 @@ void Http2Connection::State::AnswerPlainly(Stream& stream) {
   StartAnswer(stream, head);
 }
 
-Http2Connection::Http2Connection(const Http2Limits& limits, HttpHandler& handler, std::uint64_t client)
-    : state_(std::make_unique<State>(limits, handler, client)) {}
+Http2Connection::Http2Connection(const Http2Limits& limits, HttpHandler& handler)
+    : state_(std::make_unique<State>(limits, handler)) {}
 Http2Connection::~Http2Connection() = default;
 
-void Http2Connection::Receive(std::string_view bytes, Clock::time_point at) {
+void Http2Connection::Receive(std::string_view bytes, const HttpPeer& from) {
   State& state = *state_;
   if (state.dead) return;
-  state.now = at;
+  state.peer = from;
+  state.now = from.arrived;
   const ssize_t used = nghttp2_session_mem_recv(state.session, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (used < 0) state.dead = true;
 }

@@ -23,12 +23,12 @@ struct Http2Limits {
 // One thread; the handler outlives it.
 class Http2Connection {
  public:
-  Http2Connection(const Http2Limits& limits, HttpHandler& handler, std::uint64_t client);
+  Http2Connection(const Http2Limits& limits, HttpHandler& handler);
   ~Http2Connection();
   Http2Connection(const Http2Connection&) = delete;
 
-  // Takes bytes from the client and answers what is whole. `at`: when they were there to be read.
-  void Receive(std::string_view bytes, std::chrono::steady_clock::time_point at);
+  // Takes bytes from the client and answers what is whole.
+  void Receive(std::string_view bytes, const HttpPeer& from);
   // Appends what is to be sent now, about a megabyte at most; call it again when that is sent.
   void Pump(std::string* out);
   // About four times a second: deadlines, watching calls, clients that are too slow.

@@ -15,17 +15,14 @@ HttpLoop::Speaks HttpLoop::Guess(const Connection& c, std::string_view begin) co
 
 void HttpLoop::OnHttp2(Connection& c, std::string_view bytes) {
   if (c.http2 == nullptr) {
-    c.http2 = std::make_unique<Http2Connection>(http2_limits_, *handler_, c.client);
+    c.http2 = std::make_unique<Http2Connection>(http2_limits_, *handler_);
     ++http2_count_;
     if (stopping_) c.http2->Drain();
   }
-  c.http2->Receive(bytes, arrived_);
+  c.http2->Receive(bytes, PeerOf(c));
   c.held_size = 0;
   c.started = false;
-  if (c.held != nullptr) {  // of the preface, when it came in pieces
-    c.held.reset();
-    c.held_capacity = 0;
-  }
+  if (c.ended) c.last = true;
   Touch(c);
   Flush(c);
 }

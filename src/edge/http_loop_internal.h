@@ -8,6 +8,7 @@
 
 #include "edge/http2_internal.h"
 #include "edge/http_server.h"
+#include "platform/tls.h"
 
 namespace tenon::edge {
 
@@ -15,6 +16,7 @@ namespace tenon::edge {
 struct Connection {
   int fd = -1;
   std::uint64_t client = 0;
+  std::unique_ptr<platform::TlsSession> tls;  // null: plain
   HttpProgress progress;
   // Bytes of a request that is not whole yet, or that waits for earlier answers to be sent. Whole requests are read and
   // answered from the loop's own buffer, so that an idle connection holds none.
@@ -22,9 +24,10 @@ struct Connection {
   std::size_t held_size = 0;
   std::size_t held_capacity = 0;
   std::unique_ptr<Http2Connection> http2;  // once it has begun as one
-  std::string unsent;            // of answers; while there are any, nothing more is read
+  std::string unsent;            // as it goes to the network; while there is any, nothing more is read
   std::size_t unsent_from = 0;
   std::int64_t due = 0;          // tick when it is given up
+  std::int64_t began = 0;        // tick of the request's first byte
   std::int64_t wheel_tick = 0;   // tick of the wheel's slot it is in
   Connection* next = nullptr;    // in the wheel's slot, or of the free ones
   Connection* previous = nullptr;
@@ -32,6 +35,7 @@ struct Connection {
   bool started = false;          // some bytes of a request have come
   bool last = false;             // closes when all is sent
   bool draining = false;         // all is sent and our side closed; reads and drops what still comes
+  bool ended = false;            // the client said that nothing more comes (TLS)
   bool stuck = false;            // whole requests are held back until `unsent` is gone
 };
 
@@ -67,6 +71,8 @@ class HttpLoop {
   static constexpr std::size_t kPadding = 64;            // readable bytes behind every body, for the JSON decoder
   static constexpr std::size_t kMostOutput = 1 << 20;    // answers to one client before they must be sent
   static constexpr std::size_t kMostConnections = 16384;
+  static constexpr std::size_t kCipherBytes = 64 << 10;
+  static constexpr std::size_t kMostHeld = 256 << 20;    // of requests that are not whole yet, all connections together
 
   HttpLoop(const ServerOptions& options, std::array<int, 2> listeners, int poll, int wake, int spare);
   void Accept(int& listener);
@@ -74,10 +80,17 @@ class HttpLoop {
   Connection* NewConnection();
   void OnEvent(Connection& c, std::uint32_t events);
   void OnReadable(Connection& c);
+  // All reading of connections. kBytes: that many are at `to`, in clear.
+  enum class Got { kBytes, kNothing, kEnd };
+  Got Receive(Connection& c, char* to, std::size_t room, std::size_t* size);
+  Got ReceiveTls(Connection& c, char* to, std::size_t room, std::size_t* size);
+  // All writing to connections: false when it is gone. Bytes are as they go to the network.
+  bool Send(Connection& c, std::string_view bytes, std::size_t* sent);
   void OnWritable(Connection& c);
   // Answers the whole requests at the front of the bytes; gives how many bytes that were.
   std::size_t Process(Connection& c, char* data, std::size_t size);
   void Answer(Connection& c);
+  HttpPeer PeerOf(const Connection& c) const;
   void Refuse(Connection& c, int status, const char* problem);
   void AppendResponse(const HttpResponse& response, bool keep_alive, bool head_only);
   void Keep(Connection& c, const char* rest, std::size_t size, bool progressed);
@@ -97,6 +110,7 @@ class HttpLoop {
   void DrainHttp2(Connection& c);
   void OnDue(Connection& c);
   void OnTick();
+  void JudgeQueue();
   void RefreshTime();
   void BeginStop();
 
@@ -107,17 +121,23 @@ class HttpLoop {
   Http2Limits http2_limits_;
   std::size_t http2_count_ = 0;
   std::chrono::steady_clock::time_point arrived_{};  // when the events under way were found
+  const platform::TlsServer* tls_;
   HttpHandler* handler_ = nullptr;
   std::vector<std::unique_ptr<Connection[]>> slabs_;
   Connection* free_ = nullptr;
   std::size_t open_ = 0;
+  std::size_t held_bytes_ = 0;
   std::unique_ptr<char[]> read_;
+  std::unique_ptr<char[]> cipher_;  // null without TLS
   std::string output_;
   HttpRequest request_;
   HttpResponse response_;
   TimerWheel wheel_;
   std::int64_t tick_ = 0;
   std::int64_t second_ = -1;
+  std::int64_t queue_limit_ = 0;   // nanoseconds that a request may wait where a queue stands; 0: any
+  std::int64_t turn_away_at_ = 0;  // as HttpPeer
+  std::int64_t batch_ = 0, ended_ = 0, last_idle_ = 0;  // steady times: of this batch of events, of the last one's end
   std::string ok_head_;  // status line, Date, Server, type and "Content-Length: " of an ordinary answer
   std::string date_;     // "Date: ...\r\nServer: tenon\r\n"
   bool listening_ = true;

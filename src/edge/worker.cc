@@ -28,10 +28,12 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
                const ServerOptions& options)
     : endpoints(all), log(its_log), ready_to_serve(std::move(is_ready)), metrics(options.threads),
-      most_body(static_cast<std::size_t>(options.most_body)), repository(options.repository) {
+      access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)),
+      repository(options.repository) {
   std::random_device random;
   run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
-  if (options.rate > 0) limit = std::make_unique<RateLimit>(options.rate, run_id);
+  if (options.rate > 0 || access != nullptr) limit = std::make_unique<RateLimit>(options.rate, run_id);
+  if (options.budget > 0) budget = std::make_unique<RateLimit>(options.budget / 86400, run_id + 1, std::chrono::hours(24));
 }
 
 Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_counters)
@@ -46,7 +48,7 @@ Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_co
   outputs = OipOutputsOf(served());
 }
 
-Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), oip_(std::make_unique<OipMemory>()) { Refresh(); }
+Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), guard_(shared.access), oip_(std::make_unique<OipMemory>()) { Refresh(); }
 Worker::~Worker() = default;
 
 void Worker::Refresh() {
@@ -173,26 +175,18 @@ Error Worker::WhyNot(std::string_view name) const {
   return Error(Code::kNotFound, Str("no model '", name, "'", DidYouMean(name, names)));
 }
 
-bool Worker::Begin(const HttpPeer& peer, std::chrono::nanoseconds* wait) {
+void Worker::Begin(const HttpPeer& peer) {
   began_ = std::chrono::steady_clock::now();
   queued_ = peer.arrived.time_since_epoch().count() == 0 ? std::chrono::nanoseconds(0) : began_ - peer.arrived;
   predicting_ = {};
   rows_ = executions_ = 0;
   Refresh();
-  ThreadCounters& counters = shared_->metrics.thread(thread_);
-  counters.requests.Add(1);
-  if (shared_->limit == nullptr || shared_->limit->Take(peer.client, began_, wait)) return true;
-  counters.limited.Add(1);
-  return false;
+  shared_->metrics.thread(thread_).requests.Add(1);
 }
 
 void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
-  std::chrono::nanoseconds wait{};
-  if (!Begin(peer, &wait)) {
-    SetErrorStatus(429, "more requests than this server's rate limit lets one address make", response);
-    response.AddHeader("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
-    return;
-  }
+  Begin(peer);
+  if (!LetIn(request, peer, response)) return;
   ThreadCounters& counters = shared_->metrics.thread(thread_);
   counters.in_flight.Add(1);
   if (request.Header("content-encoding").empty()) {
@@ -202,6 +196,52 @@ void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpRespon
   }
   if (response.body.size() >= kLeastPacked) Pack(request, response);
   counters.in_flight.Add(-1);
+}
+
+bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response) {
+  shared_->metrics.thread(thread_).refused[static_cast<std::size_t>(why)].Add(1);
+  refusal_ = text;
+  if (Below(request.path, "/v2").data() != nullptr || Below(request.path, "/v1/models").data() != nullptr) {
+    SetPlainError(status, text, response);
+  } else {
+    SetErrorStatus(status, text, response);
+  }
+  return false;
+}
+
+bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
+  guard_.Refresh();
+  asker_ = {{}, peer.client, 0};
+  if (guard_.open() && shared_->rate == 0 && shared_->budget == nullptr && !shared_->sheds) return true;
+  const std::int64_t now = std::chrono::nanoseconds(began_.time_since_epoch()).count();
+  const bool late = peer.turn_away_at != 0 && now > peer.turn_away_at;
+  const Need need = NeedOf(request.method, request.path);
+  if (late && need != Need::kNothing && need != Need::kMetrics) {
+    Refuse(Refusal::kOverload, 503, "the server has more to do than it can; try again later", request, response);
+    response.headers += "Retry-After: 1\r\n";
+    return false;
+  }
+  const std::string_view key = request.Header("x-api-key"), authorization = request.Header("authorization");
+  if (const auto verdict = guard_.Check(authorization, key, peer, need, &asker_); verdict != Guard::Verdict::kIn) {
+    if (verdict == Guard::Verdict::kForbidden) return Refuse(Refusal::kForbidden, 403, guard_.problem(), request, response);
+    response.AddHeader("WWW-Authenticate", "Bearer realm=\"tenon\"");
+    return Refuse(Refusal::kUnauthenticated, 401, guard_.problem(), request, response);
+  }
+  if (need == Need::kNothing || need == Need::kMetrics) return true;
+  std::chrono::nanoseconds wait{};
+  Refusal why = Refusal::kRate;
+  std::string_view text = "more requests than the rate limit allows you";
+  bool refused = (shared_->rate > 0 || asker_.rate > 0) && !shared_->limit->Take(asker_.hash, began_, &wait, asker_.rate);
+  if (!refused && shared_->budget != nullptr && (need == Need::kPredict || need == Need::kExplain) && !shared_->budget->Has(asker_.hash, began_, &wait)) {
+    refused = true;
+    why = Refusal::kBudget;
+    text = "your predictions of these 24 hours are used up";
+  }
+  if (!refused) return true;
+  if (why == Refusal::kRate) shared_->metrics.thread(thread_).limited.Add(1);
+  Refuse(why, 429, text, request, response);
+  response.AddHeader("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+  return false;
 }
 
 bool Worker::Unpack(const HttpRequest& request, HttpResponse& response) {
@@ -279,6 +319,7 @@ void Worker::Count(Lane& lane, int status) {
     counters.queue_nanos.Add(queued_.count());
   }
   if (status == 200 && executions_ != 0) {
+    Spend(rows_);
     counters.AddBatch({rows_, executions_, std::chrono::nanoseconds(predicted_ - began_ - predicting_).count(), predicting_.count(),
                        std::chrono::nanoseconds(now - predicted_).count()});
   }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "edge/guard.h"
 #include "edge/http_server.h"
 #include "edge/json_decoder_internal.h"
 #include "edge/metrics_internal.h"
@@ -23,7 +24,11 @@ struct Shared {
   serve::InferenceLog* log;  // may be null
   std::function<bool()> ready_to_serve;
   Metrics metrics;
-  std::unique_ptr<RateLimit> limit;  // null: none
+  const govern::Access* access;        // may be null
+  double rate;                         // of the limit; 0: only keys have one
+  std::unique_ptr<RateLimit> limit;    // null: none
+  std::unique_ptr<RateLimit> budget;   // null: none
+  bool sheds;                          // whether requests that waited too long are turned away
   std::atomic<bool> stopping{false};
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   std::chrono::steady_clock::time_point steady_start = std::chrono::steady_clock::now();
@@ -92,6 +97,15 @@ class Worker final : public HttpHandler {
   void LogKept(const Lane& lane, std::string_view id);
   // The id of the request under way: the client's own, or a new one. Empty when answers are not logged.
   std::string_view RequestId(std::string_view given);
+  // Whether the request may go on: who asks, what that one may and how often, and whether it has waited too long. Answers
+  // it with an error in the form of its path otherwise. Nothing to do where no rule is set.
+  bool LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
+  // Who asks, of the request that was let in last.
+  const Asker& asker() const { return asker_; }
+  // Counts rows that were predicted against the asker's budget.
+  void Spend(std::int64_t rows) {
+    if (shared_->budget != nullptr) shared_->budget->Spend(asker_.hash, began_, rows);
+  }
   // Counts the request that is being answered for this version, with the rows it had predicted.
   void Count(Lane& lane, int status);
   // Percent-decoded; valid until the next call. Empty view with null data() when malformed.
@@ -99,8 +113,9 @@ class Worker final : public HttpHandler {
 
  private:
   void Refresh();
-  // Starts counting a request; false when its client is over the rate limit, and must wait so long.
-  bool Begin(const HttpPeer& peer, std::chrono::nanoseconds* wait);
+  // Starts counting a request.
+  void Begin(const HttpPeer& peer);
+  bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
   std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
   Lane* LaneOf(std::size_t index, std::size_t arm);
   std::size_t Choose(const serve::Route& route, const HttpRequest& request, std::string_view key);
@@ -112,6 +127,9 @@ class Worker final : public HttpHandler {
   Shared* shared_;
   int thread_;
   JsonDecoder decoder_;
+  Guard guard_;
+  std::string refusal_;  // why the last one was not let in
+  Asker asker_;
   std::shared_ptr<const serve::Endpoints::Map> map_;
   std::shared_ptr<const serve::Endpoints::Map> unloaded_;
   std::uint64_t revision_ = 0;

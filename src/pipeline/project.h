@@ -8,6 +8,7 @@
 #include "ingest/read.h"
 #include "dataset/split.h"
 #include "monitor/watch.h"
+#include "pipeline/serve_spec.h"
 #include "platform/files.h"
 #include "registry/registry.h"
 #include "transform/graph.h"
@@ -33,7 +34,9 @@ struct ServeSpec {
   std::int64_t most_body = 8 << 20;  // bytes
   int grpc_port = -1;                // a port of its own for gRPC; 0: a free one, -1: none beside the server's
   bool repository = true;            // whether requests may load and unload the model
-  static Result<ServeSpec> Parse(const Json& json, std::string_view file);
+  TlsSpec tls;
+  LimitsSpec limits;
+  static Result<ServeSpec> Parse(const Json& json, std::string_view folder, std::string_view file);
 };
 
 // A project file, read and checked. Immutable.
