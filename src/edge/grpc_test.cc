@@ -270,7 +270,8 @@ TEST_F(GrpcTest, StreamsOneAnswerToEachRequestAndGoesOnAfterABadOne) {
   Exchange(client);
   const auto& reply = client.At(id);
   EXPECT_EQ(reply.grpc(), 0);
-  ProtoReader first(reply.Message(0)), second(reply.Message(1)), third(reply.Message(2));
+  const std::string messages[] = {reply.Message(0), reply.Message(1), reply.Message(2)};
+  ProtoReader first(messages[0]), second(messages[1]), third(messages[2]);
   ASSERT_TRUE(first.Next() && second.Next() && third.Next());
   EXPECT_EQ(first.field(), 2U);
   EXPECT_EQ(second.field(), 1U);

@@ -499,7 +499,7 @@ std::size_t HttpLoop::Process(Connection& c, char* data, std::size_t size) {
 }
 
 HttpPeer HttpLoop::PeerOf(const Connection& c) const {
-  return {arrived_, c.client, c.tls != nullptr ? c.tls->peer() : std::string_view(), turn_away_at_};
+  return {c.client, c.tls != nullptr ? c.tls->peer() : std::string_view(), turn_away_at_, arrived_};
 }
 
 void HttpLoop::Answer(Connection& c) {

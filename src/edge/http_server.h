@@ -28,11 +28,11 @@ struct HttpResponse {
 
 // Who asks.
 struct HttpPeer {
-  std::chrono::steady_clock::time_point arrived{};  // when the bytes were there to be read
   std::uint64_t client = 0;  // the same for all connections from one address (IPv6: one /64 network)
   std::string_view certificate = {};  // common name of the client's checked certificate; "" when there is none
   // Steady time in nanoseconds after which this request has waited too long to be worth answering; 0: never.
   std::int64_t turn_away_at = 0;
+  std::chrono::steady_clock::time_point arrived{};  // when the bytes were there to be read
 };
 
 // How a call of gRPC goes.
