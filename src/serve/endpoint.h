@@ -11,8 +11,8 @@
 
 namespace tenon::serve {
 
-// How answers are made less exact, so that asking often does not copy the model. Decisions stay as they are. By default
-// nothing is changed, to the bit.
+// How answers are made less exact, so that asking often does not copy the model. Decisions follow the numbers that are
+// told. By default nothing is changed, to the bit.
 struct Disguise {
   int round = -1;             // decimals; -1: as they are
   double laplace = 0;         // scale of the noise added; 0: none. The same row gets the same noise, so that asking
