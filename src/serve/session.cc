@@ -218,10 +218,9 @@ model::Prediction Session::Predict() {
   return served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
 }
 
-const std::vector<double>& Session::Explain(int output, double* base) {
+Result<model::Attribution> Session::Explain(int output, double* base) {
   const Row& row = reader_.row();
-  served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
-  return contributions_;
+  return served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
 }
 
 }  // namespace tenon::serve

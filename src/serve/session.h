@@ -106,8 +106,10 @@ class Session {
   RowReader& reader() { return reader_; }
   // Of reader().row(); the values live until the next call.
   model::Prediction Predict();
-  // Of the margin of `output`: one number an input field, and the base value.
-  const std::vector<double>& Explain(int output, double* base);
+  // Of the margin of `output` (of the prediction, where it is estimated): one number an input field, and the base value.
+  // Fails only for models that read columns.
+  Result<model::Attribution> Explain(int output, double* base);
+  const std::vector<double>& contributions() const { return contributions_; }  // of the last Explain
 
  private:
   std::shared_ptr<const Served> served_;
