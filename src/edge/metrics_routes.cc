@@ -76,6 +76,16 @@ void WriteRequests(const std::vector<Metrics::Sum>& sums, Page& page) {
   }
 }
 
+void WriteArms(const serve::Endpoints::Map& map, Page& page) {
+  page.Family("tenon_arm_share", "gauge", "Part of an endpoint's requests that a version answers, or sees as a shadow");
+  for (const auto& [name, route] : map) {
+    for (const serve::Arm& arm : route->arms) {
+      const double share = arm.role == serve::Role::kChampion ? route->ShareOfChampion() : arm.share;
+      page.Sample("", Label("endpoint", name) + "," + Label("model", arm.served->model) + "," + Label("role", serve::NameOf(arm.role)), share);
+    }
+  }
+}
+
 struct Column {
   std::string_view name, help;
   double (*of)(const Metrics::Sum&);
@@ -149,6 +159,7 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   const std::vector<Metrics::Sum> sums = shared.metrics.Sums();
   WriteRequests(sums, page);
   WriteColumns(sums, page);
+  WriteArms(worker.endpoints(), page);
   page.Family("tenon_http_requests_total", "counter", "HTTP requests of all routes");
   page.Value(static_cast<double>(shared.metrics.requests()));
   page.Family("tenon_http_requests_in_flight", "gauge", "Requests being handled now");

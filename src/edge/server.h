@@ -6,8 +6,8 @@
 #include <string>
 
 #include "base/call.h"
-#include "serve/endpoint.h"
 #include "serve/inference_log.h"
+#include "serve/route.h"
 
 namespace tenon::edge {
 

@@ -53,8 +53,12 @@ class Worker final : public HttpHandler {
   // For the routes:
   Shared& shared() { return *shared_; }
   JsonDecoder& decoder() { return decoder_; }
-  // The version that answers for a name now; null when there is none. Valid during the request.
-  Lane* Find(std::string_view name);
+  // The champion of a name, or its arm of that version; null when there is none. Valid during the request.
+  Lane* Find(std::string_view name, std::string_view version = {});
+  // The arm that answers this request, asked once a request: the version asked for (by `version`, "name@7" or the header
+  // Tenon-Version), else what the route chooses for the request's key: the header Tenon-Key, the route's sticky field in
+  // the body, the X-Request-Id, or a number of its own. Null as Find.
+  Lane* Ask(std::string_view name, const HttpRequest& request, std::string_view version = {});
   const serve::Endpoints::Map& endpoints() const { return *map_; }
   std::chrono::steady_clock::time_point began() const { return began_; }
   // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
@@ -72,6 +76,9 @@ class Worker final : public HttpHandler {
 
  private:
   void Refresh();
+  std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
+  Lane* LaneOf(std::size_t index, std::size_t arm);
+  std::size_t Choose(const serve::Route& route, const HttpRequest& request);
   void Route(const HttpRequest& request, HttpResponse& response);
   // Decompresses a body into inflated_; false when it was answered with an error instead.
   bool Unpack(const HttpRequest& request, HttpResponse& response);
@@ -82,10 +89,12 @@ class Worker final : public HttpHandler {
   JsonDecoder decoder_;
   std::shared_ptr<const serve::Endpoints::Map> map_;
   std::uint64_t revision_ = 0;
-  std::vector<std::unique_ptr<Lane>> lanes_;  // as map_; null until first asked
+  using Lanes = std::vector<std::unique_ptr<Lane>>;  // as the arms of a route; null until first asked
+  std::vector<Lanes> lanes_;                         // as map_
   std::chrono::steady_clock::time_point began_;
   std::string request_id_;
   std::uint64_t next_id_ = 0;
+  std::uint64_t chosen_ = 0;  // requests without a key that a route chose an arm for
   std::string decoded_;
   HttpRequest unpacked_;  // the request with its body decompressed
   std::string inflated_;

@@ -146,7 +146,7 @@ void Avx2Rows(const Compiled& forest, const float* rows, std::int64_t n, std::in
     // Rows past the end have codes of their own, whose exits nobody reads.
     if (count < kBlockRows) std::fill_n(codes, forest.columns.size() * kBlockRows, std::int8_t{0});
     CodesOfBlock(forest, block, count, stride, codes);
-    for (std::int64_t i = 0; i < count; ++i) std::copy(forest.base.begin(), forest.base.end(), sums + i * forest.outputs);
+    for (std::int64_t i = 0; i < count; ++i) StartSums(forest, sums + i * forest.outputs);
     for (const CompiledTree& tree : forest.trees) {
       if (tree.levels == 0) {
         std::fill_n(exits, kBlockRows, std::uint8_t{0});
@@ -155,6 +155,7 @@ void Avx2Rows(const Compiled& forest, const float* rows, std::int64_t n, std::in
       }
       AddTree(forest, tree, exits, block, count, stride, sums);
     }
+    for (std::int64_t i = 0; i < count; ++i) FinishSums(forest, sums + i * forest.outputs);
   }
 }
 

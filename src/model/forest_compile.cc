@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint32_t kRanksAColumn = 255;
 constexpr std::size_t kBlock = 16;
+constexpr int kOutputsTogether = 64;
 
 class Compiler {
  public:
@@ -17,12 +18,16 @@ class Compiler {
     out_.features = spec.features;
     out_.outputs = spec.outputs;
     out_.base = spec.base;
+    out_.divisor = spec.divisor;
+    out_.base_last = spec.base_last;
+    out_.sum = spec.sum;
+    for (const Tree& tree : spec.trees) out_.vectors = out_.vectors || tree.output == Tree::kEveryOutput;
   }
 
   Compiled Run() && {
     for (const Tree& tree : spec_.trees) AddWalk(tree);
     Rank();
-    out_.ranks = out_.columns.size() <= static_cast<std::size_t>(kMostColumns);
+    out_.ranks = out_.columns.size() <= static_cast<std::size_t>(kMostColumns) && !out_.vectors && out_.sum == Sum::kFloat;
     std::size_t tests = 0;
     for (std::size_t t = 0; t < spec_.trees.size(); ++t) {
       AddPrefix(t);
@@ -37,17 +42,25 @@ class Compiler {
   void AddWalk(const Tree& tree) {
     const auto first = static_cast<std::int32_t>(out_.walk.size());
     out_.roots.push_back(first);
+    const auto vectors = static_cast<std::int32_t>(out_.leaves.size());
+    out_.leaves.insert(out_.leaves.end(), tree.vectors.begin(), tree.vectors.end());
     for (const Tree::Node& node : tree.nodes) {
       WalkNode walk;
-      walk.value = node.value;
+      walk.value = static_cast<float>(node.value);
       if (node.left >= 0) {
         walk.left = first + node.left;
         walk.right = first + node.right;
+      } else if (node.vector >= 0) {
+        walk.right = vectors + node.vector * spec_.outputs;
+      } else {
+        walk.right = static_cast<std::int32_t>(out_.leaves.size());
+        out_.leaves.push_back(node.value);
       }
       walk.feature = node.feature;
       walk.missing_left = node.missing_left;
-      walk.categorical = node.categorical;
-      if (node.categorical) {
+      walk.zero_missing = node.zero_missing;
+      walk.split = node.split;
+      if (node.split == Comparison::kCategory || node.split == Comparison::kCategoryCut) {
         walk.categories = static_cast<std::uint32_t>(out_.categories.size());
         const std::uint32_t most = node.categories.empty() ? 0 : *std::ranges::max_element(node.categories);
         walk.category_words = node.categories.empty() ? 0 : most / 32 + 1;
@@ -58,7 +71,7 @@ class Compiler {
     }
   }
 
-  static bool Tests(const WalkNode& node) { return node.left >= 0 && !node.categorical; }
+  static bool Tests(const WalkNode& node) { return node.left >= 0 && node.split == Comparison::kBelow && !node.zero_missing; }
 
   void Rank() {
     // feature -> thresholds, and whether NaN goes left, right at some node
@@ -107,11 +120,11 @@ class Compiler {
     return static_cast<std::uint32_t>(first);
   }
 
-  // Levels of the subtree, at most kMostLevels + 1; a categorical node ends it like a leaf.
+  // Levels of the subtree, at most kMostLevels; a node that is no compare of numbers ends it like a leaf.
   int Depth(std::int32_t node, int level, bool* deep) const {
     const WalkNode& at = out_.walk[static_cast<std::size_t>(node)];
     if (at.left < 0) return 0;
-    if (at.categorical || level == kMostLevels) {
+    if (!Tests(at) || level == kMostLevels) {
       *deep = true;
       return 0;
     }
@@ -191,17 +204,22 @@ std::uint32_t RankOf(const float* values, std::uint32_t count, float x) {
 
 Compiled Compile(const ForestSpec& spec) { return Compiler(spec).Run(); }
 
-bool InCategories(const std::uint32_t* words, std::size_t count, float x) {
-  // Negative values and those that floats cannot tell apart are in no set. -0.5 is negative, 0.5 is category 0.
-  if (!(x >= 0) || x >= 16777216.0F) return false;
-  const auto category = static_cast<std::uint32_t>(x);
-  return category / 32 < count && (words[category / 32] >> (category % 32) & 1) != 0;
-}
-
 bool GoesLeft(const Compiled& forest, const WalkNode& node, float x) {
-  if (std::isnan(x)) return node.missing_left;
-  if (!node.categorical) return x < node.value;
-  return !InCategories(forest.categories.data() + node.categories, node.category_words, x);
+  if (std::isnan(x) || (node.zero_missing && std::abs(x) <= 1e-35F)) return node.missing_left;
+  switch (node.split) {
+    case Comparison::kBelow: return x < node.value;
+    case Comparison::kAtMost: return x <= node.value;
+    case Comparison::kEqual: return x == node.value;
+    case Comparison::kCategory: break;
+    case Comparison::kCategoryCut:
+      if (x > -1 && x < 0) x = 0;
+      break;
+  }
+  // Negative values and those that floats cannot tell apart are in no set. 0.5 is category 0.
+  if (!(x >= 0) || x >= 16777216.0F) return true;
+  const auto category = static_cast<std::uint32_t>(x);
+  if (category / 32 >= node.category_words) return true;
+  return (forest.categories[node.categories + category / 32] >> (category % 32) & 1) == 0;
 }
 
 const WalkNode& WalkFrom(const Compiled& forest, std::int32_t node, const float* row) {
@@ -210,11 +228,52 @@ const WalkNode& WalkFrom(const Compiled& forest, std::int32_t node, const float*
   return *at;
 }
 
+void StartSums(const Compiled& forest, float* sums) {
+  for (std::size_t k = 0; k < forest.base.size(); ++k) sums[k] = forest.base_last ? 0.0F : static_cast<float>(forest.base[k]);
+}
+
+void FinishSums(const Compiled& forest, float* sums) {
+  if (forest.divisor == 1 && !forest.base_last) return;
+  for (std::size_t k = 0; k < forest.base.size(); ++k) {
+    sums[k] /= static_cast<float>(forest.divisor);
+    if (forest.base_last) sums[k] += static_cast<float>(forest.base[k]);
+  }
+}
+
+namespace {
+
+// Outputs from `from` to `to` of one row, added as `Number`.
+template <typename Number>
+void WalkRow(const Compiled& forest, const float* row, int from, int to, float* out) {
+  Number sums[kOutputsTogether];
+  for (int k = from; k < to; ++k) {
+    sums[k - from] = forest.base_last ? Number{0} : static_cast<Number>(forest.base[static_cast<std::size_t>(k)]);
+  }
+  for (std::size_t t = 0; t < forest.trees.size(); ++t) {
+    const std::int32_t output = forest.trees[t].output;
+    if (output != Tree::kEveryOutput && (output < from || output >= to)) continue;
+    const WalkNode& leaf = WalkFrom(forest, forest.roots[t], row);
+    const double* values = forest.leaves.data() + leaf.right;
+    if (output != Tree::kEveryOutput) {
+      sums[output - from] += static_cast<Number>(*values);
+    } else {
+      for (int k = from; k < to; ++k) sums[k - from] += static_cast<Number>(values[k]);
+    }
+  }
+  for (int k = from; k < to; ++k) {
+    Number sum = sums[k - from] / static_cast<Number>(forest.divisor);
+    if (forest.base_last) sum += static_cast<Number>(forest.base[static_cast<std::size_t>(k)]);
+    out[k] = static_cast<float>(sum);
+  }
+}
+
+}  // namespace
+
 void WalkRows(const Compiled& forest, const float* rows, std::int64_t n, std::int64_t stride, float* out) {
-  for (std::int64_t i = 0; i < n; ++i, out += forest.outputs) {
-    std::copy(forest.base.begin(), forest.base.end(), out);
-    for (std::size_t t = 0; t < forest.trees.size(); ++t) {
-      out[forest.trees[t].output] += WalkFrom(forest, forest.roots[t], rows + i * stride).value;
+  const auto walk = forest.sum == Sum::kFloat ? &WalkRow<float> : &WalkRow<double>;
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (int from = 0; from < forest.outputs; from += kOutputsTogether) {
+      walk(forest, rows + i * stride, from, std::min(from + kOutputsTogether, forest.outputs), out + i * forest.outputs);
     }
   }
 }
@@ -261,7 +320,7 @@ void RankedRow(const Compiled& forest, const float* row, float* out) {
   constexpr int kTogether = 8;
   std::int8_t codes[kMostColumns];
   CodesOfRow(forest, row, codes, 1);
-  std::copy(forest.base.begin(), forest.base.end(), out);
+  StartSums(forest, out);
   std::uint32_t exits[kTogether];
   const std::size_t count = forest.trees.size();
   for (std::size_t t = 0; t < count;) {
@@ -277,6 +336,7 @@ void RankedRow(const Compiled& forest, const float* row, float* out) {
     for (std::size_t i = 0; i < same; ++i) out[trees[i].output] += ValueAt(forest, trees[i], exits[i], row);
     t += same;
   }
+  FinishSums(forest, out);
 }
 
 }  // namespace tenon::model

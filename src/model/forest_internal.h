@@ -37,21 +37,22 @@ struct CodeColumn {
 struct CompiledTree {
   std::uint32_t nodes = 0;   // first of the prefix in columns/cuts
   std::uint32_t exits = 0;   // first of 2^levels exits
-  std::int32_t output = 0;
+  std::int32_t output = 0;   // or Tree::kEveryOutput
   std::uint8_t levels = 0;
   bool deep = false;         // exits are node numbers in `walk`, else values
 };
 
 // A node for walking on floats; root and children are positions in Compiled::walk.
 struct WalkNode {
-  float value = 0;
+  float value = 0;         // of a leaf: what it adds, rounded to float
   std::int32_t left = -1;  // -1: a leaf
-  std::int32_t right = -1;
+  std::int32_t right = -1; // of a leaf: its number, or its first of a vector, in Compiled::leaves
   std::int32_t feature = 0;
   std::uint32_t categories = 0;       // first word in Compiled::categories
   std::uint32_t category_words = 0;
   bool missing_left = false;
-  bool categorical = false;
+  bool zero_missing = false;
+  Comparison split = Comparison::kBelow;
 };
 
 // Aligned, so that a block is compared in two loads.
@@ -62,7 +63,12 @@ struct alignas(32) ThresholdBlock {
 struct Compiled {
   int features = 0;
   int outputs = 1;
-  std::vector<float> base;
+  std::vector<double> base;
+  double divisor = 1;
+  bool base_last = false;
+  Sum sum = Sum::kFloat;
+  bool vectors = false;                // some trees add to every output
+  std::vector<double> leaves;          // what leaves add
   std::vector<RankedFeature> ranked;
   std::vector<ThresholdBlock> thresholds;
   std::vector<CodeColumn> columns;
@@ -75,7 +81,7 @@ struct Compiled {
   std::vector<std::int32_t> roots;     // in `walk`, one a tree
   std::vector<std::uint32_t> categories;
   const float* aligned_thresholds() const { return reinterpret_cast<const float*>(thresholds.data()); }
-  bool ranks = false;                  // whether the ranked kernels may be used at all
+  bool ranks = false;                  // whether the ranked kernels may be used at all: they add single floats
   bool rank_single = false;            // whether ranking pays for one row
 };
 
@@ -83,12 +89,19 @@ struct Compiled {
 bool GoesLeft(const Compiled& forest, const WalkNode& node, float x);
 // The leaf reached from `node` on.
 const WalkNode& WalkFrom(const Compiled& forest, std::int32_t node, const float* row);
-// Whether a categorical split sends `x` right: XGBoost's rule. Words are the set's bits.
-bool InCategories(const std::uint32_t* words, std::size_t count, float x);
 
+// invalid_argument naming tree and node: indices, no cycles, finite numbers, floats where floats are added.
+Result<void> CheckForest(const ForestSpec& spec);
+// Makes tests of numbers `x < a float` where they can be, and everything that has no meaning zero, of a checked spec:
+// two that say the same become equal.
+void Normalise(ForestSpec* spec);
+// Of a normalised spec.
 Compiled Compile(const ForestSpec& spec);
+// `sums` as they are before the first tree, and after the last. One row.
+void StartSums(const Compiled& forest, float* sums);
+void FinishSums(const Compiled& forest, float* sums);
 
-// The kernels. All add the leaves in the trees' order to floats that start at the base: the same bits.
+// The kernels. All add the leaves in the trees' order, in the type of Compiled::sum: the same bits.
 void WalkRows(const Compiled& forest, const float* rows, std::int64_t n, std::int64_t stride, float* out);
 void RankedRow(const Compiled& forest, const float* row, float* out);
 bool HasAvx2();

@@ -141,9 +141,10 @@ std::vector<float> EdgeRows(const ForestSpec& spec, std::int64_t n) {
                                          {0.0F, -0.0F, kNan, 1e30F, -1e30F, -1.0F, 1e-45F, 0.5F, -0.5F, 16777216.0F, 2000.0F});
   for (const Tree& tree : spec.trees) {
     for (const Tree::Node& node : tree.nodes) {
-      if (node.left < 0 || node.categorical) continue;
+      if (node.left < 0 || node.split == Comparison::kCategory) continue;
       auto& list = values[static_cast<std::size_t>(node.feature)];
-      for (const float x : {node.value, std::nextafter(node.value, -kInf), std::nextafter(node.value, kInf)}) list.push_back(x);
+      const auto cut = static_cast<float>(node.value);
+      for (const float x : {cut, std::nextafter(cut, -kInf), std::nextafter(cut, kInf)}) list.push_back(x);
     }
   }
   std::mt19937 random(7);
