@@ -235,6 +235,7 @@ Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpR
     }
     if (reader.failed()) continue;
     const model::Prediction prediction = lane.session.Predict();
+    if (prediction.problem != nullptr) continue;
     answers.values.insert(answers.values.end(), prediction.values.begin(), prediction.values.end());
     answers.decisions.push_back(prediction.decision);
     worker.Keep(reader.row(), prediction);

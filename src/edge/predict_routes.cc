@@ -43,11 +43,13 @@ void AppendPrediction(const Lane& lane, const model::Prediction& prediction, std
   }
 }
 
-// Attributions of the margin behind the answer: of the positive class, of the class decided for, or of the value.
+// Attributions of the margin behind the answer, or estimated ones of the answer itself, which say so: of the positive class, of the class decided for, or of the value.
 void AppendExplanation(Lane& lane, int decision, std::string* out) {
   const int output = lane.served().predictor->task() == model::Task::kMulticlass ? decision : 0;
   double base = 0;
-  const std::vector<double>& contributions = lane.session.Explain(output, &base);
+  const Result<model::Attribution> found = lane.session.Explain(output, &base);
+  if (!found) return lane.session.reader().Problem("", Str("cannot be explained: ", found.error().message()));
+  const std::vector<double>& contributions = lane.session.contributions();
   *out += R"(,"contributions":{)";
   for (std::size_t i = 0; i < contributions.size(); ++i) {
     if (i != 0) *out += ',';
@@ -57,6 +59,16 @@ void AppendExplanation(Lane& lane, int decision, std::string* out) {
   }
   *out += R"(},"base":)";
   AppendDouble(base, out);
+  if (found->exact) return;
+  *out += R"(,"approximate":{"method":"permutation","of":")";
+  *out += lane.served().predictor->task() == model::Task::kRegression ? "value" : "probability";
+  *out += R"(","samples":)";
+  AppendInt(found->samples, out);
+  *out += R"(,"seed":)";
+  AppendInt(static_cast<std::int64_t>(found->seed), out);
+  *out += R"(,"error":)";
+  AppendDouble(found->error, out);
+  *out += found->whole ? R"(,"deadline_met":true})" : R"(,"deadline_met":false})";
 }
 
 void SetFieldErrors(const std::vector<serve::FieldError>& errors, HttpResponse& response) {
@@ -107,6 +119,7 @@ Json DescribeEndpoint(const serve::Route& route) {
       row["most"] = field.most;
     }
     if (!field.domain.empty()) row["domain"] = Json::ListOf(field.domain);
+    if (!field.shape.empty()) row["shape"] = Json::ListOf(field.shape);
     fields.Push(std::move(row));
   }
   out["fields"] = std::move(fields);
@@ -163,6 +176,7 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
   worker.DropKept();
   const bool whole = worker.decoder().ReadInstances(request.body, lane.session.reader(), [&step] {
     const model::Prediction prediction = step.lane.session.Predict();
+    if (prediction.problem != nullptr) return;
     std::string& out = step.response.body;
     out += step.rows++ == 0 ? "{" : ",{";
     AppendPrediction(step.lane, prediction, &out);

@@ -17,6 +17,7 @@ class Forest final : public Model {
     fast_ = compiled_.ranks && HasAvx2();
   }
 
+  const ForestSpec& spec() const { return spec_; }
   std::string_view format() const override { return "forest"; }
   Task task() const override { return spec_.task; }
   int features() const override { return spec_.features; }
@@ -159,6 +160,11 @@ std::vector<std::int32_t> Leaves(ForestSpec spec, const float* rows, std::int64_
     }
   }
   return leaves;
+}
+
+const ForestSpec* TreesOf(const Model& model) {
+  const auto* forest = dynamic_cast<const Forest*>(&model);
+  return forest == nullptr ? nullptr : &forest->spec();
 }
 
 }  // namespace tenon::model

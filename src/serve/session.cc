@@ -216,7 +216,9 @@ Session::Session(std::shared_ptr<const Served> served) : served_(std::move(serve
 
 model::Prediction Session::Predict() {
   const Row& row = reader_.row();
-  return served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
+  const model::Prediction prediction = served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
+  if (prediction.problem != nullptr) reader_.Problem("", std::string(prediction.problem->message()));
+  return prediction;
 }
 
 Result<model::Attribution> Session::Explain(int output, double* base) {

@@ -104,7 +104,7 @@ class Session {
 
   const Served& served() const { return *served_; }
   RowReader& reader() { return reader_; }
-  // Of reader().row(); the values live until the next call.
+  // Of reader().row(); the values live until the next call. When there is a problem the reader has it among its errors.
   model::Prediction Predict();
   // Of the margin of `output` (of the prediction, where it is estimated): one number an input field, and the base value.
   // Fails only for models that read columns.

@@ -91,6 +91,13 @@ void FittedGraph::ApplyRow(const double* numbers, const std::string_view* texts,
   plan_->program.ApplyRow(numbers, texts, out, scratch.memory_->working);
 }
 
+std::string FittedGraph::LearnedBy(std::size_t node) const {
+  for (const Node& one : plan_->program.nodes) {
+    if (one.spec == node) return one.learns ? one.state->Save() : std::string();
+  }
+  return {};
+}
+
 std::string FittedGraph::Save() const {
   const Program& program = plan_->program;
   std::vector<const Node*> by_spec(program.nodes.size());

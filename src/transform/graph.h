@@ -83,6 +83,8 @@ class FittedGraph {
   // (null data() missing), i as in inputs(). No allocation once the scratch is warm, unless an op makes texts.
   void ApplyRow(const double* numbers, const std::string_view* texts, float* out, Scratch& scratch) const;
 
+  // What a node of the spec learned, as its op saves it (docs/formats/graph.md); empty when it learns nothing.
+  std::string LearnedBy(std::size_t node) const;
   std::string Save() const;  // canonical: equal graphs give equal bytes. docs/formats/graph.md
   static Result<std::shared_ptr<const FittedGraph>> Load(std::string_view bytes, const Kinds<Op>& kinds);
 
