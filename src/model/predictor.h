@@ -45,6 +45,7 @@ class Predictor {
   Task task() const { return model_->task(); }
   int outputs() const { return model_->outputs(); }
   const std::vector<std::string>& classes() const { return classes_; }  // label values in class order; empty: regression
+  const Calibration& calibration() const { return calibration_; }
   double threshold() const { return threshold_; }
   const Bundle* bundle() const { return bundle_.get(); }  // null before there is one
 

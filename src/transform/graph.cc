@@ -91,11 +91,14 @@ void FittedGraph::ApplyRow(const double* numbers, const std::string_view* texts,
   plan_->program.ApplyRow(numbers, texts, out, scratch.memory_->working);
 }
 
-std::string FittedGraph::LearnedBy(std::size_t node) const {
-  for (const Node& one : plan_->program.nodes) {
-    if (one.spec == node) return one.learns ? one.state->Save() : std::string();
+std::vector<FittedNode> FittedGraph::Nodes() const {
+  const Program& program = plan_->program;
+  std::vector<FittedNode> out;
+  for (const Node& node : program.nodes) {
+    const NodeSpec& spec = program.spec.nodes[node.spec];
+    out.push_back({spec.op, spec.with, program.PortsOf(node.in), program.PortsOf(node.out), node.learns ? node.state->Save() : std::string()});
   }
-  return {};
+  return out;
 }
 
 std::string FittedGraph::Save() const {

@@ -122,7 +122,7 @@ void AddExchange(std::vector<Command>& to) {
                 .example = "tenon models export loan-approval@1 --project examples/loan-approval --format onnx --out loan.onnx",
                 .flags = {{.name = "model", .help = "name, name@7, name@champion or name@latest", .required = true},
                           {.name = "--project", .help = "folder with tenon.yaml", .fallback = "."},
-                          {.name = "--format", .help = "what to write", .fallback = "onnx", .choices = {"onnx", "pmml"}},
+                          {.name = "--format", .help = "what to write", .fallback = "onnx", .choices = {"onnx"}},
                           {.name = "--out", .help = "file to write", .required = true}},
                 .run = Export});
 }
