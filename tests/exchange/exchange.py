@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-DATA = ROOT.parent / "shared" / "data"
+DATA = pathlib.Path(os.environ.get("TENON_SHARED", ROOT.parent / "shared")) / "data"
 TENON = sys.argv[1]
 bits = lambda values: np.asarray(values, dtype=np.float32).view(np.uint32)
 
@@ -404,10 +404,8 @@ def part_export():
             p, label = session.run(["probability", "label"], feeds)
             worst = float(np.abs(p[:, 0].astype(float) - ours.probability).max())
             assert worst <= 1e-5, (learner, worst)
-            near = np.abs(ours.probability - ours.probability.round(6)) < 0
             agree = (label == ours.decision.to_numpy().astype(str)).mean()
             assert agree >= 0.999, (learner, agree)
-            # And back: our own reading of the file we wrote, checked against the runtime.
             print(f"ok    exported {learner}: {len(rows)} rows in ONNX Runtime, the most apart {worst:.2g}, labels agree {agree:.4f}", flush=True)
 
 
