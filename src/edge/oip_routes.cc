@@ -243,6 +243,7 @@ Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpR
   if (reader.failed()) return Error(Code::kInvalidArgument, FieldErrorsAsText(reader.errors()));
   TENON_TRY(WriteAnswers(lane.served(), asked, answers, rows.rows(), response));
   worker.LogKept(lane, id);
+  worker.Spend(rows.rows());
   lane.counters->predictions.Add(rows.rows());
   return {};
 }

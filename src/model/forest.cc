@@ -10,12 +10,18 @@
 namespace tenon::model {
 namespace {
 
-constexpr std::int64_t kFewRows = 16;          // from here on a block of the batch kernel costs less than rows alone
 class Forest final : public Model {
  public:
-  explicit Forest(ForestSpec spec) : spec_(std::move(spec)), compiled_(Compile(spec_)), shap_(spec_, compiled_) {
-    fast_ = compiled_.ranks && HasAvx2();
+  // `kernel`: null, or the one to use.
+  Forest(ForestSpec spec, std::unique_ptr<Kernel> (*kernel)(const Compiled&))
+      : spec_(std::move(spec)), compiled_(Compile(spec_)), shap_(spec_, compiled_) {
+    if (kernel == nullptr) {
+      chosen_ = std::make_unique<Chosen>(compiled_);
+    } else {
+      only_ = kernel(compiled_);
+    }
   }
+  bool CanCompute() const { return chosen_ != nullptr || only_ != nullptr; }
 
   const ForestSpec& spec() const { return spec_; }
   std::string_view format() const override { return "forest"; }
@@ -24,9 +30,8 @@ class Forest final : public Model {
   int outputs() const override { return spec_.outputs; }
 
   void Margin(const float* rows, std::int64_t n, std::int64_t stride, float* out) const override {
-    if (fast_ && n >= kFewRows) return Avx2Rows(compiled_, rows, n, stride, out);
-    if (!compiled_.rank_single) return WalkRows(compiled_, rows, n, stride, out);
-    for (std::int64_t i = 0; i < n; ++i) RankedRow(compiled_, rows + i * stride, out + i * spec_.outputs);
+    if (only_ != nullptr) return only_->Margin(rows, n, stride, out);
+    chosen_->Margin(rows, n, stride, out);
   }
 
   void Predict(const float* rows, std::int64_t n, std::int64_t stride, float* out) const override {
@@ -88,7 +93,8 @@ class Forest final : public Model {
   ForestSpec spec_;
   Compiled compiled_;
   TreeShap shap_;
-  bool fast_ = false;
+  std::unique_ptr<Chosen> chosen_;
+  std::unique_ptr<Kernel> only_;
 };
 
 std::string Forest::Save() const {
@@ -145,7 +151,19 @@ std::string Forest::Save() const {
 Result<std::unique_ptr<Model>> MakeForest(ForestSpec spec) {
   TENON_TRY(CheckForest(spec), "checking the trees");
   Normalise(&spec);
-  return std::make_unique<Forest>(std::move(spec));
+  return std::make_unique<Forest>(std::move(spec), nullptr);
+}
+
+Result<std::unique_ptr<Model>> MakeForestWith(ForestSpec spec, std::string_view kernel) {
+  TENON_TRY(CheckForest(spec), "checking the trees");
+  Normalise(&spec);
+  for (const KernelKind& kind : KernelKinds()) {
+    if (kind.name != kernel) continue;
+    auto made = std::make_unique<Forest>(std::move(spec), kind.make);
+    if (!made->CanCompute()) return Error(Code::kFailedPrecondition, Str("the kernel ", kernel, " cannot compute this forest here"));
+    return made;
+  }
+  return Error(Code::kInvalidArgument, Str("there is no kernel '", kernel, "'"));
 }
 
 std::vector<std::int32_t> Leaves(ForestSpec spec, const float* rows, std::int64_t n, std::int64_t stride) {

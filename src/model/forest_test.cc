@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/testing.h"
+#include "model/forest_internal.h"
 #include "model/xgboost_testing_internal.h"
 
 namespace tenon::model {
@@ -230,6 +231,12 @@ void Compare(const XgboostLibrary& xgboost, const ParityCase& a) {
     ASSERT_OK_AND_ASSIGN(void* const asked, xgboost.Matrix(rows, a.data.columns, {}, a.data.types));
     ASSERT_OK_AND_ASSIGN(const auto margins, xgboost.Predict(booster, asked, 1));
     EXPECT_TRUE(SameBits(Margins(*model, rows.data(), n, a.data.columns), margins));
+    for (const KernelKind& kind : KernelKinds()) {
+      SCOPED_TRACE(kind.name);
+      if (const auto with = MakeForestWith(spec, kind.name)) {
+        EXPECT_TRUE(SameBits(Margins(**with, rows.data(), n, a.data.columns), margins));
+      }
+    }
     std::vector<float> alone;
     for (std::int64_t i = 0; i < n; ++i) {
       for (const float x : Margins(*model, rows.data() + i * a.data.columns, 1, a.data.columns)) alone.push_back(x);

@@ -7,12 +7,13 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <map>
 #include <random>
 #include <thread>
 
 #include "base/hash.h"
 #include "base/testing.h"
-#include "model/forest.h"
+#include "model/forest_internal.h"
 #include "model/linear.h"
 #include "model/payload_internal.h"
 
@@ -256,23 +257,63 @@ std::vector<float> NaiveMargin(const ForestSpec& spec, const float* row) {
   return margin;
 }
 
-TEST(Forest, EqualsTheNaiveWalk) {
-  const std::vector<ForestSpec> specs = {
-      RandomForest(Task::kBinary, 1, 40, 4, false, 3),    RandomForest(Task::kRegression, 1, 12, 12, true, 5),
-      RandomForest(Task::kMulticlass, 3, 31, 5, true, 7), EveryForest(false, Sum::kFloat, 8),
-      EveryForest(false, Sum::kDouble, 9),                EveryForest(true, Sum::kFloat, 10),
-      EveryForest(true, Sum::kDouble, 11)};
-  for (std::size_t s = 0; s < specs.size(); ++s) {
-    SCOPED_TRACE(s);
-    const ForestSpec& spec = specs[s];
-    const std::vector<float> rows = EdgeRows(spec, 300);
-    ASSERT_OK_AND_ASSIGN(const auto model, MakeForest(spec));
+// Every kernel, whatever the trial would choose, for every number of rows, rows further apart than their width included.
+TEST(Forest, EveryKernelEqualsTheNaiveWalk) {
+  const std::vector<std::pair<std::string, ForestSpec>> specs = {
+      {"shallow", RandomForest(Task::kBinary, 1, 140, 4, false, 3)},
+      {"full levels", RandomForest(Task::kBinary, 1, 70, 8, false, 4)},
+      {"deep", RandomForest(Task::kRegression, 1, 12, 13, true, 5)},
+      {"three at a time", RandomForest(Task::kMulticlass, 3, 70, 5, true, 7)},
+      {"floats", EveryForest(false, Sum::kFloat, 8)},
+      {"doubles", EveryForest(false, Sum::kDouble, 9)},
+      {"vectors", EveryForest(true, Sum::kFloat, 10)},
+      {"vectors of doubles", EveryForest(true, Sum::kDouble, 11)},
+      {"many cuts", RandomForest(Task::kRegression, 1, 900, 5, false, 12)},
+      {"leaves only", RandomForest(Task::kRegression, 1, 3, 0, false, 2)},
+      {"no trees", RandomForest(Task::kRegression, 1, 0, 0, false, 2)}};
+  constexpr std::int64_t kMost = 300, kStride = 11;
+  std::map<std::string, int> used;
+  for (const auto& [name, spec] : specs) {
+    SCOPED_TRACE(name);
+    const std::vector<float> edges = EdgeRows(spec, kMost);
+    std::vector<float> rows(static_cast<std::size_t>(kMost * kStride + 1), kNan);
     std::vector<float> naive;
-    for (int i = 0; i < 300; ++i) {
-      for (const float x : NaiveMargin(spec, rows.data() + i * kFeatures)) naive.push_back(x);
+    for (std::int64_t i = 0; i < kMost; ++i) {
+      const float* row = edges.data() + i * kFeatures;
+      std::copy_n(row, kFeatures, rows.begin() + 1 + i * kStride);
+      for (const float x : NaiveMargin(spec, row)) naive.push_back(x);
     }
-    EXPECT_TRUE(SameBits(Asked(*model, rows.data(), 300, kFeatures, true), naive));
+    const auto outputs = static_cast<std::size_t>(spec.outputs);
+    for (const KernelKind& kind : KernelKinds()) {
+      SCOPED_TRACE(kind.name);
+      auto model = MakeForestWith(spec, kind.name);
+      if (!model) {
+        ASSERT_EQ(model.error().code(), Code::kFailedPrecondition) << model.error().ToString();
+        continue;
+      }
+      ++used[std::string(kind.name)];
+      std::vector<std::int64_t> sizes = {1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 127, 128, 129, 300};
+      if (spec.trees.size() < 50) {
+        for (std::int64_t n = 1; n <= kMost; ++n) sizes.push_back(n);
+      }
+      for (const std::int64_t n : sizes) {
+        std::vector<float> out(static_cast<std::size_t>(n) * outputs + 1, -9.0F);
+        (*model)->Margin(rows.data() + 1, n, kStride, out.data());
+        ASSERT_EQ(out.back(), -9.0F) << n;
+        out.pop_back();
+        ASSERT_TRUE(SameBits(out, {naive.begin(), naive.begin() + static_cast<std::ptrdiff_t>(out.size())})) << n << " rows";
+      }
+    }
+    ASSERT_OK_AND_ASSIGN(const auto chosen, MakeForest(spec));
+    EXPECT_TRUE(SameBits(Asked(*chosen, rows.data() + 1, kMost, kStride, true), naive));
   }
+  EXPECT_EQ(used["plain_walk"], static_cast<int>(specs.size()));
+  EXPECT_EQ(used["ranked_row"], static_cast<int>(specs.size()));
+  EXPECT_EQ(used["avx2_block"], HasAvx2() ? static_cast<int>(specs.size()) : 0);
+  EXPECT_EQ(used["avx512_block"], HasAvx512() ? static_cast<int>(specs.size()) : 0);
+  EXPECT_EQ(used["avx512_block_short"], HasAvx512() ? 1 : 0);
+  EXPECT_GE(used["avx512_row"], HasAvx512() ? 9 : 0);
+  ASSERT_CODE(kInvalidArgument, MakeForestWith(specs[0].second, "avx1024"));
 }
 
 TEST(Models, ContributionsAddUpToTheMargin) {
