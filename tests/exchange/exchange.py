@@ -241,7 +241,8 @@ def part_sklearn():
     shown("the same with ZipMap", import_and_serve("higgs", ("m.onnx", with_maps), test, want, equal=False))
     model = RandomForestClassifier(20, max_depth=6, random_state=1).fit(x, y.astype(int))
     onx = to_onnx(model, x[:1].to_numpy(), options={"zipmap": False}).SerializeToString()
-    want = run_onnx(onx, {"X": test.to_numpy()})[1][:, 1]
+    # Row by row: of many rows at once the runtime adds the leaves in another order, and has other last bits.
+    want = np.concatenate([run_onnx(onx, {"X": test.to_numpy()[i:i + 1]})[1][:, 1] for i in range(len(test))])
     result = import_and_serve("higgs", ("m.onnx", onx), test, want)
     assert result[0]["format"] == "forest", result[0]
     shown("scikit-learn random forest", result)
@@ -362,7 +363,7 @@ def part_hostile():
                                   capture_output=True, timeout=120)
             crashed += done.returncode < 0 or done.returncode > 100
         assert crashed == 0, crashed
-        x, y, _ = segment()
+        x = pd.DataFrame(np.random.default_rng(4).normal(size=(500, 4)), columns=list("abcd"))
         model = lgb.LGBMRegressor(n_estimators=3, verbose=-1).fit(x, np.arange(len(x)))
         text = to_bytes(model.booster_.save_model, "m.txt")[1]
         refused("cut.txt", text[:len(text) // 2], "cut off")
@@ -414,6 +415,9 @@ def main():
     failed = passed = 0
     for name in sys.argv[2:] or parts:
         started = time.time()
+        if name in ("xgboost", "lightgbm", "sklearn") and not DATA.exists():
+            print(f"skipped {name}: there is no {DATA}", flush=True)
+            continue
         try:
             parts[name]()
             passed += 1
