@@ -66,7 +66,7 @@ TEST(Ubjson, ReadsTypedListsAndRefusesCutOnes) {
   // {"a": [$d#U\x02 1.0f 2.0f], "b": "x", "c": [true, null]}
   std::string bytes = std::string("{U\x01" "a[$d#U\x02", 10) + std::string("\x3F\x80\0\0\x40\0\0\0", 8) + std::string("U\x01" "bSU\x01x", 7) + "U\x01" "c[TZ]}";
   ASSERT_OK_AND_ASSIGN(const Json json, ReadUbjson(bytes));
-  EXPECT_EQ(json.Dump(), R"({"a":[1,2],"b":"x","c":[true,null]})");
+  EXPECT_EQ(json.Dump(), R"({"a":[1.0,2.0],"b":"x","c":[true,null]})");
   for (std::size_t size = 0; size < bytes.size(); ++size) ASSERT_CODE(kInvalidArgument, ReadUbjson(std::string_view(bytes).substr(0, size)));
   ASSERT_CODE(kInvalidArgument, ReadUbjson("[$U#L\x7F\x7F\x7F\x7F\x7F\x7F\x7F\x7F"));  // more values than there are bytes
 }
