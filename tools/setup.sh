@@ -7,9 +7,9 @@ what=${1:-build}
 deps=${TENON_DEPS:-$HOME/.cache/tenon/deps}
 
 packages="g++ cmake ninja-build ccache mold pkg-config ca-certificates libssl-dev libsqlite3-dev libyaml-cpp-dev
-  nlohmann-json3-dev libsimdjson-dev libcli11-dev libxxhash-dev zlib1g-dev python3 unzip"
-[ "$what" = onnx ] && packages="ca-certificates python3"  # one library beside those that are there
-[ "$what" = test ] && packages="$packages libgtest-dev curl procps python3-venv"
+  nlohmann-json3-dev libsimdjson-dev libcli11-dev libxxhash-dev zlib1g-dev libnghttp2-dev python3 unzip"
+[ "$what" = onnx ] && packages="ca-certificates python3 locales"  # one library beside those that are there
+[ "$what" = test ] && packages="$packages libgtest-dev curl procps python3-venv locales"
 
 missing=""
 for package in $packages; do
@@ -46,6 +46,8 @@ install_onnx() {
     rm -rf "$scratch"; scratch=""
     touch "$deps/onnxruntime-1.32.0"
   fi
+  # Its op that folds the case of texts wants this locale, whatever is set.
+  locale -a | grep -qi '^en_US.utf-\?8$' || as_root localedef -i en_US -f UTF-8 en_US.UTF-8
   for build in build build-*; do
     [ ! -d "$build/lib" ] || ln -sf "$deps/lib/libonnxruntime.so.1" "$build/lib/libonnxruntime.so.1"
   done

@@ -101,6 +101,11 @@ std::vector<FittedNode> FittedGraph::Nodes() const {
   return out;
 }
 
+void FittedGraph::ApplySlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* tile,
+                             std::int64_t stride, Scratch& scratch) const {
+  plan_->program.ApplySlots(numbers, texts, n, tile, stride, scratch.memory_->working);
+}
+
 std::string FittedGraph::Save() const {
   const Program& program = plan_->program;
   std::vector<const Node*> by_spec(program.nodes.size());
