@@ -140,6 +140,11 @@ void RowReader::Problem(std::string_view field, std::string problem) {
   if (errors_.size() < kMostErrors) errors_.push_back({instance_, std::string(field), std::move(problem)});
 }
 
+void RowReader::ProblemBefore(std::size_t back, std::string problem) {
+  row_failed_ = true;
+  if (errors_.size() < kMostErrors) errors_.push_back({instance_ - static_cast<int>(back), "", std::move(problem)});
+}
+
 void RowReader::Wrong(int slot, std::string_view got) {
   const Served::Field& field = served_->fields[static_cast<std::size_t>(slot)];
   Seen(slot);
@@ -276,23 +281,32 @@ Session::Session(std::shared_ptr<const Served> served) : served_(std::move(serve
 model::Prediction Session::Predict() {
   const Row& row = reader_.row();
   model::Prediction prediction = served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
-  if (served_->disguise.any()) {
+  if (prediction.problem != nullptr) {
+    reader_.Problem("", std::string(prediction.problem->message()));
+  } else if (served_->disguise.any()) {
     ApplyDisguise(*served_, row, prediction.values, &disguised_);
-    prediction = {disguised_, served_->predictor->Decide(disguised_.data())};
+    prediction.values = disguised_;
+    prediction.decision = served_->predictor->Decide(disguised_.data());
   }
   return prediction;
 }
 
 std::span<const float> Session::PredictRows() {
   const std::size_t n = rows_.size();
-  const auto outputs = static_cast<std::size_t>(served_->predictor->outputs());
-  if (n == 1 && !served_->disguise.any()) {  // setting up a batch costs more than one row
-    rows_.Get(0, &row_);
-    return served_->predictor->PredictRow(row_.numbers.data(), row_.texts.data(), scratch_).values;
-  }
+  const model::Predictor& predictor = *served_->predictor;
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
   values_.resize(std::max(values_.size(), n * outputs));
-  served_->predictor->PredictSlots(rows_.number_columns_.data(), rows_.text_columns_.data(), static_cast<std::int64_t>(n),
-                                   values_.data(), scratch_);
+  // Setting up a batch costs more than one row, and a model that reads columns takes rows alone.
+  if (n == 1 || predictor.model().by_columns() != nullptr) {
+    for (std::size_t i = 0; i < n; ++i) {
+      rows_.Get(i, &row_);
+      const model::Prediction prediction = predictor.PredictRow(row_.numbers.data(), row_.texts.data(), scratch_);
+      if (prediction.problem != nullptr) reader_.ProblemBefore(n - 1 - i, std::string(prediction.problem->message()));
+      std::ranges::copy(prediction.values, values_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
+    }
+  } else {
+    predictor.PredictSlots(rows_.number_columns_.data(), rows_.text_columns_.data(), static_cast<std::int64_t>(n), values_.data(), scratch_);
+  }
   for (std::size_t i = 0; i < n && served_->disguise.any(); ++i) {
     rows_.Get(i, &row_);
     ApplyDisguise(*served_, row_, std::span<const float>(values_).subspan(i * outputs, outputs), &disguised_);
@@ -301,15 +315,15 @@ std::span<const float> Session::PredictRows() {
   return {values_.data(), n * outputs};
 }
 
-const std::vector<double>& Session::Explain(std::size_t i, int output, double* base) {
+Result<model::Attribution> Session::Explain(std::size_t i, int output, double* base) {
   rows_.Get(i, &row_);
   return ExplainRow(row_, output, base);
 }
 
-const std::vector<double>& Session::ExplainRow(const Row& row, int output, double* base) {
-  served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
-  if (served_->disguise.any()) RoundParts(served_->disguise, &contributions_, base);
-  return contributions_;
+Result<model::Attribution> Session::ExplainRow(const Row& row, int output, double* base) {
+  auto explained = served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
+  if (explained.ok() && served_->disguise.any()) RoundParts(served_->disguise, &contributions_, base);
+  return explained;
 }
 
 }  // namespace tenon::serve
