@@ -44,6 +44,7 @@ class ProjectService final : public Service {
   }
 
   int port() const override { return server_->port(); }
+  int grpc_port() const override { return server_->grpc_port(); }
   std::string model() const override { return model_; }
   std::string log_folder() const override { return platform::JoinPath(store_.folder(), "inference"); }
 
@@ -94,7 +95,7 @@ class ProjectService final : public Service {
  private:
   Result<void> PrepareAccess(const ServiceOptions& wanted) {
     if (!wanted.tls.certificate.empty()) {
-      TENON_ASSIGN(tls_, platform::MakeTlsServer(store_.files(), {wanted.tls.certificate, wanted.tls.key, wanted.tls.client_ca}, {"http/1.1"}));
+      TENON_ASSIGN(tls_, platform::MakeTlsServer(store_.files(), {wanted.tls.certificate, wanted.tls.key, wanted.tls.client_ca}, {"http/1.1", "h2"}));
       TENON_ASSIGN(certificate_scopes_, govern::Scopes::Of(wanted.tls.client_scopes));
     }
     TENON_TRY(RefreshKeys());

@@ -151,7 +151,7 @@ void Observer::WriteSpan(const Seen& seen, std::int64_t nanos, std::int64_t now)
   SpanWriter span(&span_);
   span.Ids(trace_, own_, tracestate_);
   const std::string_view method = NameOf(seen.request.method), route = RouteOf(seen.request.path);
-  id_ = method;
+  id_ = seen.grpc >= 0 ? seen.request.path.substr(1) : method;
   if (!route.empty()) {
     id_ += ' ';
     id_ += route;
@@ -163,7 +163,14 @@ void Observer::WriteSpan(const Seen& seen, std::int64_t nanos, std::int64_t now)
   span.Attribute("url.scheme", seen.peer.encrypted ? std::string_view("https") : std::string_view("http"));
   if (!route.empty()) span.Attribute("http.route", route);
   span.Attribute("http.response.status_code", std::int64_t{seen.response.status});
-  span.Attribute("network.protocol.version", seen.request.minor_version == 0 ? std::string_view("1.0") : std::string_view("1.1"));
+  if (seen.grpc >= 0) {  // https://opentelemetry.io/docs/specs/semconv/rpc/grpc/
+    const std::size_t slash = seen.request.path.rfind('/');
+    span.Attribute("rpc.system", std::string_view("grpc"));
+    span.Attribute("rpc.service", seen.request.path.substr(1, slash - 1));
+    span.Attribute("rpc.method", seen.request.path.substr(slash + 1));
+    span.Attribute("rpc.grpc.status_code", std::int64_t{seen.grpc});
+  }
+  span.Attribute("network.protocol.version", seen.grpc >= 0 ? std::string_view("2") : seen.request.minor_version == 0 ? std::string_view("1.0") : std::string_view("1.1"));
   span.Attribute("client.address", seen.peer.address);
   if (const std::string_view host = seen.request.Header("host"); !host.empty()) span.Attribute("server.address", host.substr(0, host.rfind(':')));
   if (const std::string_view agent = seen.request.Header("user-agent"); !agent.empty()) span.Attribute("user_agent.original", agent.substr(0, kMostAgent));

@@ -60,6 +60,7 @@ class Observer {
     std::string_view asker;
     const serve::Served* served;     // null: no version answered
     std::chrono::steady_clock::time_point began;
+    int grpc = -1;                   // the status of a call of gRPC; -1: it is none
   };
   // Finds the request's trace, or begins one.
   void Begin(const HttpRequest& request);

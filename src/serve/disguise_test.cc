@@ -74,11 +74,27 @@ TEST_F(DisguiseTest, NoiseIsTheSameForTheSameRowAndHasItsScale) {
   EXPECT_NEAR(spread / kRows, 0.01, 0.0012);  // the mean absolute value of Laplace noise is its scale
 }
 
+TEST_F(DisguiseTest, RowsTogetherAreToldAsEachAlone) {
+  for (const Disguise disguise : {Disguise{.round = 2}, Disguise{.laplace = 0.02, .secret = 3}}) {
+    Session one(With(disguise)), many(With(disguise));
+    many.rows().Clear();
+    std::vector<float> alone;
+    for (int n = 0; n < 5; ++n) {
+      alone.push_back(Ask(one, n * 0.1)[0]);
+      (void)Ask(many, n * 0.1);
+      many.rows().Add(many.reader().row());
+    }
+    const auto together = many.PredictRows();
+    EXPECT_EQ(std::vector<float>(together.begin(), together.end()), alone);
+  }
+}
+
 TEST_F(DisguiseTest, PartsOfAnExplanationAreRoundedWithIt) {
   Session rounded(With({.round = 1}));
   (void)Ask(rounded, 0.3);
   double base = 0;
-  for (const double part : rounded.Explain(0, &base)) EXPECT_DOUBLE_EQ(part * 10, std::round(part * 10));
+  ASSERT_OK(rounded.Explain(0, &base));
+  for (const double part : rounded.contributions()) EXPECT_DOUBLE_EQ(part * 10, std::round(part * 10));
   EXPECT_DOUBLE_EQ(base * 10, std::round(base * 10));
 }
 

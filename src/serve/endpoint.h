@@ -11,8 +11,8 @@
 
 namespace tenon::serve {
 
-// How answers are made less exact, so that asking often does not copy the model. Decisions stay as they are. By default
-// nothing is changed, to the bit.
+// How answers are made less exact, so that asking often does not copy the model. Decisions follow the numbers that are
+// told. By default nothing is changed, to the bit.
 struct Disguise {
   int round = -1;             // decimals; -1: as they are
   double laplace = 0;         // scale of the noise added; 0: none. The same row gets the same noise, so that asking
@@ -33,6 +33,7 @@ struct Served {
     bool required = true;     // no missing value in training: a request must bring it
     double least = 0, most = 0;     // of numbers: the extremes seen in training, widened; outside is "out of range"
     std::vector<std::string> domain;  // of few-valued texts: values seen in training
+    std::vector<std::int64_t> shape;  // of texts that carry a tensor (base64 or nested lists); empty: plain
     bool hashed = false;              // in a log: its texts are not those that were asked
   };
   std::vector<Field> fields;  // in slot order (graph().inputs())
