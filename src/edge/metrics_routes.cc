@@ -107,7 +107,15 @@ void WriteColumns(const std::vector<Metrics::Sum>& sums, Page& page) {
       {"nv_inference_request_success", "Successful inference requests",
        [](const Metrics::Sum& s) { return static_cast<double>(s.succeeded()); }},
       {"nv_inference_count", "Rows inferred", [](const Metrics::Sum& s) { return static_cast<double>(s.predictions); }},
-      {"nv_inference_exec_count", "Executions of the model", [](const Metrics::Sum& s) { return static_cast<double>(s.predictions); }},
+      {"nv_inference_exec_count", "Executions of the model", [](const Metrics::Sum& s) { return static_cast<double>(s.executions); }},
+      {"nv_inference_queue_duration_us", "Cumulative time that requests waited to be looked at, in microseconds",
+       [](const Metrics::Sum& s) { return static_cast<double>(s.queue_nanos / 1000); }},
+      {"nv_inference_compute_input_duration_us", "Cumulative time of reading inputs in microseconds",
+       [](const Metrics::Sum& s) { return static_cast<double>(s.input_nanos / 1000); }},
+      {"nv_inference_compute_infer_duration_us", "Cumulative time of predicting in microseconds",
+       [](const Metrics::Sum& s) { return static_cast<double>(s.predict_nanos / 1000); }},
+      {"nv_inference_compute_output_duration_us", "Cumulative time of writing outputs in microseconds",
+       [](const Metrics::Sum& s) { return static_cast<double>(s.output_nanos / 1000); }},
       {"nv_inference_request_duration_us", "Cumulative time of requests in microseconds",
        [](const Metrics::Sum& s) { return static_cast<double>(s.latency_nanos / 1000); }},
   };
@@ -118,6 +126,25 @@ void WriteColumns(const std::vector<Metrics::Sum>& sums, Page& page) {
   page.Family("nv_inference_request_failure", "counter", "Failed inference requests");
   for (const auto& sum : sums) {
     page.Sample("", TritonLabelsOf(sum) + "," + Label("reason", "OTHER"), static_cast<double>(sum.requests() - sum.succeeded()));
+  }
+}
+
+void WriteObservers(const Observers* observers, Page& page) {
+  if (observers == nullptr) return;
+  struct Row {
+    std::string_view name, what;
+    const Feed* feed;
+    const std::atomic<std::int64_t>*done, *failed;
+  };
+  const ObserveCounts& counts = observers->counts;
+  for (const Row& row : {Row{"tenon_trace_spans", "Spans", observers->traces.get(), &counts.spans_sent, &counts.spans_failed},
+                         Row{"tenon_access_log_lines", "Lines of the access log", observers->access_log.get(), &counts.lines_written, &counts.lines_failed},
+                         Row{"tenon_payload_events", "Payload events", observers->events.get(), &counts.events_sent, &counts.events_failed}}) {
+    if (row.feed == nullptr) continue;
+    page.Family(Str(row.name, "_total"), "counter", Str(row.what, ", by what became of them"));
+    page.Sample("", Label("result", "done"), static_cast<double>(row.done->load()));
+    page.Sample("", Label("result", "failed"), static_cast<double>(row.failed->load()));
+    page.Sample("", Label("result", "dropped"), static_cast<double>(row.feed->dropped()));
   }
 }
 
@@ -174,6 +201,7 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   page.Value(shared.log == nullptr ? 0 : static_cast<double>(shared.log->dropped()));
   page.Family("tenon_inference_log_written_total", "counter", "Answers written to the inference log");
   page.Value(shared.log == nullptr ? 0 : static_cast<double>(shared.log->written()));
+  WriteObservers(shared.observers.get(), page);
   page.Family("process_start_time_seconds", "gauge", "Start of the server since 1970");
   page.Value(std::chrono::duration<double>(shared.started.time_since_epoch()).count());
   WriteProcess(page);

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "serve/disguise.h"
 
 namespace tenon::serve {
 namespace {
@@ -139,6 +140,11 @@ void RowReader::Problem(std::string_view field, std::string problem) {
   if (errors_.size() < kMostErrors) errors_.push_back({instance_, std::string(field), std::move(problem)});
 }
 
+void RowReader::ProblemBefore(std::size_t back, std::string problem) {
+  row_failed_ = true;
+  if (errors_.size() < kMostErrors) errors_.push_back({instance_ - static_cast<int>(back), "", std::move(problem)});
+}
+
 void RowReader::Wrong(int slot, std::string_view got) {
   const Served::Field& field = served_->fields[static_cast<std::size_t>(slot)];
   Seen(slot);
@@ -174,6 +180,9 @@ void RowReader::Text(int slot, std::string_view value) {
   if (field.type == table::Type::kString) {
     Seen(slot);
     row_.texts[static_cast<std::size_t>(slot)] = value.data() == nullptr ? std::string_view("", 0) : value;
+    if (value.size() > served_->most_text) {
+      return Problem(field.name, Str("a text of ", value.size(), " bytes; at most ", served_->most_text, " are taken"));
+    }
     if (slots_.Allows(slot, value)) return;
     if (served_->strict) {
       Problem(field.name, Str("unseen value ", Shown(value), DidYouMean(value, field.domain)));
@@ -210,19 +219,111 @@ bool RowReader::End() {
   return !row_failed_;
 }
 
-Session::Session(std::shared_ptr<const Served> served) : served_(std::move(served)), reader_(*served_) {
+Rows::Rows(const Served& served) {
+  const std::size_t slots = served.fields.size();
+  for (const Served::Field& field : served.fields) {
+    is_text_.push_back(field.type == table::Type::kString || field.type == table::Type::kEmbedding);
+  }
+  numbers_.resize(slots);
+  texts_.resize(slots);
+  number_columns_.resize(slots);
+  text_columns_.resize(slots);
+}
+
+void Rows::Room(std::size_t n) {
+  if (n <= room_) return;
+  room_ = std::max<std::size_t>(n, room_ * 2);
+  for (std::size_t i = 0; i < numbers_.size(); ++i) {
+    numbers_[i].resize(room_, kMissing);
+    if (is_text_[i]) texts_[i].resize(room_);
+    number_columns_[i] = numbers_[i].data();
+    text_columns_[i] = is_text_[i] ? texts_[i].data() : nullptr;
+  }
+}
+
+void Rows::Add(const Row& row) {
+  Room(size_ + 1);
+  for (std::size_t i = 0; i < numbers_.size(); ++i) {
+    if (is_text_[i]) {
+      texts_[i][size_] = row.texts[i];
+    } else {
+      numbers_[i][size_] = row.numbers[i];
+    }
+  }
+  ++size_;
+}
+
+void Rows::Reset(std::size_t n) {
+  Room(n);
+  for (std::size_t i = 0; i < numbers_.size(); ++i) {
+    if (is_text_[i]) {
+      std::fill_n(texts_[i].begin(), n, std::string_view());
+    } else {
+      std::fill_n(numbers_[i].begin(), n, kMissing);
+    }
+  }
+  size_ = n;
+}
+
+void Rows::Get(std::size_t i, Row* row) const {
+  row->numbers.resize(numbers_.size());
+  row->texts.resize(numbers_.size());
+  for (std::size_t slot = 0; slot < numbers_.size(); ++slot) {
+    row->numbers[slot] = is_text_[slot] ? kMissing : numbers_[slot][i];
+    row->texts[slot] = is_text_[slot] ? texts_[slot][i] : std::string_view();
+  }
+}
+
+Session::Session(std::shared_ptr<const Served> served) : served_(std::move(served)), reader_(*served_), rows_(*served_) {
   contributions_.resize(served_->fields.size());
 }
 
 model::Prediction Session::Predict() {
   const Row& row = reader_.row();
-  return served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
+  model::Prediction prediction = served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
+  if (prediction.problem != nullptr) {
+    reader_.Problem("", std::string(prediction.problem->message()));
+  } else if (served_->disguise.any()) {
+    ApplyDisguise(*served_, row, prediction.values, &disguised_);
+    prediction.values = disguised_;
+    prediction.decision = served_->predictor->Decide(disguised_.data());
+  }
+  return prediction;
 }
 
-const std::vector<double>& Session::Explain(int output, double* base) {
-  const Row& row = reader_.row();
-  served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
-  return contributions_;
+std::span<const float> Session::PredictRows() {
+  const std::size_t n = rows_.size();
+  const model::Predictor& predictor = *served_->predictor;
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
+  values_.resize(std::max(values_.size(), n * outputs));
+  // Setting up a batch costs more than one row, and a model that reads columns takes rows alone.
+  if (n == 1 || predictor.model().by_columns() != nullptr) {
+    for (std::size_t i = 0; i < n; ++i) {
+      rows_.Get(i, &row_);
+      const model::Prediction prediction = predictor.PredictRow(row_.numbers.data(), row_.texts.data(), scratch_);
+      if (prediction.problem != nullptr) reader_.ProblemBefore(n - 1 - i, std::string(prediction.problem->message()));
+      std::ranges::copy(prediction.values, values_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
+    }
+  } else {
+    predictor.PredictSlots(rows_.number_columns_.data(), rows_.text_columns_.data(), static_cast<std::int64_t>(n), values_.data(), scratch_);
+  }
+  for (std::size_t i = 0; i < n && served_->disguise.any(); ++i) {
+    rows_.Get(i, &row_);
+    ApplyDisguise(*served_, row_, std::span<const float>(values_).subspan(i * outputs, outputs), &disguised_);
+    std::ranges::copy(disguised_, values_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
+  }
+  return {values_.data(), n * outputs};
+}
+
+Result<model::Attribution> Session::Explain(std::size_t i, int output, double* base) {
+  rows_.Get(i, &row_);
+  return ExplainRow(row_, output, base);
+}
+
+Result<model::Attribution> Session::ExplainRow(const Row& row, int output, double* base) {
+  auto explained = served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
+  if (explained.ok() && served_->disguise.any()) RoundParts(served_->disguise, &contributions_, base);
+  return explained;
 }
 
 }  // namespace tenon::serve

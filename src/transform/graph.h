@@ -46,6 +46,14 @@ Result<GraphSpec> AutoGraph(const table::Schema& schema, const table::Profile& t
                             std::string_view label, const std::vector<std::string>& leave_out, std::string_view learner_style,
                             std::vector<std::string>* why);
 
+// A node as it was fitted: its settings complete, its ports by name.
+struct FittedNode {
+  std::string op;
+  Json with;
+  std::vector<Port> in, out;
+  std::string learned;      // as its op saves it (docs/formats/graph.md); empty when it learns nothing
+};
+
 // A fitted graph and the plan compiled from it: the same code in training, evaluation, batch and serving. Immutable;
 // any number of threads may apply it at once, each with its own Scratch.
 class FittedGraph {
@@ -82,7 +90,13 @@ class FittedGraph {
   // One row from slots, as a request is decoded: numbers[i] for number inputs (NaN missing), texts[i] for text inputs
   // (null data() missing), i as in inputs(). No allocation once the scratch is warm, unless an op makes texts.
   void ApplyRow(const double* numbers, const std::string_view* texts, float* out, Scratch& scratch) const;
+  // The same for n rows whose slots are kept column by column: numbers[i] points at n numbers of number input i, texts[i] at
+  // n texts of text input i; the others may be null. Bit-equal to ApplyRow on each row.
+  void ApplySlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* tile,
+                  std::int64_t stride, Scratch& scratch) const;
 
+  // The nodes in an order in which they can run, for exporters.
+  std::vector<FittedNode> Nodes() const;
   std::string Save() const;  // canonical: equal graphs give equal bytes. docs/formats/graph.md
   static Result<std::shared_ptr<const FittedGraph>> Load(std::string_view bytes, const Kinds<Op>& kinds);
 

@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <thread>
 
 #include "app/commands/all.h"
@@ -7,6 +8,38 @@
 namespace tenon::app {
 namespace {
 
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : value;
+}
+
+// What is kept of requests, by the project file; OpenTelemetry's own environment variables where that says nothing.
+edge::ObserveOptions ObserveOf(const pipeline::Project& project) {
+  const pipeline::ServeSpec& spec = project.serve;
+  edge::ObserveOptions observe;
+  std::string base = spec.trace.endpoint.empty() ? Environment("OTEL_EXPORTER_OTLP_ENDPOINT") : spec.trace.endpoint;
+  while (base.ends_with('/')) base.pop_back();
+  const std::string whole = spec.trace.endpoint.empty() ? Environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") : std::string();
+  if (!whole.empty()) {
+    observe.trace.url = whole;
+  } else if (!base.empty()) {
+    observe.trace.url = Str(base, base.ends_with("/v1/traces") ? "" : "/v1/traces");
+  }
+  observe.trace.sample = spec.trace.sample;
+  double ratio = 0;
+  if (spec.trace.endpoint.empty() && ParseDouble(Environment("OTEL_TRACES_SAMPLER_ARG"), &ratio)) observe.trace.sample = ratio;
+  observe.trace.headers = spec.trace.headers;
+  for (const std::string& pair : Split(Environment("OTEL_EXPORTER_OTLP_HEADERS"), ',')) {
+    if (const std::size_t equals = pair.find('='); equals != std::string::npos) observe.trace.headers.push_back(Str(Trim(pair.substr(0, equals)), ": ", pair.substr(equals + 1)));
+  }
+  const std::string service = spec.trace.service.empty() ? Environment("OTEL_SERVICE_NAME") : spec.trace.service;
+  observe.trace.service = service.empty() ? project.name : service;
+  observe.trace.ca = spec.trace.ca;
+  observe.access_log = {spec.access_log.path, spec.access_log.sample, spec.access_log.rotate_bytes, spec.access_log.keep};
+  observe.events = {spec.events.url, spec.events.mode, spec.events.source, spec.events.ca};
+  return observe;
+}
+
 Result<ServiceOptions> OptionsOf(const pipeline::Project& project, const Args& args) {
   ServiceOptions all;
   edge::ServerOptions& options = all.server;
@@ -15,8 +48,12 @@ Result<ServiceOptions> OptionsOf(const pipeline::Project& project, const Args& a
   options.threads = static_cast<int>(args.Int("threads"));
   options.rate = project.serve.rate;
   options.most_body = project.serve.most_body;
+  const std::string grpc_port = args.Text("grpc-port");
+  options.grpc_port = grpc_port.empty() ? project.serve.grpc_port : static_cast<int>(args.Int("grpc-port"));
+  options.repository = project.serve.repository;
   options.budget = project.serve.limits.budget;
   options.longest_queue = project.serve.limits.longest_queue;
+  options.observe = ObserveOf(project);
   all.insecure = args.Bool("insecure");
   all.tls = project.serve.tls;
   for (const auto& [flag, path] : {std::pair<const char*, std::string*>{"tls-cert", &all.tls.certificate}, {"tls-key", &all.tls.key}, {"tls-client-ca", &all.tls.client_ca}}) {
@@ -74,6 +111,7 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
   if (context.json) {
     Json line;
     line["url"] = url;
+    line["grpc"] = Str(args.Text("address"), ":", service->grpc_port());
     line["endpoint"] = project.serve.endpoint;
     line["model"] = service->model();
     line["access"] = service->who();
@@ -81,7 +119,8 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
   } else {
     context.terminal.Line(Str(service->model(), " answers at ", context.terminal.Bold(Str(url, "/v1/endpoints/", project.serve.endpoint, ":predict"))));
     context.terminal.Line(context.terminal.Dim(service->who()));
-    context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   stop with Ctrl-C")));
+    context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   gRPC ", args.Text("address"), ":", service->grpc_port(),
+                                                  "   stop with Ctrl-C")));
   }
   Watcher watcher(context, project, folder);
   while (!context.call.stop.stop_requested()) {
@@ -101,6 +140,7 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
 std::vector<Flag> ServeFlags() {
   return {ProjectFlag(),
           {.name = "--port", .help = "0: a free one", .kind = Flag::Kind::kInt, .fallback = "8080"},
+          {.name = "--grpc-port", .help = "a port of its own for gRPC, which --port takes too; 0: a free one", .kind = Flag::Kind::kInt},
           {.name = "--port-file", .help = "write the port here once requests are answered"},
           {.name = "--address", .help = "address to listen on", .fallback = "127.0.0.1"},
           {.name = "--tls-cert", .help = "PEM certificate (chain): answer over TLS; read again when it changes"},
