@@ -4,11 +4,16 @@
 #include <atomic>
 
 #include "base/text.h"
+#include "govern/access.h"
+#include "platform/tls.h"
 #include "registry/registry.h"
 #include "serve/inference_log.h"
 
 namespace tenon::app {
 namespace {
+
+// Whether only programs of this machine reach an address.
+bool IsLoopback(std::string_view address) { return address.starts_with("127.") || address == "::1" || address == "localhost"; }
 
 class ProjectService final : public Service {
  public:
@@ -16,7 +21,11 @@ class ProjectService final : public Service {
       : project_(project), store_(store), kits_(kits), registry_(store) {}
   ~ProjectService() override { Stop(); }
 
-  Result<void> Start(const Call& call, const edge::ServerOptions& options) {
+  Result<void> Start(const Call& call, const ServiceOptions& wanted) {
+    edge::ServerOptions options = wanted.server;
+    TENON_TRY(PrepareAccess(wanted));
+    options.access = &access_;
+    options.tls = tls_.get();
     TENON_ASSIGN(const std::string loaded, Refresh(call));
     if (model_.empty()) {
       return Error(Code::kFailedPrecondition, Str("no version of ", project_.name, " is champion: `tenon run ", project_.folder,
@@ -32,7 +41,26 @@ class ProjectService final : public Service {
   std::string model() const override { return model_; }
   std::string log_folder() const override { return platform::JoinPath(store_.folder(), "inference"); }
 
+  std::string who() const override {
+    if (access_.rules()->open) return "open to everybody who reaches it: no API key was made (tenon keys add)";
+    return tls_ != nullptr && tls_->asks_clients() ? "for holders of an API key or a client certificate" : "for holders of an API key";
+  }
+
   Result<std::string> Refresh(const Call& call) override {
+    TENON_ASSIGN(std::string changed, RefreshModel(call));
+    if (server_ == nullptr) return changed;
+    std::string more;
+    if (tls_ != nullptr) {
+      TENON_ASSIGN(const bool renewed, tls_->Reload());
+      if (renewed) more = "the TLS certificate was read again";
+    }
+    TENON_ASSIGN(const bool keys, RefreshKeys());
+    if (keys) more += Str(more.empty() ? "" : "; ", "the API keys changed: ", who());
+    if (!changed.empty() && !more.empty()) changed += "; ";
+    return changed + more;
+  }
+
+  Result<std::string> RefreshModel(const Call& call) {
     TENON_ASSIGN(const std::int64_t revision, registry_.Revision());
     if (revision == revision_) return std::string();
     TENON_ASSIGN(auto aliases, registry_.Aliases(project_.name));
@@ -58,6 +86,32 @@ class ProjectService final : public Service {
   }
 
  private:
+  Result<void> PrepareAccess(const ServiceOptions& wanted) {
+    if (!wanted.tls.certificate.empty()) {
+      TENON_ASSIGN(tls_, platform::MakeTlsServer(store_.files(), {wanted.tls.certificate, wanted.tls.key, wanted.tls.client_ca}, {"http/1.1"}));
+      TENON_ASSIGN(certificate_scopes_, govern::Scopes::Of(wanted.tls.client_scopes));
+    }
+    TENON_TRY(RefreshKeys());
+    if (access_.rules()->open && !IsLoopback(wanted.server.address) && !wanted.insecure) {
+      return Error(Code::kFailedPrecondition,
+                   Str("at ", wanted.server.address, " everybody who reaches it could ask: make an API key first (`tenon keys add <name> --project ",
+                       project_.folder, "`), ask for client certificates (--tls-client-ca), or say --insecure"));
+    }
+    return {};
+  }
+
+  // Takes keys that changed. A service that had keys stays closed when the last one goes.
+  Result<bool> RefreshKeys() {
+    TENON_ASSIGN(const std::int64_t revision, govern::KeysRevision(store_));
+    if (revision == keys_revision_) return false;
+    TENON_ASSIGN(const auto keys, govern::Keys(store_));
+    const bool may_open = keys_revision_ == -1 || access_.rules()->open;
+    access_.Set(std::make_shared<const govern::Rules>(
+        govern::RulesOf(keys, may_open, tls_ != nullptr && tls_->asks_clients(), certificate_scopes_)));
+    keys_revision_ = revision;
+    return true;
+  }
+
   Result<void> Take(int version) {
     TENON_ASSIGN(registry::ModelVersion found, registry_.Find(project_.name, version));
     TENON_ASSIGN(auto bytes, store_.Get(found.bundle));
@@ -77,6 +131,10 @@ class ProjectService final : public Service {
   const pipeline::Kits& kits_;
   registry::Registry registry_;
   serve::Endpoints endpoints_;
+  govern::Access access_;
+  govern::Scopes certificate_scopes_;
+  std::int64_t keys_revision_ = -1;
+  std::unique_ptr<platform::TlsServer> tls_;
   std::unique_ptr<serve::InferenceLog> log_;
   std::unique_ptr<edge::Server> server_;
   std::atomic<bool> ready_ = false;
@@ -87,7 +145,7 @@ class ProjectService final : public Service {
 }  // namespace
 
 Result<std::unique_ptr<Service>> StartService(const Call& call, const pipeline::Project& project, store::Store& store,
-                                              const pipeline::Kits& kits, const edge::ServerOptions& options) {
+                                              const pipeline::Kits& kits, const ServiceOptions& options) {
   auto service = std::make_unique<ProjectService>(project, store, kits);
   TENON_TRY(service->Start(call, options));
   return std::unique_ptr<Service>(std::move(service));

@@ -82,6 +82,12 @@ std::int64_t Metrics::limited() const {
   return sum;
 }
 
+std::int64_t Metrics::refused(std::size_t reason) const {
+  std::int64_t sum = 0;
+  for (const auto& thread : threads_) sum += thread->refused[reason].value();
+  return sum;
+}
+
 std::int64_t Metrics::in_flight() const {
   std::int64_t sum = 0;
   for (const auto& thread : threads_) sum += thread->in_flight.value();

@@ -43,10 +43,15 @@ struct alignas(64) VersionCounters {
   void AddRequest(int status, std::int64_t nanos);
 };
 
+// Why a request was turned away before its route was looked for.
+enum class Refusal { kUnauthenticated, kForbidden, kRate, kBudget, kOverload };
+inline constexpr std::array<std::string_view, 5> kRefusals = {"unauthenticated", "forbidden", "rate", "budget", "overload"};
+
 // What one thread counted of everything.
 struct alignas(64) ThreadCounters {
   Counter requests;
   Counter limited;    // by the rate limit
+  std::array<Counter, kRefusals.size()> refused;
   Counter in_flight;  // 1 while a request is handled
 };
 
@@ -71,6 +76,7 @@ class Metrics {
   std::vector<Sum> Sums() const;  // in order of first use
   std::int64_t requests() const;
   std::int64_t limited() const;
+  std::int64_t refused(std::size_t reason) const;
   std::int64_t in_flight() const;
 
  private:

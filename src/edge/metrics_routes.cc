@@ -76,6 +76,16 @@ void WriteRequests(const std::vector<Metrics::Sum>& sums, Page& page) {
   }
 }
 
+void WriteArms(const serve::Endpoints::Map& map, Page& page) {
+  page.Family("tenon_arm_share", "gauge", "Part of an endpoint's requests that a version answers, or sees as a shadow");
+  for (const auto& [name, route] : map) {
+    for (const serve::Arm& arm : route->arms) {
+      const double share = arm.role == serve::Role::kChampion ? route->ShareOfChampion() : arm.share;
+      page.Sample("", Label("endpoint", name) + "," + Label("model", arm.served->model) + "," + Label("role", serve::NameOf(arm.role)), share);
+    }
+  }
+}
+
 struct Column {
   std::string_view name, help;
   double (*of)(const Metrics::Sum&);
@@ -149,12 +159,17 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   const std::vector<Metrics::Sum> sums = shared.metrics.Sums();
   WriteRequests(sums, page);
   WriteColumns(sums, page);
+  WriteArms(worker.endpoints(), page);
   page.Family("tenon_http_requests_total", "counter", "HTTP requests of all routes");
   page.Value(static_cast<double>(shared.metrics.requests()));
   page.Family("tenon_http_requests_in_flight", "gauge", "Requests being handled now");
   page.Value(static_cast<double>(shared.metrics.in_flight()));
   page.Family("tenon_http_requests_limited_total", "counter", "Requests refused by the rate limit");
   page.Value(static_cast<double>(shared.metrics.limited()));
+  page.Family("tenon_http_requests_refused_total", "counter", "Requests turned away before they reached a model, by reason");
+  for (std::size_t i = 0; i < kRefusals.size(); ++i) {
+    page.Sample("", Label("reason", kRefusals[i]), static_cast<double>(shared.metrics.refused(i)));
+  }
   page.Family("tenon_inference_log_dropped_total", "counter", "Answers that the inference log had no room for");
   page.Value(shared.log == nullptr ? 0 : static_cast<double>(shared.log->dropped()));
   page.Family("tenon_inference_log_written_total", "counter", "Answers written to the inference log");

@@ -89,8 +89,7 @@ Json Duration(std::int64_t count, std::int64_t nanos) {
 void DescribeStatistics(Worker& worker, std::string_view name, HttpResponse& response) {
   Json list = Json::MakeArray();
   const std::vector<Metrics::Sum> sums = worker.shared().metrics.Sums();
-  for (const auto& [endpoint, served] : worker.endpoints()) {
-    if (!name.empty() && endpoint != name) continue;
+  const auto each = [&](const std::string& endpoint, const std::shared_ptr<const serve::Served>& served) {
     Metrics::Sum mine;
     for (const Metrics::Sum& sum : sums) {
       if (sum.endpoint == endpoint && sum.model == served->model) mine = sum;
@@ -116,6 +115,10 @@ void DescribeStatistics(Worker& worker, std::string_view name, HttpResponse& res
     row["batch_stats"] = Json::MakeArray();
     row["memory_usage"] = Json::MakeArray();
     list.Push(std::move(row));
+  };
+  for (const auto& [endpoint, route] : worker.endpoints()) {
+    if (!name.empty() && endpoint != name) continue;
+    for (const serve::Arm& arm : route->arms) each(endpoint, arm.served);
   }
   Json out = Json::MakeObject();
   out["model_stats"] = std::move(list);
@@ -239,6 +242,7 @@ Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpR
   if (reader.failed()) return Error(Code::kInvalidArgument, FieldErrorsAsText(reader.errors()));
   TENON_TRY(WriteAnswers(lane.served(), asked, answers, rows.rows(), response));
   worker.LogKept(lane, id);
+  worker.Spend(rows.rows());
   lane.counters->predictions.Add(rows.rows());
   return {};
 }
@@ -254,13 +258,15 @@ void AnswerInfer(Worker& worker, Lane& lane, const HttpRequest& request, HttpRes
 
 void AnswerIndex(Worker& worker, HttpResponse& response) {
   Json list = Json::MakeArray();
-  for (const auto& [name, served] : worker.endpoints()) {
-    Json row = Json::MakeObject();
-    row["name"] = name;
-    row["version"] = std::to_string(served->version);
-    row["state"] = "READY";
-    row["reason"] = "";
-    list.Push(std::move(row));
+  for (const auto& [name, route] : worker.endpoints()) {
+    for (const serve::Arm& arm : route->arms) {
+      Json row = Json::MakeObject();
+      row["name"] = name;
+      row["version"] = std::to_string(arm.served->version);
+      row["state"] = "READY";
+      row["reason"] = "";
+      list.Push(std::move(row));
+    }
   }
   response.body = list.Dump();
 }
@@ -292,8 +298,8 @@ void AnswerModel(Worker& worker, const HttpRequest& request, const std::vector<s
   }
   if (next < path.size()) what = path[next++];
   if (next < path.size()) return SetPlainError(404, "no such path below this model", response);
-  Lane* lane = worker.Find(path[1]);
-  if (lane == nullptr || (!version.empty() && version != std::to_string(lane->served().version))) {
+  Lane* lane = what == "infer" ? worker.Ask(path[1], request, version) : worker.Find(path[1], version);
+  if (lane == nullptr) {
     return SetPlainError(404, Str("no model '", path[1], "'", version.empty() ? "" : " of version " + version), response);
   }
   const serve::Served& served = lane->served();

@@ -86,7 +86,8 @@ std::vector<std::string> NamesOf(const serve::Endpoints::Map& map) {
   return names;
 }
 
-Json DescribeEndpoint(const serve::Served& served) {
+Json DescribeEndpoint(const serve::Route& route) {
+  const serve::Served& served = *route.champion();
   Json out = Json::MakeObject();
   out["name"] = served.endpoint;
   out["model"] = served.model;
@@ -109,11 +110,20 @@ Json DescribeEndpoint(const serve::Served& served) {
     fields.Push(std::move(row));
   }
   out["fields"] = std::move(fields);
+  Json arms = Json::MakeArray();
+  for (const serve::Arm& arm : route.arms) {
+    Json row = Json::MakeObject();
+    row["model"] = arm.served->model;
+    row["role"] = serve::NameOf(arm.role);
+    row["share"] = arm.role == serve::Role::kChampion ? route.ShareOfChampion() : arm.share;
+    arms.Push(std::move(row));
+  }
+  out["arms"] = std::move(arms);
   return out;
 }
 
 void Predict(Worker& worker, const HttpRequest& request, std::string_view name, bool explain, HttpResponse& response) {
-  Lane* lane = worker.Find(name);
+  Lane* lane = worker.Ask(name, request);
   if (lane == nullptr) {
     return SetError(Code::kNotFound, Str("no endpoint '", name, "'", DidYouMean(name, NamesOf(worker.endpoints()))), response);
   }
@@ -166,6 +176,7 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
   }
   response.body += "]}";
   worker.LogKept(lane, id);
+  worker.Spend(rows);
   lane.counters->predictions.Add(rows);
   return true;
 }
@@ -202,11 +213,11 @@ void AnswerEndpoints(Worker& worker, const HttpRequest& request, std::string_vie
   if (verb == ":explain") return Predict(worker, request, name.substr(0, colon), true, response);
   if (!verb.empty()) return SetError(Code::kNotFound, Str("no verb '", verb, "'; there are :predict and :explain"), response);
   if (!Allowed(request, {Method::kGet}, response)) return;
-  const auto served = serve::Endpoints::FindIn(worker.endpoints(), name);
-  if (served == nullptr) {
+  const auto route = serve::Endpoints::FindIn(worker.endpoints(), name);
+  if (route == nullptr) {
     return SetError(Code::kNotFound, Str("no endpoint '", name, "'", DidYouMean(name, NamesOf(worker.endpoints()))), response);
   }
-  response.body = DescribeEndpoint(*served).Dump();
+  response.body = DescribeEndpoint(*route).Dump();
 }
 
 }  // namespace tenon::edge

@@ -6,8 +6,10 @@
 #include <string>
 
 #include "base/call.h"
-#include "serve/endpoint.h"
+#include "govern/access.h"
+#include "platform/tls.h"
 #include "serve/inference_log.h"
+#include "serve/route.h"
 
 namespace tenon::edge {
 
@@ -17,7 +19,11 @@ struct ServerOptions {
   int threads = 0;                  // 0: one a core
   std::int64_t most_body = 8 << 20; // bytes of a request's body; more is 413
   std::int64_t most_header = 16 << 10;
-  double rate = 0;                  // requests a second and client address; 0: no limit; more is 429
+  double rate = 0;                  // requests a second and principal (key, certificate, else address); 0: no limit; more is 429
+  double budget = 0;                // predictions a day and principal; 0: no limit; more is 429
+  std::chrono::milliseconds longest_queue = std::chrono::milliseconds(0);  // waited longer under load: 503; 0: no limit
+  const govern::Access* access = nullptr;      // outlives the server; null: open to everybody
+  const platform::TlsServer* tls = nullptr;  // outlives the server; null: plain HTTP
   std::chrono::seconds idle = std::chrono::seconds(60);      // a connection without a request is closed
   std::chrono::seconds slow = std::chrono::seconds(10);      // a request that takes longer to arrive is 408
 };

@@ -351,10 +351,11 @@ TEST_F(ServerTest, ClosesIdleAndSlowClients) {
 TEST_F(ServerTest, LimitsTheRateOfAClient) {
   Start({.rate = 0.001});
   Client client(server_->port());
-  EXPECT_EQ(client.Get("/healthz").status, 200);
-  const auto second = client.Get("/healthz");
+  EXPECT_EQ(client.Get("/v2").status, 200);
+  const auto second = client.Get("/v2");
   EXPECT_EQ(second.status, 429);
   EXPECT_NE(second.head.find("Retry-After: "), std::string::npos);
+  EXPECT_EQ(client.Get("/healthz").status, 200);  // a probe is never one too many
 }
 
 TEST_F(ServerTest, SwapsVersionsUnderRequestsWithoutAFailure) {
@@ -443,6 +444,68 @@ TEST_F(ServerTest, DescribesItsEndpoints) {
   EXPECT_EQ(one, all.Find("endpoints")->array()[0]);
   EXPECT_EQ(one.Find("fields")->array().size(), 4U);
   EXPECT_EQ(one.Find("fields")->array()[2].Find("domain")->array().size(), 2U);
+}
+
+TEST_F(ServerTest, EveryProtocolAsksTheRouteWhichArmAnswers) {
+  ASSERT_OK_AND_ASSIGN(auto second, serve::testing::MakeLoan(ops_, 2));
+  ASSERT_OK_AND_ASSIGN(auto dark, serve::testing::MakeLoan(ops_, 3));
+  auto keyed = [](const std::shared_ptr<const serve::Served>& served) {
+    auto out = std::make_shared<serve::Served>(*served);
+    out->key = "customer";
+    return out;
+  };
+  auto route = std::make_shared<serve::Route>();
+  route->name = "loan";
+  route->sticky = "customer";
+  route->arms = {{keyed(loan_), serve::Role::kChampion, 1}, {keyed(second), serve::Role::kChallenger, 0.5}, {keyed(dark), serve::Role::kDark, 0}};
+  endpoints_.Set(std::shared_ptr<const serve::Route>(route));
+  Client client(server_->port());
+  int challenger = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::string key = Str("c-", i);
+    const bool taken = route->Choose(key) == 1;
+    const std::string row = R"({"customer" : ")" + key + R"(","age":40,"income":2500.5,"job":"baker","owner":false})";
+    const Json body = Parsed(client.Post(kPredict, R"({"instances":[)" + row + "]}").body);
+    EXPECT_EQ(body.StringAt("model"), taken ? "loan@2" : "loan@1") << key;
+    const std::string header = "Tenon-Key: " + key + "\r\n";
+    EXPECT_EQ(Parsed(client.Post(kPredict, R"({"instances":[)" + kRow + "]}", header).body).StringAt("model"), body.StringAt("model"));
+    const std::string tensors =
+        R"({"parameters":{"customer":")" + key + R"("},"inputs":[{"name":"age","datatype":"INT64","shape":[1],"data":[40]}]})";
+    EXPECT_EQ(Parsed(client.Post("/v2/models/loan/infer", tensors).body).StringAt("model_version"), taken ? "2" : "1");
+    const auto& v1 = Parsed(client.Post("/v1/models/loan:predict", R"({"instances":[)" + kRow + "]}", header).body);
+    EXPECT_EQ(v1.Find("predictions")->array()[0], body.Find("predictions")->array()[0]);
+    challenger += taken ? 1 : 0;
+  }
+  EXPECT_NEAR(challenger, 100, 35);
+  const std::string body = R"({"instances":[)" + kRow + "]}";
+  EXPECT_EQ(Parsed(client.Post(kPredict, body, "Tenon-Version: 3\r\n").body).StringAt("model"), "loan@3");
+  EXPECT_EQ(Parsed(client.Post("/v1/endpoints/loan@3:predict", body).body).StringAt("model"), "loan@3");
+  EXPECT_EQ(client.Post("/v1/endpoints/loan@4:predict", body).status, 404);
+  EXPECT_EQ(client.Get("/v2/models/loan/versions/3/ready").status, 200);
+  const std::string metrics = client.Get("/metrics").body;
+  EXPECT_NE(metrics.find(R"(tenon_arm_share{endpoint="loan",model="loan@2",role="challenger"} 0.5)"), std::string::npos);
+  EXPECT_NE(metrics.find(R"(tenon_arm_share{endpoint="loan",model="loan@1",role="champion"} 0.5)"), std::string::npos);
+}
+
+TEST_F(ServerTest, AnswersEveryRequestWhileSharesChange) {
+  ASSERT_OK_AND_ASSIGN(auto second, serve::testing::MakeLoan(ops_, 2));
+  std::atomic<bool> done{false};
+  std::thread changes([&] {
+    for (int i = 0; i < 200; ++i) {
+      auto route = std::make_shared<serve::Route>();
+      route->name = "loan";
+      route->arms = {{i % 3 == 0 ? second : loan_, serve::Role::kChampion, 1}, {i % 3 == 0 ? loan_ : second, serve::Role::kChallenger, (i % 10) / 10.0}};
+      endpoints_.Set(std::shared_ptr<const serve::Route>(std::move(route)));
+    }
+    done = true;
+  });
+  Client client(server_->port());
+  int asked = 0;
+  while (!done || asked < 200) {
+    ASSERT_EQ(client.Post(kPredict, R"({"instances":[)" + kRow + "]}").status, 200);
+    ++asked;
+  }
+  changes.join();
 }
 
 TEST_F(ServerTest, RefusesAPortInUse) {

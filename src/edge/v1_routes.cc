@@ -8,7 +8,7 @@ namespace tenon::edge {
 namespace {
 
 void Predict(Worker& worker, const HttpRequest& request, std::string_view name, bool explain, HttpResponse& response) {
-  Lane* lane = worker.Find(name);
+  Lane* lane = worker.Ask(name, request);
   if (lane == nullptr) return SetPlainError(404, Str("no model '", name, "'"), response);
   if (!Allowed(request, {Method::kPost}, response)) return worker.Count(*lane, 405);
   if (!PredictInstances(worker, *lane, request, {.model = false, .explain = explain}, response)) {

@@ -26,10 +26,11 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 Shared::Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
                const ServerOptions& options)
     : endpoints(all), log(its_log), ready_to_serve(std::move(is_ready)), metrics(options.threads),
-      most_body(static_cast<std::size_t>(options.most_body)) {
+      access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)) {
   std::random_device random;
   run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
-  if (options.rate > 0) limit = std::make_unique<RateLimit>(options.rate, run_id);
+  if (options.rate > 0 || access != nullptr) limit = std::make_unique<RateLimit>(options.rate, run_id);
+  if (options.budget > 0) budget = std::make_unique<RateLimit>(options.budget / 86400, run_id + 1, std::chrono::hours(24));
 }
 
 Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_counters)
@@ -43,24 +44,31 @@ Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_co
   }
 }
 
-Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread) { Refresh(); }
+Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), guard_(shared.access) { Refresh(); }
 
 void Worker::Refresh() {
   const std::uint64_t now = shared_->endpoints.revision();
   if (now == revision_) return;
   const auto map = shared_->endpoints.all();
-  std::vector<std::unique_ptr<Lane>> lanes(map->size());
+  std::vector<Lanes> lanes(map->size());
   std::size_t old = 0;
   for (std::size_t i = 0; i < map->size(); ++i) {  // both are sorted by name
+    const auto& arms = (*map)[i].second->arms;
+    lanes[i].resize(arms.size());
     while (old < lanes_.size() && (*map_)[old].first < (*map)[i].first) ++old;
-    if (old < lanes_.size() && (*map_)[old].second == (*map)[i].second) lanes[i] = std::move(lanes_[old]);
+    if (old >= lanes_.size() || (*map_)[old].first != (*map)[i].first) continue;
+    for (std::size_t k = 0; k < arms.size(); ++k) {
+      for (auto& lane : lanes_[old]) {
+        if (lane != nullptr && &lane->served() == arms[k].served.get()) lanes[i][k] = std::move(lane);
+      }
+    }
   }
   map_ = map;
   lanes_ = std::move(lanes);
   revision_ = now;
 }
 
-Lane* Worker::Find(std::string_view name) {
+std::size_t Worker::IndexOf(std::string_view name) const {
   std::size_t low = 0, high = map_->size();
   while (low < high) {
     const std::size_t middle = (low + high) / 2;
@@ -70,12 +78,79 @@ Lane* Worker::Find(std::string_view name) {
       high = middle;
     }
   }
-  if (low == map_->size() || (*map_)[low].first != name) return nullptr;
-  if (lanes_[low] == nullptr) {
-    const auto& served = (*map_)[low].second;
-    lanes_[low] = std::make_unique<Lane>(served, shared_->metrics.For(*served, thread_));
+  return low < map_->size() && (*map_)[low].first == name ? low : map_->size();
+}
+
+Lane* Worker::LaneOf(std::size_t index, std::size_t arm) {
+  std::unique_ptr<Lane>& lane = lanes_[index][arm];
+  if (lane == nullptr) {
+    const auto& served = (*map_)[index].second->arms[arm].served;
+    lane = std::make_unique<Lane>(served, shared_->metrics.For(*served, thread_));
   }
-  return lanes_[low].get();
+  return lane.get();
+}
+
+Lane* Worker::Find(std::string_view name, std::string_view version) {
+  const std::size_t index = IndexOf(name);
+  if (index == map_->size()) return nullptr;
+  if (version.empty()) return LaneOf(index, 0);
+  std::int64_t number = 0;
+  if (!ParseInt64(version, &number) || number < 1 || number > 1'000'000'000) return nullptr;
+  const int arm = (*map_)[index].second->ArmOf(static_cast<int>(number));
+  return arm < 0 ? nullptr : LaneOf(index, static_cast<std::size_t>(arm));
+}
+
+Lane* Worker::Ask(std::string_view name, const HttpRequest& request, std::string_view version) {
+  std::size_t index = IndexOf(name);
+  if (index == map_->size()) {
+    const std::size_t at = name.rfind('@');
+    if (at == std::string_view::npos || !version.empty()) return nullptr;
+    return Find(name.substr(0, at), name.substr(at + 1));
+  }
+  if (!version.empty()) return Find(name, version);
+  const serve::Route& route = *(*map_)[index].second;
+  if (route.arms.size() == 1) return LaneOf(index, 0);
+  if (const std::string_view asked = request.Header("tenon-version"); !asked.empty()) return Find(name, asked);
+  return LaneOf(index, Choose(route, request));
+}
+
+namespace {
+
+// The text of the first value that a JSON body gives this field: what stands between the colon and the comma. A view of
+// null when there is none. An object's key is the only place where "field" and a colon follow each other.
+std::string_view FirstValueOf(std::string_view field, std::string_view body) {
+  const auto blank = [&](std::size_t at) { return at < body.size() && (body[at] == ' ' || body[at] == '\n' || body[at] == '\t' || body[at] == '\r'); };
+  for (std::size_t at = body.find(field); at != std::string_view::npos; at = body.find(field, at + 1)) {
+    std::size_t end = at + field.size();
+    if (at == 0 || body[at - 1] != '"' || end >= body.size() || body[end] != '"') continue;
+    ++end;
+    while (blank(end)) ++end;
+    if (end >= body.size() || body[end] != ':') continue;
+    ++end;
+    while (blank(end)) ++end;
+    const std::size_t begin = end;
+    if (end < body.size() && body[end] == '"') {
+      for (++end; end < body.size() && body[end] != '"'; ++end) {
+        if (body[end] == '\\') ++end;
+      }
+      return body.substr(begin + 1, std::min(end, body.size()) - begin - 1);
+    }
+    while (end < body.size() && body[end] != ',' && body[end] != '}' && !blank(end)) ++end;
+    return body.substr(begin, end - begin);
+  }
+  return {};
+}
+
+}  // namespace
+
+std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request) {
+  if (!route.split()) return 0;
+  if (const std::string_view key = request.Header("tenon-key"); !key.empty()) return route.Choose(key);
+  if (!route.sticky.empty()) {
+    if (const std::string_view key = FirstValueOf(route.sticky, request.body); !key.empty()) return route.Choose(key);
+  }
+  if (const std::string_view id = request.Header("x-request-id"); !id.empty()) return route.Choose(id);
+  return route.Choose(shared_->run_id + (static_cast<std::uint64_t>(thread_) << 56) + ++chosen_);
 }
 
 void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
@@ -83,13 +158,7 @@ void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpRespon
   Refresh();
   ThreadCounters& counters = shared_->metrics.thread(thread_);
   counters.requests.Add(1);
-  std::chrono::nanoseconds wait{};
-  if (shared_->limit != nullptr && !shared_->limit->Take(peer.client, began_, &wait)) {
-    counters.limited.Add(1);
-    SetErrorStatus(429, "more requests than this server's rate limit lets one address make", response);
-    response.AddHeader("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
-    return;
-  }
+  if (!LetIn(request, peer, response)) return;
   counters.in_flight.Add(1);
   if (request.Header("content-encoding").empty()) {
     Route(request, response);
@@ -98,6 +167,51 @@ void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpRespon
   }
   if (response.body.size() >= kLeastPacked) Pack(request, response);
   counters.in_flight.Add(-1);
+}
+
+bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response) {
+  shared_->metrics.thread(thread_).refused[static_cast<std::size_t>(why)].Add(1);
+  if (Below(request.path, "/v2").data() != nullptr || Below(request.path, "/v1/models").data() != nullptr) {
+    SetPlainError(status, text, response);
+  } else {
+    SetErrorStatus(status, text, response);
+  }
+  return false;
+}
+
+bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
+  guard_.Refresh();
+  asker_ = {{}, peer.client, 0};
+  if (guard_.open() && shared_->rate == 0 && shared_->budget == nullptr && !shared_->sheds) return true;
+  const std::int64_t now = std::chrono::nanoseconds(began_.time_since_epoch()).count();
+  const bool late = peer.turn_away_at != 0 && now > peer.turn_away_at;
+  const Need need = NeedOf(request.method, request.path);
+  if (late && need != Need::kNothing && need != Need::kMetrics) {
+    Refuse(Refusal::kOverload, 503, "the server has more to do than it can; try again later", request, response);
+    response.headers += "Retry-After: 1\r\n";
+    return false;
+  }
+  const std::string_view key = request.Header("x-api-key"), authorization = request.Header("authorization");
+  if (const auto verdict = guard_.Check(authorization, key, peer, need, &asker_); verdict != Guard::Verdict::kIn) {
+    if (verdict == Guard::Verdict::kForbidden) return Refuse(Refusal::kForbidden, 403, guard_.problem(), request, response);
+    response.AddHeader("WWW-Authenticate", "Bearer realm=\"tenon\"");
+    return Refuse(Refusal::kUnauthenticated, 401, guard_.problem(), request, response);
+  }
+  if (need == Need::kNothing || need == Need::kMetrics) return true;
+  std::chrono::nanoseconds wait{};
+  Refusal why = Refusal::kRate;
+  std::string_view text = "more requests than the rate limit allows you";
+  bool refused = (shared_->rate > 0 || asker_.rate > 0) && !shared_->limit->Take(asker_.hash, began_, &wait, asker_.rate);
+  if (!refused && shared_->budget != nullptr && (need == Need::kPredict || need == Need::kExplain) && !shared_->budget->Has(asker_.hash, began_, &wait)) {
+    refused = true;
+    why = Refusal::kBudget;
+    text = "your predictions of these 24 hours are used up";
+  }
+  if (!refused) return true;
+  if (why == Refusal::kRate) shared_->metrics.thread(thread_).limited.Add(1);
+  Refuse(why, 429, text, request, response);
+  response.AddHeader("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+  return false;
 }
 
 bool Worker::Unpack(const HttpRequest& request, HttpResponse& response) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "edge/guard.h"
 #include "edge/http_server.h"
 #include "edge/json_decoder_internal.h"
 #include "edge/metrics_internal.h"
@@ -23,7 +24,11 @@ struct Shared {
   serve::InferenceLog* log;  // may be null
   std::function<bool()> ready_to_serve;
   Metrics metrics;
-  std::unique_ptr<RateLimit> limit;  // null: none
+  const govern::Access* access;        // may be null
+  double rate;                         // of the limit; 0: only keys have one
+  std::unique_ptr<RateLimit> limit;    // null: none
+  std::unique_ptr<RateLimit> budget;   // null: none
+  bool sheds;                          // whether requests that waited too long are turned away
   std::atomic<bool> stopping{false};
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   std::chrono::steady_clock::time_point steady_start = std::chrono::steady_clock::now();
@@ -53,8 +58,12 @@ class Worker final : public HttpHandler {
   // For the routes:
   Shared& shared() { return *shared_; }
   JsonDecoder& decoder() { return decoder_; }
-  // The version that answers for a name now; null when there is none. Valid during the request.
-  Lane* Find(std::string_view name);
+  // The champion of a name, or its arm of that version; null when there is none. Valid during the request.
+  Lane* Find(std::string_view name, std::string_view version = {});
+  // The arm that answers this request, asked once a request: the version asked for (by `version`, "name@7" or the header
+  // Tenon-Version), else what the route chooses for the request's key: the header Tenon-Key, the route's sticky field in
+  // the body, the X-Request-Id, or a number of its own. Null as Find.
+  Lane* Ask(std::string_view name, const HttpRequest& request, std::string_view version = {});
   const serve::Endpoints::Map& endpoints() const { return *map_; }
   std::chrono::steady_clock::time_point began() const { return began_; }
   // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
@@ -65,6 +74,15 @@ class Worker final : public HttpHandler {
   void LogKept(const Lane& lane, std::string_view id);
   // The client's X-Request-Id, or a new one; it is sent back when answers are logged.
   std::string_view RequestId(const HttpRequest& request, HttpResponse& response);
+  // Whether the request may go on: who asks, what that one may and how often, and whether it has waited too long. Answers
+  // it with an error in the form of its path otherwise. Nothing to do where no rule is set.
+  bool LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
+  // Who asks, of the request that was let in last.
+  const Asker& asker() const { return asker_; }
+  // Counts rows that were predicted against the asker's budget.
+  void Spend(std::int64_t rows) {
+    if (shared_->budget != nullptr) shared_->budget->Spend(asker_.hash, began_, rows);
+  }
   // Counts the request that is being answered for this version.
   void Count(Lane& lane, int status);
   // Percent-decoded; valid until the next call. Empty view with null data() when malformed.
@@ -72,6 +90,10 @@ class Worker final : public HttpHandler {
 
  private:
   void Refresh();
+  bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
+  std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
+  Lane* LaneOf(std::size_t index, std::size_t arm);
+  std::size_t Choose(const serve::Route& route, const HttpRequest& request);
   void Route(const HttpRequest& request, HttpResponse& response);
   // Decompresses a body into inflated_; false when it was answered with an error instead.
   bool Unpack(const HttpRequest& request, HttpResponse& response);
@@ -80,12 +102,16 @@ class Worker final : public HttpHandler {
   Shared* shared_;
   int thread_;
   JsonDecoder decoder_;
+  Guard guard_;
+  Asker asker_;
   std::shared_ptr<const serve::Endpoints::Map> map_;
   std::uint64_t revision_ = 0;
-  std::vector<std::unique_ptr<Lane>> lanes_;  // as map_; null until first asked
+  using Lanes = std::vector<std::unique_ptr<Lane>>;  // as the arms of a route; null until first asked
+  std::vector<Lanes> lanes_;                         // as map_
   std::chrono::steady_clock::time_point began_;
   std::string request_id_;
   std::uint64_t next_id_ = 0;
+  std::uint64_t chosen_ = 0;  // requests without a key that a route chose an arm for
   std::string decoded_;
   HttpRequest unpacked_;  // the request with its body decompressed
   std::string inflated_;

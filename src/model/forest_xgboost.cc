@@ -164,13 +164,13 @@ Result<Tree> ReadTree(const Json& json) {
     Tree::Node& node = tree.nodes[i];
     node.left = static_cast<std::int32_t>(left[i]);
     node.right = static_cast<std::int32_t>(right[i]);
-    node.value = static_cast<float>(condition[i]);
+    node.value = static_cast<double>(static_cast<float>(condition[i]));
     node.cover = static_cast<float>(cover[i]);
     if (node.left < 0) continue;
     if (!within(feature[i])) return Wrong(Str("node ", i, " tests a feature out of range"));
     node.feature = static_cast<std::int32_t>(feature[i]);
     node.missing_left = default_left[i] != 0;
-    node.categorical = type[i] == 1;
+    if (type[i] == 1) node.split = Comparison::kCategory;
   }
   TENON_TRY(ReadCategories(json, &tree));
   return tree;
@@ -210,7 +210,8 @@ Result<ForestSpec> Read(const Json& json) {
     TENON_ASSIGN(const int targets, CountAt(*learner, {"learner_model_param", "num_target"}));
     if (targets > 1) return Wrong(Str("it predicts ", targets, " targets at once; train one model a target"));
   }
-  TENON_ASSIGN(spec.base, BaseScores(*learner, objective, spec.outputs));
+  TENON_ASSIGN(const auto base, BaseScores(*learner, objective, spec.outputs));
+  spec.base.assign(base.begin(), base.end());
 
   const Json* model = At(*learner, {"gradient_booster", "model"});
   const Json* trees = model == nullptr ? nullptr : model->Find("trees");

@@ -8,6 +8,7 @@
 #include "ingest/read.h"
 #include "dataset/split.h"
 #include "monitor/watch.h"
+#include "pipeline/serve_spec.h"
 #include "platform/files.h"
 #include "registry/registry.h"
 #include "transform/graph.h"
@@ -31,7 +32,9 @@ struct ServeSpec {
   bool strict = false;               // refuse values outside what training saw
   double rate = 0;                   // requests a second and client; 0: no limit
   std::int64_t most_body = 8 << 20;  // bytes
-  static Result<ServeSpec> Parse(const Json& json, std::string_view file);
+  TlsSpec tls;
+  LimitsSpec limits;
+  static Result<ServeSpec> Parse(const Json& json, std::string_view folder, std::string_view file);
 };
 
 // A project file, read and checked. Immutable.

@@ -122,44 +122,4 @@ Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bu
   return std::shared_ptr<const Served>(std::move(served));
 }
 
-std::shared_ptr<const Endpoints::Map> Endpoints::all() const {
-  auto map = map_.load(std::memory_order_acquire);
-  return map != nullptr ? map : std::make_shared<const Map>();
-}
-
-std::shared_ptr<const Served> Endpoints::Find(std::string_view name) const {
-  const auto map = map_.load(std::memory_order_acquire);
-  return map == nullptr ? nullptr : FindIn(*map, name);
-}
-
-std::shared_ptr<const Served> Endpoints::FindIn(const Map& map, std::string_view name) {
-  const auto at = std::ranges::lower_bound(map, name, {}, &Map::value_type::first);
-  return at == map.end() || at->first != name ? nullptr : at->second;
-}
-
-void Endpoints::Set(std::shared_ptr<const Served> served) {
-  Change([&](Map& map) {
-    const auto at = std::ranges::lower_bound(map, std::string_view(served->endpoint), {}, &Map::value_type::first);
-    if (at != map.end() && at->first == served->endpoint) {
-      at->second = served;
-    } else {
-      map.insert(at, {served->endpoint, served});
-    }
-  });
-}
-
-void Endpoints::Remove(std::string_view name) {
-  Change([&](Map& map) { std::erase_if(map, [&](const auto& entry) { return entry.first == name; }); });
-}
-
-void Endpoints::Change(const std::function<void(Map&)>& edit) {
-  std::shared_ptr<const Map> before = map_.load(std::memory_order_acquire);
-  while (true) {
-    auto after = before == nullptr ? std::make_shared<Map>() : std::make_shared<Map>(*before);
-    edit(*after);
-    if (map_.compare_exchange_weak(before, std::move(after), std::memory_order_acq_rel)) break;
-  }
-  revision_.fetch_add(1, std::memory_order_release);
-}
-
 }  // namespace tenon::serve

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <atomic>
-#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +25,7 @@ struct Served {
     std::vector<std::string> domain;  // of few-valued texts: values seen in training
   };
   std::vector<Field> fields;  // in slot order (graph().inputs())
+  std::string key;            // a field that requests may bring though the model does not read it; "": none
   bool strict = false;        // whether out of range and unseen values are refused or only counted
 };
 
@@ -35,26 +34,6 @@ struct Served {
 Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bundle> bundle, std::string_view endpoint,
                                                  std::string_view model, int version, const Kinds<transform::Op>& ops,
                                                  const Kinds<model::Format>& formats);
-
-// The endpoints of a process by name. Readers never lock; Set swaps one pointer, and answers under way finish on the
-// version they began with.
-class Endpoints {
- public:
-  using Map = std::vector<std::pair<std::string, std::shared_ptr<const Served>>>;
-  std::shared_ptr<const Served> Find(std::string_view name) const;  // null when there is none
-  std::shared_ptr<const Map> all() const;
-  void Set(std::shared_ptr<const Served> served);
-  void Remove(std::string_view name);
-  // Grows with every change: a thread that keeps all() looks again only when this differs.
-  std::uint64_t revision() const { return revision_.load(std::memory_order_acquire); }
-  // In a map that is already had; it is sorted by name.
-  static std::shared_ptr<const Served> FindIn(const Map& map, std::string_view name);
-
- private:
-  void Change(const std::function<void(Map&)>& edit);
-  std::atomic<std::shared_ptr<const Map>> map_;
-  std::atomic<std::uint64_t> revision_{1};
-};
 
 // A value that a request got wrong.
 struct FieldError {

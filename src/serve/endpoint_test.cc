@@ -6,6 +6,7 @@
 
 #include "base/testing.h"
 #include "model/bundle.h"
+#include "serve/route.h"
 #include "serve/session.h"
 #include "serve/testing.h"
 
@@ -90,8 +91,8 @@ TEST_F(EndpointTest, EndpointsFindSetAndRemove) {
     other->endpoint = name;
     endpoints.Set(other);
   }
-  EXPECT_EQ(endpoints.Find("loan"), loan_);
-  EXPECT_EQ(endpoints.Find("ant")->endpoint, "ant");
+  EXPECT_EQ(endpoints.Find("loan")->champion(), loan_);
+  EXPECT_EQ(endpoints.Find("ant")->name, "ant");
   EXPECT_EQ(endpoints.Find("nobody"), nullptr);
   EXPECT_TRUE(std::ranges::is_sorted(*endpoints.all(), {}, &Endpoints::Map::value_type::first));
   EXPECT_GT(endpoints.revision(), before);

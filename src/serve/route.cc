@@ -1,0 +1,98 @@
+#include "serve/route.h"
+
+#include <algorithm>
+
+#include "base/hash.h"
+
+namespace tenon::serve {
+
+std::string_view NameOf(Role role) {
+  switch (role) {
+    case Role::kChampion: return "champion";
+    case Role::kChallenger: return "challenger";
+    case Role::kShadow: return "shadow";
+    case Role::kDark: return "dark";
+  }
+  return "champion";
+}
+
+std::shared_ptr<const Route> Route::Of(std::shared_ptr<const Served> champion) {
+  auto route = std::make_shared<Route>();
+  route->name = champion->endpoint;
+  route->arms.push_back({std::move(champion), Role::kChampion, 1});
+  return route;
+}
+
+bool Route::split() const {
+  return std::ranges::any_of(arms, [](const Arm& arm) { return arm.role == Role::kChallenger && arm.share > 0; });
+}
+
+double Route::ShareOfChampion() const {
+  double left = 1;
+  for (const Arm& arm : arms) {
+    if (arm.role == Role::kChallenger) left -= arm.share;
+  }
+  return std::max(0.0, left);
+}
+
+std::size_t Route::Choose(std::uint64_t key) const {
+  const double at = static_cast<double>(Hash64(key, salt) >> 11) * 0x1.0p-53;  // [0, 1)
+  double end = 0;
+  for (std::size_t i = 1; i < arms.size(); ++i) {
+    if (arms[i].role != Role::kChallenger) continue;
+    end += arms[i].share;
+    if (at < end) return i;
+  }
+  return 0;
+}
+
+std::size_t Route::Choose(std::string_view key) const { return Choose(Hash64(key)); }
+
+int Route::ArmOf(int version) const {
+  for (std::size_t i = 0; i < arms.size(); ++i) {
+    if (arms[i].served->version == version) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+std::shared_ptr<const Endpoints::Map> Endpoints::all() const {
+  auto map = map_.load(std::memory_order_acquire);
+  return map != nullptr ? map : std::make_shared<const Map>();
+}
+
+std::shared_ptr<const Route> Endpoints::Find(std::string_view name) const {
+  const auto map = map_.load(std::memory_order_acquire);
+  return map == nullptr ? nullptr : FindIn(*map, name);
+}
+
+std::shared_ptr<const Route> Endpoints::FindIn(const Map& map, std::string_view name) {
+  const auto at = std::ranges::lower_bound(map, name, {}, &Map::value_type::first);
+  return at == map.end() || at->first != name ? nullptr : at->second;
+}
+
+void Endpoints::Set(std::shared_ptr<const Route> route) {
+  Change([&](Map& map) {
+    const auto at = std::ranges::lower_bound(map, std::string_view(route->name), {}, &Map::value_type::first);
+    if (at != map.end() && at->first == route->name) {
+      at->second = route;
+    } else {
+      map.insert(at, {route->name, route});
+    }
+  });
+}
+
+void Endpoints::Remove(std::string_view name) {
+  Change([&](Map& map) { std::erase_if(map, [&](const auto& entry) { return entry.first == name; }); });
+}
+
+void Endpoints::Change(const std::function<void(Map&)>& edit) {
+  std::shared_ptr<const Map> before = map_.load(std::memory_order_acquire);
+  while (true) {
+    auto after = before == nullptr ? std::make_shared<Map>() : std::make_shared<Map>(*before);
+    edit(*after);
+    if (map_.compare_exchange_weak(before, std::move(after), std::memory_order_acq_rel)) break;
+  }
+  revision_.fetch_add(1, std::memory_order_release);
+}
+
+}  // namespace tenon::serve
