@@ -4,11 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "serve/endpoint.h"
 
 namespace tenon::edge {
@@ -86,8 +86,8 @@ class Metrics {
     std::vector<std::unique_ptr<VersionCounters>> threads;
   };
   std::vector<std::unique_ptr<ThreadCounters>> threads_;
-  mutable std::mutex mutex_;
-  std::vector<std::unique_ptr<Version>> versions_;
+  mutable Mutex mutex_;
+  std::vector<std::unique_ptr<Version>> versions_ TENON_GUARDED_BY(mutex_);
 };
 
 }  // namespace tenon::edge

@@ -11,6 +11,7 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kMost = std::numeric_limits<float>::max();
 constexpr float kZero = 1e-35F;  // of Tree::Node::zero_missing
 constexpr std::uint32_t kMostCategory = 1U << 24;
+constexpr std::size_t kMostCategoryWords = std::size_t{1} << 27;
 
 // Attributions cost memory and time with the length of the paths.
 constexpr int kMostDepth = 2000;
@@ -99,6 +100,20 @@ Result<void> CheckTree(const ForestSpec& spec, std::size_t t) {
   return {};
 }
 
+// Sets are kept as bits up to their largest category: a few bytes of a file must not become gigabytes.
+Result<void> CheckCategories(const ForestSpec& spec) {
+  std::size_t words = 0;
+  for (const Tree& tree : spec.trees) {
+    for (const Tree::Node& node : tree.nodes) {
+      if (!node.categories.empty()) words += *std::ranges::max_element(node.categories) / 32 + 1;
+      if (words > kMostCategoryWords) {
+        return Error(Code::kInvalidArgument, Str("the sets of categories of the forest take more than ", kMostCategoryWords * 4 >> 20, " MB; number them from 0"));
+      }
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> CheckForest(const ForestSpec& spec) {
@@ -118,7 +133,7 @@ Result<void> CheckForest(const ForestSpec& spec) {
   TENON_TRY(CheckNumber(spec, spec.divisor, "the divisor"));
   if (!(std::abs(spec.divisor) >= 1e-30)) return Error(Code::kInvalidArgument, Str("the divisor of the forest is ", spec.divisor));
   for (std::size_t t = 0; t < spec.trees.size(); ++t) TENON_TRY(CheckTree(spec, t));
-  return {};
+  return CheckCategories(spec);
 }
 
 namespace {
@@ -171,10 +186,28 @@ void NormaliseTest(Tree::Node* node) {
   }
 }
 
+// Nodes that no row can come to (pruned ones stay in XGBoost's files) are not checked, so nothing may be left in them.
+void ClearUnreached(Tree* tree) {
+  std::vector<bool> reached(tree->nodes.size());
+  std::vector<std::int32_t> open = {0};
+  while (!open.empty()) {
+    const auto at = static_cast<std::size_t>(open.back());
+    open.pop_back();
+    reached[at] = true;
+    if (tree->nodes[at].left < 0) continue;
+    open.push_back(tree->nodes[at].left);
+    open.push_back(tree->nodes[at].right);
+  }
+  for (std::size_t i = 0; i < reached.size(); ++i) {
+    if (!reached[i]) tree->nodes[i] = {};
+  }
+}
+
 }  // namespace
 
 void Normalise(ForestSpec* spec) {
   for (Tree& tree : spec->trees) {
+    ClearUnreached(&tree);
     for (Tree::Node& node : tree.nodes) {
       if (node.left >= 0) {
         node.vector = -1;
