@@ -5,12 +5,14 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "edge/compression_internal.h"
+#include "edge/oip_internal.h"
 #include "edge/worker_internal.h"
 
 namespace tenon::edge {
 namespace {
 
 constexpr std::size_t kMostRequestId = 128;
+constexpr std::size_t kMostKeptAnswers = 4096;  // whose memory waits for the next request
 constexpr std::size_t kLeastPacked = 1024;   // bytes of an answer worth compressing
 constexpr std::size_t kJsonPadding = 64;     // that the decoder may read behind a body
 
@@ -23,10 +25,11 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 
 }  // namespace
 
-Shared::Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
+Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
                const ServerOptions& options)
     : endpoints(all), log(its_log), ready_to_serve(std::move(is_ready)), metrics(options.threads),
-      access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)) {
+      access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)),
+      repository(options.repository) {
   std::random_device random;
   run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
   if (options.rate > 0 || access != nullptr) limit = std::make_unique<RateLimit>(options.rate, run_id);
@@ -42,9 +45,11 @@ Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_co
     decisions.emplace_back();
     AppendJsonString(name, &decisions.back());
   }
+  outputs = OipOutputsOf(served());
 }
 
-Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), guard_(shared.access) { Refresh(); }
+Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), guard_(shared.access), oip_(std::make_unique<OipMemory>()) { Refresh(); }
+Worker::~Worker() = default;
 
 void Worker::Refresh() {
   const std::uint64_t now = shared_->endpoints.revision();
@@ -64,6 +69,7 @@ void Worker::Refresh() {
     }
   }
   map_ = map;
+  unloaded_ = shared_->endpoints.withdrawn();
   lanes_ = std::move(lanes);
   revision_ = now;
 }
@@ -100,7 +106,13 @@ Lane* Worker::Find(std::string_view name, std::string_view version) {
   return arm < 0 ? nullptr : LaneOf(index, static_cast<std::size_t>(arm));
 }
 
-Lane* Worker::Ask(std::string_view name, const HttpRequest& request, std::string_view version) {
+std::string_view Worker::StickyOf(std::string_view name) const {
+  const std::size_t index = IndexOf(name);
+  if (index == map_->size() || !(*map_)[index].second->split()) return {};
+  return (*map_)[index].second->sticky;
+}
+
+Lane* Worker::Ask(std::string_view name, const HttpRequest& request, std::string_view version, std::string_view given_key) {
   std::size_t index = IndexOf(name);
   if (index == map_->size()) {
     const std::size_t at = name.rfind('@');
@@ -111,7 +123,7 @@ Lane* Worker::Ask(std::string_view name, const HttpRequest& request, std::string
   const serve::Route& route = *(*map_)[index].second;
   if (route.arms.size() == 1) return LaneOf(index, 0);
   if (const std::string_view asked = request.Header("tenon-version"); !asked.empty()) return Find(name, asked);
-  return LaneOf(index, Choose(route, request));
+  return LaneOf(index, Choose(route, request, given_key));
 }
 
 namespace {
@@ -143,9 +155,10 @@ std::string_view FirstValueOf(std::string_view field, std::string_view body) {
 
 }  // namespace
 
-std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request) {
+std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request, std::string_view given_key) {
   if (!route.split()) return 0;
   if (const std::string_view key = request.Header("tenon-key"); !key.empty()) return route.Choose(key);
+  if (!given_key.empty()) return route.Choose(given_key);
   if (!route.sticky.empty()) {
     if (const std::string_view key = FirstValueOf(route.sticky, request.body); !key.empty()) return route.Choose(key);
   }
@@ -153,12 +166,28 @@ std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request
   return route.Choose(shared_->run_id + (static_cast<std::uint64_t>(thread_) << 56) + ++chosen_);
 }
 
-void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
+Error Worker::WhyNot(std::string_view name) const {
+  if (serve::Endpoints::FindIn(*unloaded_, name) != nullptr) {
+    return Error(Code::kUnavailable, Str("the model '", name, "' is unloaded; POST /v2/repository/models/", name, "/load brings it back"));
+  }
+  std::vector<std::string> names;
+  for (const auto& entry : *map_) names.push_back(entry.first);
+  return Error(Code::kNotFound, Str("no model '", name, "'", DidYouMean(name, names)));
+}
+
+void Worker::Begin(const HttpPeer& peer) {
   began_ = std::chrono::steady_clock::now();
+  queued_ = peer.arrived.time_since_epoch().count() == 0 ? std::chrono::nanoseconds(0) : began_ - peer.arrived;
+  predicting_ = {};
+  rows_ = executions_ = 0;
   Refresh();
-  ThreadCounters& counters = shared_->metrics.thread(thread_);
-  counters.requests.Add(1);
+  shared_->metrics.thread(thread_).requests.Add(1);
+}
+
+void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
+  Begin(peer);
   if (!LetIn(request, peer, response)) return;
+  ThreadCounters& counters = shared_->metrics.thread(thread_);
   counters.in_flight.Add(1);
   if (request.Header("content-encoding").empty()) {
     Route(request, response);
@@ -171,6 +200,7 @@ void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpRespon
 
 bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response) {
   shared_->metrics.thread(thread_).refused[static_cast<std::size_t>(why)].Add(1);
+  refusal_ = text;
   if (Below(request.path, "/v2").data() != nullptr || Below(request.path, "/v1/models").data() != nullptr) {
     SetPlainError(status, text, response);
   } else {
@@ -260,23 +290,48 @@ void Worker::Route(const HttpRequest& request, HttpResponse& response) {
   SetError(Code::kNotFound, Str("no route ", path, "; there are /v1/endpoints, /v2, /v1/models, /healthz, /metrics"), response);
 }
 
+std::span<const float> Worker::PredictRows(Lane& lane) {
+  const auto before = std::chrono::steady_clock::now();
+  const std::span<const float> values = lane.session.PredictRows();
+  predicted_ = std::chrono::steady_clock::now();
+  predicting_ += predicted_ - before;
+  ++executions_;
+  const serve::Rows& rows = lane.session.rows();
+  rows_ += static_cast<std::int64_t>(rows.size());
+  if (shared_->log == nullptr) return values;
+  const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::span<const float> mine = values.subspan(i * outputs, outputs);
+    rows.Get(i, &row_);
+    Keep(row_, {mine, lane.served().predictor->Decide(mine.data())});
+  }
+  return values;
+}
+
 void Worker::Count(Lane& lane, int status) {
   const auto now = std::chrono::steady_clock::now();
-  lane.counters->AddRequest(status, std::chrono::nanoseconds(now - began_).count());
+  VersionCounters& counters = *lane.counters;
+  counters.AddRequest(status, std::chrono::nanoseconds(now - began_).count());
   if (status == 200) {
     const auto since = now - shared_->steady_start;
-    lane.counters->last_millis.Set(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                       shared_->started.time_since_epoch() + since).count());
+    counters.last_millis.Set(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                 shared_->started.time_since_epoch() + since).count());
+    counters.queue_nanos.Add(queued_.count());
+  }
+  if (status == 200 && executions_ != 0) {
+    Spend(rows_);
+    counters.AddBatch({rows_, executions_, std::chrono::nanoseconds(predicted_ - began_ - predicting_).count(), predicting_.count(),
+                       std::chrono::nanoseconds(now - predicted_).count()});
   }
   serve::Surprises& surprises = lane.session.reader().surprises();
-  if (surprises.out_of_range != 0) lane.counters->out_of_range.Add(surprises.out_of_range);
-  if (surprises.unseen != 0) lane.counters->unseen.Add(surprises.unseen);
+  if (surprises.out_of_range != 0) counters.out_of_range.Add(surprises.out_of_range);
+  if (surprises.unseen != 0) counters.unseen.Add(surprises.unseen);
   surprises = {};
 }
 
-std::string_view Worker::RequestId(const HttpRequest& request, HttpResponse& response) {
+std::string_view Worker::RequestId(std::string_view given) {
   if (shared_->log == nullptr) return {};
-  if (const std::string_view given = request.Header("x-request-id"); !given.empty() && given.size() <= kMostRequestId) {
+  if (!given.empty() && given.size() <= kMostRequestId) {
     request_id_ = given;
   } else {
     char digits[64];
@@ -287,7 +342,6 @@ std::string_view Worker::RequestId(const HttpRequest& request, HttpResponse& res
     end = std::to_chars(end, end + 20, next_id_++).ptr;
     request_id_.assign(digits, end);
   }
-  response.AddHeader("X-Request-Id", request_id_);
   return request_id_;
 }
 
@@ -309,6 +363,7 @@ void Worker::LogKept(const Lane& lane, std::string_view id) {
     shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision});
   }
   kept_ = 0;
+  if (answers_.size() > kMostKeptAnswers) answers_.resize(kMostKeptAnswers);
 }
 
 std::string_view Worker::Decoded(std::string_view segment) {
