@@ -54,8 +54,8 @@ TEST(GatesTest, HoldsEverySubjectAgainstItsLimit) {
   const EvaluationReport champion = Champion();
   for (const Case& c : std::initializer_list<Case>{
            {"roc_auc > 0.8", true, "0.83 is above 0.8"},
-           {"unexplained < 0.0001", true, "3e-06 is below 0.0001"},
-           {"unexplained < 0.000001", false, "3e-06 is not below 1e-06"},
+           {"unexplained < 0.0001", true, "3.000e-06 is below 0.0001"},
+           {"unexplained < 0.000001", false, "3.000e-06 is not below 1.000e-06"},
            {"roc_auc > 83 %", false, "0.83 is not above 0.83"},
            {"roc_auc >= 83 %", true, "0.83 is at least 0.83"},
            {"roc_auc.low > 0.8", false, "0.8 is not above 0.8"},

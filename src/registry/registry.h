@@ -33,7 +33,8 @@ struct ModelVersion {
 class Registry {
  public:
   explicit Registry(store::Store& store) : store_(store) {}
-  // Gives it the next number. The same bundle again is the version that has it already.
+  // Gives it the next number. The same bundle with the same verdict of its gates is the version that has it already; judged
+  // otherwise, by other gates, it is a new one.
   Result<ModelVersion> Add(const Call& call, ModelVersion version);
   Result<ModelVersion> Find(std::string_view name, int version) const;    // not_found
   // "name", "name@7", "name@champion" or "name@latest"; "name" is the champion, or the latest when there is none.

@@ -125,6 +125,16 @@ TEST_F(RegistryTest, NumbersVersionsAndFindsThem) {
   EXPECT_EQ(no_model.error().message(), "no model 'fruad'; did you mean 'fraud'?");
 }
 
+TEST_F(RegistryTest, AnotherVerdictOnTheSameBundleIsAnotherVersion) {
+  ASSERT_OK_AND_ASSIGN(const ModelVersion refused, Add("fraud", "one", false));
+  ASSERT_OK_AND_ASSIGN(const ModelVersion passed, Add("fraud", "one", true));
+  ASSERT_OK_AND_ASSIGN(const ModelVersion again, Add("fraud", "one", false));
+  EXPECT_EQ(refused.id(), "fraud@1");
+  EXPECT_EQ(passed.id(), "fraud@2");
+  EXPECT_EQ(again.id(), "fraud@1");
+  ASSERT_OK(registry_->Promote(call_, "fraud", passed.version, "champion", false));
+}
+
 TEST_F(RegistryTest, RefusesWhatItCannotName) {
   for (const char* name : {"", "a b", "a@1", "a/b", "ä"}) {
     ModelVersion version;
