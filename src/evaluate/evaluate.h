@@ -73,7 +73,8 @@ struct EvaluationReport {
   struct Importance { std::string feature; double mean_absolute; std::vector<double> sample_values, sample_contributions; };
   std::vector<Importance> importances;                       // by input column, most important first
   // How far a sampled row's contributions and base are from adding up to its margin, at most, relative to the margin's
-  // size (at least 1): 0 but for rounding when every answer is explained whole. Not there when no row was explained.
+  // size (at least 1): 0 but for rounding when every answer is explained whole; infinite where attributions are estimates.
+  // Not there when no row was explained.
   std::optional<double> unexplained;
   const Estimate* Find(std::string_view metric) const;       // null when there is none
   Json ToJson() const;

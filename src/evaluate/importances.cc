@@ -91,11 +91,15 @@ Result<void> AddImportances(const Call& call, const table::Batch& rows, const mo
     int output = 0;
     if (predictor.outputs() > 1) output = predictor.PredictRow(slots.numbers(), slots.texts(), scratch).decision;
     double base = 0;
-    predictor.ExplainRow(slots.numbers(), slots.texts(), output, by_input, {}, &base, scratch);
-    predictor.model().Margin(scratch.tile.data(), 1, predictor.graph().width(), margins.data());
-    const double margin = static_cast<double>(margins[static_cast<std::size_t>(output)]);
-    const double rest = std::abs(std::accumulate(by_input.begin(), by_input.end(), base) - margin) / std::max(1.0, std::abs(margin));
-    if (!(rest <= unexplained)) unexplained = rest;  // NaN counts, and stays
+    TENON_ASSIGN(const model::Attribution how, predictor.ExplainRow(slots.numbers(), slots.texts(), output, by_input, {}, &base, scratch));
+    if (how.exact) {
+      predictor.model().Margin(scratch.tile.data(), 1, predictor.graph().width(), margins.data());
+      const double margin = static_cast<double>(margins[static_cast<std::size_t>(output)]);
+      const double rest = std::abs(std::accumulate(by_input.begin(), by_input.end(), base) - margin) / std::max(1.0, std::abs(margin));
+      if (!(rest <= unexplained)) unexplained = rest;  // NaN counts, and stays
+    } else {
+      unexplained = std::numeric_limits<double>::infinity();  // an estimate explains nothing for sure
+    }
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       importances[i].mean_absolute += std::abs(by_input[i]) / static_cast<double>(sample.size());
       importances[i].sample_values.push_back(slots.ShownValue(i));
