@@ -49,7 +49,6 @@ class Predictor {
   const std::vector<std::string>& classes() const { return classes_; }  // label values in class order; empty: regression
   const Calibration& calibration() const { return calibration_; }
   double threshold() const { return threshold_; }
-  const Calibration& calibration() const { return calibration_; }
   const Bundle* bundle() const { return bundle_.get(); }  // null before there is one
 
   // One row from slots (see FittedGraph::ApplyRow). The values live in `scratch` until its next use. No allocation once
