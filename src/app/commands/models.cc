@@ -62,24 +62,6 @@ Result<int> Show(Context& context, const Args& args) {
   return 0;
 }
 
-Result<int> Export(Context& context, const Args& args) {
-  TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
-  const registry::Registry registry(*opened);
-  TENON_ASSIGN(registry::ModelVersion version, registry.Resolve(args.Text("model")));
-  TENON_ASSIGN(auto bytes, opened->Get(version.bundle), version.id());
-  std::string out = args.Text("out");
-  if (out.empty()) out = version.id() + ".tenon";
-  TENON_TRY(context.files.Write(out, bytes->view()));
-  Json line;
-  line["model"] = version.id();
-  line["file"] = out;
-  line["bytes"] = bytes->view().size();
-  line["sha256"] = version.bundle;
-  context.json ? context.terminal.JsonLine(line)
-               : context.terminal.Line(Str(version.id(), " is in ", out, ", ", FormatCount(static_cast<std::int64_t>(bytes->view().size())), " bytes, SHA-256 ", version.bundle));
-  return 0;
-}
-
 // "fraud@7" -> fraud and 7.
 Result<std::pair<std::string, int>> Parsed(const std::string& reference) {
   const std::size_t at = reference.find('@');
@@ -130,13 +112,6 @@ void AddModels(std::vector<Command>& to) {
                 .example = "tenon models show loan-approval@1 --project examples/loan-approval",
                 .flags = {{.name = "model", .help = "name, name@7, name@champion or name@latest", .required = true}, project},
                 .run = Show});
-  to.push_back({.name = "models export",
-                .summary = "Write a version's bundle to a file, for tenon-serve and libtenon",
-                .example = "tenon models export loan-approval@1 --project examples/loan-approval --out loan-approval@1.tenon",
-                .flags = {{.name = "model", .help = "name, name@7, name@champion or name@latest", .required = true},
-                          project,
-                          {.name = "--out", .help = "the file; name@7.tenon when not given"}},
-                .run = Export});
   to.push_back({.name = "models promote",
                 .summary = "Point an alias at a version; running services follow without a failed request",
                 .example = "tenon models promote loan-approval@2 --project examples/loan-approval",
