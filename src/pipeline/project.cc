@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "base/time.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -53,6 +54,28 @@ Result<void> ReadGates(Fields& fields, std::vector<registry::Gate>* gates) {
   return {};
 }
 
+// A label that is known late: the split leaves out what is not known yet, and its gap keeps training from knowing more than
+// could be known when the test begins.
+Result<void> MindLateLabels(const Fields& fields, Project* project) {
+  const std::string& late = project->problem.known_after;
+  if (late.empty()) return {};
+  if (project->source.time.empty()) {
+    return fields.Wrong("problem", Str("label.known_after: ", late, " counts from the time of a row; name its column under data: {time: column}"));
+  }
+  dataset::SplitSpec& split = project->split;
+  split.known_after = late;
+  if (split.by != "time" && split.by != "auto") return {};
+  if (split.gap.empty()) {
+    split.gap = late;
+    return {};
+  }
+  TENON_ASSIGN(const auto gap, ParseDuration(split.gap));
+  TENON_ASSIGN(const auto least, ParseDuration(late));
+  if (gap >= least) return {};
+  return fields.Wrong("split", Str("a gap of ", split.gap, " is shorter than problem.label.known_after: ", late,
+                                   ": the last training rows would have labels that were not known when the test begins"));
+}
+
 }  // namespace
 
 Result<TrainSpec> TrainSpec::Parse(const Json& json, std::string_view file) {
@@ -95,6 +118,11 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view folder, st
   if (spec.grpc_port < -1 || spec.grpc_port > 65535) return fields.Wrong("grpc_port", "expected a port, 0 for a free one, -1 for none of its own");
   TENON_ASSIGN(spec.tls, TlsSpec::Parse(fields.Find("tls"), folder, file));
   TENON_ASSIGN(spec.limits, LimitsSpec::Parse(fields.Find("limits"), file));
+  TENON_ASSIGN(spec.outputs, OutputsSpec::Parse(fields.Find("outputs"), file));
+  TENON_ASSIGN(spec.trace, TraceSpec::Parse(fields.Find("trace"), folder, file));
+  TENON_ASSIGN(spec.access_log, AccessLogSpec::Parse(fields.Find("access_log"), folder, file));
+  TENON_ASSIGN(spec.events, EventsSpec::Parse(fields.Find("events"), folder, file));
+  TENON_ASSIGN(spec.log, LogSpec::Parse(fields.Find("log"), file));
   if (spec.rate < 0) return fields.Wrong("rate", "expected requests a second, 0 for no limit");
   if (spec.most_body < 1024) return fields.Wrong("most_body", "expected at least 1024 bytes");
   TENON_TRY(fields.Done());
@@ -139,6 +167,11 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
     TENON_TRY(of_card.Done());
   }
   TENON_TRY(fields.Done());
+  project.validate.left_out = project.transform.drop;
+  for (const std::string& column : {project.source.key, project.source.group, project.split.column}) {
+    if (!column.empty()) project.validate.left_out.push_back(column);
+  }
+  TENON_TRY(MindLateLabels(fields, &project));
   if (project.serve.endpoint.empty()) project.serve.endpoint = project.name;
   return project;
 }
