@@ -12,14 +12,14 @@ command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap
 root=${1:-$(mktemp -d /var/tmp/tenon-bare-XXXX)}
 shift || true
 [ $# -gt 0 ] || set -- run test
-fresh=no
-[ -e "$root/etc/debian_version" ] || { debootstrap --variant=minbase bookworm "$root" >/dev/null; fresh=yes; }
+[ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase bookworm "$root" >/dev/null
 # What the machine's package clients need to reach their registries holds inside as well.
 for file in /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/ssl/certs /usr/local/share/ca-certificates /etc/pip.conf /root/.npmrc /etc/resolv.conf /etc/hosts; do
-  [ $fresh = yes ] && [ -e "$file" ] || continue
+  [ ! -e "$root/reaches-registries" ] && [ -e "$file" ] || continue
   mkdir -p "$root$(dirname "$file")"
   cp -aL "$file" "$root$(dirname "$file")/"
 done
+touch "$root/reaches-registries"
 passed=$(env | grep -E '^(SSL_CERT|PIP_|NODE_EXTRA_CA|CURL_CA|REQUESTS_CA|[a-z_]*proxy|[A-Z_]*PROXY)[A-Z_a-z]*=' | grep -v PIP_FIND_LINKS | tr '\n' ' ' || true)
 rm -rf "$root/src/tenon"
 mkdir -p "$root/src/tenon"
