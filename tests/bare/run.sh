@@ -17,6 +17,7 @@ shift || true
 for file in /etc/apt/sources.list.d /etc/apt/apt.conf.d /etc/ssl/certs /usr/local/share/ca-certificates /etc/pip.conf /root/.npmrc /etc/resolv.conf /etc/hosts; do
   [ ! -e "$root/reaches-registries" ] && [ -e "$file" ] || continue
   mkdir -p "$root$(dirname "$file")"
+  rm -rf "${root:?}$file"
   cp -aL "$file" "$root$(dirname "$file")/"
 done
 touch "$root/reaches-registries"
