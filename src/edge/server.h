@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/call.h"
+#include "edge/observe.h"
 #include "govern/access.h"
 #include "platform/tls.h"
 #include "serve/inference_log.h"
@@ -25,6 +26,7 @@ struct ServerOptions {
   double budget = 0;                // predictions a day and principal; 0: no limit; more is 429
   std::chrono::milliseconds longest_queue = std::chrono::milliseconds(0);  // waited longer under load: 503; 0: no limit
   const govern::Access* access = nullptr;      // outlives the server; null: open to everybody
+  ObserveOptions observe;
   const platform::TlsServer* tls = nullptr;  // outlives the server; null: plain HTTP
   std::chrono::seconds idle = std::chrono::seconds(60);      // a connection without a request is closed
   std::chrono::seconds slow = std::chrono::seconds(10);      // a request that takes longer to arrive is 408

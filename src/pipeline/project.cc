@@ -95,6 +95,11 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view folder, st
   if (spec.grpc_port < -1 || spec.grpc_port > 65535) return fields.Wrong("grpc_port", "expected a port, 0 for a free one, -1 for none of its own");
   TENON_ASSIGN(spec.tls, TlsSpec::Parse(fields.Find("tls"), folder, file));
   TENON_ASSIGN(spec.limits, LimitsSpec::Parse(fields.Find("limits"), file));
+  TENON_ASSIGN(spec.outputs, OutputsSpec::Parse(fields.Find("outputs"), file));
+  TENON_ASSIGN(spec.trace, TraceSpec::Parse(fields.Find("trace"), folder, file));
+  TENON_ASSIGN(spec.access_log, AccessLogSpec::Parse(fields.Find("access_log"), folder, file));
+  TENON_ASSIGN(spec.events, EventsSpec::Parse(fields.Find("events"), folder, file));
+  TENON_ASSIGN(spec.log, LogSpec::Parse(fields.Find("log"), file));
   if (spec.rate < 0) return fields.Wrong("rate", "expected requests a second, 0 for no limit");
   if (spec.most_body < 1024) return fields.Wrong("most_body", "expected at least 1024 bytes");
   TENON_TRY(fields.Done());

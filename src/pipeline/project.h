@@ -36,6 +36,11 @@ struct ServeSpec {
   bool repository = true;            // whether requests may load and unload the model
   TlsSpec tls;
   LimitsSpec limits;
+  OutputsSpec outputs;
+  TraceSpec trace;
+  AccessLogSpec access_log;
+  EventsSpec events;
+  LogSpec log;
   static Result<ServeSpec> Parse(const Json& json, std::string_view folder, std::string_view file);
 };
 

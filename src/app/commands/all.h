@@ -12,10 +12,12 @@ void AddInit(std::vector<Command>& to);
 void AddRun(std::vector<Command>& to);
 void AddValidate(std::vector<Command>& to);
 void AddData(std::vector<Command>& to);
+void AddExchange(std::vector<Command>& to);
 void AddModels(std::vector<Command>& to);
 void AddPredict(std::vector<Command>& to);
 void AddServe(std::vector<Command>& to);    // serve and up
 void AddKeys(std::vector<Command>& to);
+void AddLog(std::vector<Command>& to);
 void AddMonitor(std::vector<Command>& to);
 void AddDoctor(std::vector<Command>& to);
 void AddCompletion(std::vector<Command>& to);
