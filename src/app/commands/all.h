@@ -14,6 +14,7 @@ void AddValidate(std::vector<Command>& to);
 void AddData(std::vector<Command>& to);
 void AddExchange(std::vector<Command>& to);
 void AddModels(std::vector<Command>& to);
+void AddCompress(std::vector<Command>& to);
 void AddPredict(std::vector<Command>& to);
 void AddServe(std::vector<Command>& to);    // serve and up
 void AddKeys(std::vector<Command>& to);
