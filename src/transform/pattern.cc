@@ -8,7 +8,6 @@
 namespace tenon::transform {
 namespace {
 
-constexpr std::uint32_t kLast = 0x10FFFF;
 constexpr std::uint32_t kBroken = 0x110000;  // + the byte: what is no UTF-8 is a character of its own
 constexpr std::size_t kMostSteps = 4000;
 constexpr int kMostDepth = 200;
