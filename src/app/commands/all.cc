@@ -4,7 +4,7 @@ namespace tenon::app {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
-  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddCompress, AddExchange, AddPredict, AddServe, AddKeys, AddLog, AddMonitor, AddDoctor, AddCompletion}) {
+  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddCompress, AddExchange, AddPredict, AddServe, AddKeys, AddOta, AddLog, AddMonitor, AddDoctor, AddCompletion}) {
     add(all);
   }
   return all;

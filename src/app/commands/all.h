@@ -18,6 +18,7 @@ void AddCompress(std::vector<Command>& to);
 void AddPredict(std::vector<Command>& to);
 void AddServe(std::vector<Command>& to);    // serve and up
 void AddKeys(std::vector<Command>& to);
+void AddOta(std::vector<Command>& to);
 void AddLog(std::vector<Command>& to);
 void AddMonitor(std::vector<Command>& to);
 void AddDoctor(std::vector<Command>& to);
