@@ -26,6 +26,7 @@ struct Served {
   };
   std::vector<Field> fields;  // in slot order (graph().inputs())
   std::string key;            // a field that requests may bring though the model does not read it; "": none
+  std::vector<double> score_edges;  // of a regression: between its training predictions' twentieths, ascending
   bool strict = false;        // whether out of range and unseen values are refused or only counted
 };
 

@@ -34,6 +34,8 @@ struct Route {
   std::vector<Arm> arms;   // the first is the champion
   std::string sticky;      // the field whose value decides the arm; "": the request's id does
   std::uint64_t salt = 0;  // of the rollout, so that each draws its keys anew
+  std::string rollout;     // the id of the rollout under way; "": none
+  int stage = 0;           // of the rollout
 
   static std::shared_ptr<const Route> Of(std::shared_ptr<const Served> champion);
   const std::shared_ptr<const Served>& champion() const { return arms.front().served; }
