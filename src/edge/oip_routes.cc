@@ -234,10 +234,9 @@ Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpR
       continue;
     }
     if (reader.failed()) continue;
-    const model::Prediction prediction = lane.session.Predict();
+    const model::Prediction prediction = worker.Predict(lane);
     answers.values.insert(answers.values.end(), prediction.values.begin(), prediction.values.end());
     answers.decisions.push_back(prediction.decision);
-    worker.Keep(reader.row(), prediction);
   }
   if (reader.failed()) return Error(Code::kInvalidArgument, FieldErrorsAsText(reader.errors()));
   TENON_TRY(WriteAnswers(lane.served(), asked, answers, rows.rows(), response));

@@ -162,11 +162,10 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
   } step{worker, lane, response, style, rows};
   worker.DropKept();
   const bool whole = worker.decoder().ReadInstances(request.body, lane.session.reader(), [&step] {
-    const model::Prediction prediction = step.lane.session.Predict();
+    const model::Prediction prediction = step.worker.Predict(step.lane);
     std::string& out = step.response.body;
     out += step.rows++ == 0 ? "{" : ",{";
     AppendPrediction(step.lane, prediction, &out);
-    step.worker.Keep(step.lane.session.reader().row(), prediction);
     if (step.style.explain) AppendExplanation(step.lane, prediction.decision, &out);
     out += '}';
   });
@@ -210,7 +209,8 @@ void AnswerEndpoints(Worker& worker, const HttpRequest& request, std::string_vie
   const std::string_view verb = colon == std::string_view::npos ? std::string_view() : name.substr(colon);
   if (verb == ":predict") return Predict(worker, request, name.substr(0, colon), false, response);
   if (verb == ":explain") return Predict(worker, request, name.substr(0, colon), true, response);
-  if (!verb.empty()) return SetError(Code::kNotFound, Str("no verb '", verb, "'; there are :predict and :explain"), response);
+  if (verb == ":feedback") return AnswerFeedback(worker, request, name.substr(0, colon), response);
+  if (!verb.empty()) return SetError(Code::kNotFound, Str("no verb '", verb, "'; there are :predict, :explain and :feedback"), response);
   if (!Allowed(request, {Method::kGet}, response)) return;
   const auto route = serve::Endpoints::FindIn(worker.endpoints(), name);
   if (route == nullptr) {

@@ -21,6 +21,10 @@ struct Shared {
          const ServerOptions& options);
   const serve::Endpoints& endpoints;
   serve::InferenceLog* log;  // may be null
+  serve::Tallies* tallies;   // may be null, as the next two
+  serve::Mirror* mirror;
+  serve::FeedbackLog* feedback;
+  std::function<Json()> readiness;  // may be empty
   std::function<bool()> ready_to_serve;
   Metrics metrics;
   std::unique_ptr<RateLimit> limit;  // null: none
@@ -38,6 +42,10 @@ struct Lane {
   Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_counters);
   serve::Session session;
   VersionCounters* counters;
+  std::shared_ptr<const serve::Route> route;  // what asks it now
+  serve::Role role = serve::Role::kChampion;
+  serve::Tally* tally = nullptr;              // null: nobody judges what it does
+  double mirrored = 0;                        // part of its answers that the route's shadow sees
   std::string head;                    // {"model":"loan-approval@1","predictions":[
   std::vector<std::string> decisions;  // "no", as JSON, by class
   const serve::Served& served() const { return session.served(); }
@@ -61,11 +69,14 @@ class Worker final : public HttpHandler {
   Lane* Ask(std::string_view name, const HttpRequest& request, std::string_view version = {});
   const serve::Endpoints::Map& endpoints() const { return *map_; }
   std::chrono::steady_clock::time_point began() const { return began_; }
+  // Answers the row that the lane's reader holds, and keeps the answer: what every protocol calls. The values live until
+  // the lane's next answer.
+  model::Prediction Predict(Lane& lane);
   // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
   // has answered nobody, and must not be monitored. The row's texts must live until then.
-  void Keep(const serve::Row& row, const model::Prediction& prediction);
+  void Keep(const Lane& lane, const serve::Row& row, const model::Prediction& prediction);
   void DropKept() { kept_ = 0; }
-  // Logs what was kept, when there is a log. `id` is the client's own, or one made by RequestId.
+  // Logs what was kept, when there is a log, counts it for the rollout and shows it to the shadow. `id` is the client's own, or one made by RequestId.
   void LogKept(const Lane& lane, std::string_view id);
   // The client's X-Request-Id, or a new one; it is sent back when answers are logged.
   std::string_view RequestId(const HttpRequest& request, HttpResponse& response);
@@ -78,6 +89,8 @@ class Worker final : public HttpHandler {
   void Refresh();
   std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
   Lane* LaneOf(std::size_t index, std::size_t arm);
+  void Bind(Lane& lane, const std::shared_ptr<const serve::Route>& route, const serve::Arm& arm);
+  void Judge(const Lane& lane);
   std::size_t Choose(const serve::Route& route, const HttpRequest& request);
   void Route(const HttpRequest& request, HttpResponse& response);
   // Decompresses a body into inflated_; false when it was answered with an error instead.
@@ -102,6 +115,7 @@ class Worker final : public HttpHandler {
     serve::Row row;
     std::vector<float> values;
     int decision = -1;
+    bool failed = false;
   };
   std::vector<Answer> answers_;  // reused from request to request; the first kept_ are this one's
   std::size_t kept_ = 0;
@@ -112,6 +126,7 @@ void AnswerEndpoints(Worker& worker, const HttpRequest& request, std::string_vie
 void AnswerV1Models(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerOip(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& response);
+void AnswerFeedback(Worker& worker, const HttpRequest& request, std::string_view name, HttpResponse& response);
 void AnswerHealth(Worker& worker, const HttpRequest& request, HttpResponse& response);
 void AnswerRoot(Worker& worker, const HttpRequest& request, HttpResponse& response);
 

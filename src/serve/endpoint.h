@@ -25,7 +25,7 @@ struct Served {
     std::vector<std::string> domain;  // of few-valued texts: values seen in training
   };
   std::vector<Field> fields;  // in slot order (graph().inputs())
-  std::string key;            // a field that requests may bring though the model does not read it; "": none
+  std::vector<std::string> passed;  // fields that requests may bring though this model does not read them
   std::vector<double> score_edges;  // of a regression: between its training predictions' twentieths, ascending
   bool strict = false;        // whether out of range and unseen values are refused or only counted
 };
