@@ -38,6 +38,7 @@ struct alignas(64) VersionCounters {
   Counter predict_nanos;
   Counter out_of_range;
   Counter unseen;
+  std::array<Counter, 6> rungs;  // rows, by the rung that answered (serve::Rung)
   Counter last_millis;  // since 1970, of the latest answer
 
   void AddRequest(int status, std::int64_t nanos);
@@ -65,6 +66,7 @@ class Metrics {
     std::array<std::int64_t, kLatencyBounds.size() + 1> latency{};
     std::int64_t latency_nanos = 0, failed_nanos = 0, predictions = 0, predict_nanos = 0;
     std::int64_t out_of_range = 0, unseen = 0, last_millis = 0;
+    std::array<std::int64_t, 6> rungs{};
     std::int64_t requests() const;
     std::int64_t succeeded() const { return statuses[0]; }
   };

@@ -239,6 +239,7 @@ Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpR
     answers.decisions.push_back(prediction.decision);
   }
   if (reader.failed()) return Error(Code::kInvalidArgument, FieldErrorsAsText(reader.errors()));
+  if (worker.Unanswered()) return Error(Code::kUnavailable, std::string(Worker::kUnanswered));
   TENON_TRY(WriteAnswers(lane.served(), asked, answers, rows.rows(), response));
   worker.LogKept(lane, id);
   lane.counters->predictions.Add(rows.rows());
@@ -249,7 +250,7 @@ void AnswerInfer(Worker& worker, Lane& lane, const HttpRequest& request, HttpRes
   if (!worker.shared().Ready()) {
     SetPlainError(503, "the server is not ready", response);
   } else if (auto inferred = Infer(worker, lane, request, response); !inferred.ok()) {
-    SetPlainError(400, inferred.error().message(), response);
+    SetPlainError(inferred.error().code() == Code::kUnavailable ? 503 : 400, inferred.error().message(), response);
   }
   worker.Count(lane, response.status);
 }

@@ -134,7 +134,9 @@ void Predict(Worker& worker, const HttpRequest& request, std::string_view name, 
   }
   if (!PredictInstances(worker, *lane, request, {.model = true, .explain = explain}, response)) {
     const auto& errors = lane->session.reader().errors();
-    if (!worker.decoder().problem().empty()) {
+    if (worker.Unanswered()) {
+      SetError(Code::kUnavailable, Worker::kUnanswered, response);
+    } else if (!worker.decoder().problem().empty()) {
       SetError(Code::kInvalidArgument, worker.decoder().problem(), response);
     } else {
       SetFieldErrors(errors, response);
@@ -166,10 +168,11 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
     std::string& out = step.response.body;
     out += step.rows++ == 0 ? "{" : ",{";
     AppendPrediction(step.lane, prediction, &out);
-    if (step.style.explain) AppendExplanation(step.lane, prediction.decision, &out);
+    if (step.worker.rung() != serve::Rung::kModel) out += Str(R"(,"rung":")", serve::NameOf(step.worker.rung()), '"');
+    if (step.style.explain && step.worker.rung() == serve::Rung::kModel) AppendExplanation(step.lane, prediction.decision, &out);
     out += '}';
   });
-  if (!whole || lane.session.reader().failed()) {
+  if (!whole || lane.session.reader().failed() || worker.Unanswered()) {
     response.body.clear();
     return false;
   }

@@ -96,11 +96,13 @@ void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpRespon
     return;
   }
   counters.in_flight.Add(1);
+  DropKept();
   if (request.Header("content-encoding").empty()) {
     Route(request, response);
   } else if (Unpack(request, response)) {
     Route(unpacked_, response);
   }
+  if (furthest_ != serve::Rung::kModel && response.status == 200) response.AddHeader("Tenon-Rung", serve::NameOf(furthest_));
   if (response.body.size() >= kLeastPacked) Pack(request, response);
   counters.in_flight.Add(-1);
 }

@@ -1,6 +1,7 @@
 // Which version answers a request, and what becomes of its answers.
 
 #include <algorithm>
+#include <limits>
 
 #include "base/hash.h"
 #include "base/text.h"
@@ -41,6 +42,9 @@ void Worker::Bind(Lane& lane, const std::shared_ptr<const serve::Route>& route, 
   lane.role = arm.role;
   const bool live = arm.role == serve::Role::kChampion || arm.role == serve::Role::kChallenger;
   lane.tally = shared_->tallies != nullptr && live && route->split() ? shared_->tallies->For(*route, *arm.served, thread_) : nullptr;
+  lane.breaker = route->ladder == nullptr ? nullptr : arm.breaker.get();
+  const bool apart = route->ladder != nullptr && route->ladder->spec().deadline.count() > 0 && !arm.served->predictor->model().bounded();
+  if (apart && lane.apart == nullptr) lane.apart = std::make_unique<serve::Apart>(arm.served);
   lane.mirrored = 0;
   if (arm.role != serve::Role::kChampion || shared_->mirror == nullptr) return;
   for (const serve::Arm& other : route->arms) {
@@ -95,9 +99,44 @@ std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request
 }
 
 model::Prediction Worker::Predict(Lane& lane) {
+  if (lane.route->ladder != nullptr) return Descend(lane);
   const model::Prediction prediction = lane.session.Predict();
   Keep(lane, lane.session.reader().row(), prediction);
   return prediction;
+}
+
+// The model itself: false when it is later than the deadline.
+bool Worker::AskModel(Lane& lane, model::Prediction* out) {
+  const auto deadline = lane.route->ladder->spec().deadline;
+  if (lane.apart != nullptr) return lane.apart->Predict(lane.session.reader().row(), began_ + deadline, out);
+  *out = lane.session.Predict();
+  return true;
+}
+
+// Down the ladder until a rung has an answer.
+model::Prediction Worker::Descend(Lane& lane) {
+  const serve::Ladder& ladder = *lane.route->ladder;
+  const serve::Row& row = lane.session.reader().row();
+  model::Prediction out;
+  bool answered = false;
+  rung_ = lane.route->degraded ? serve::Rung::kLastGood : serve::Rung::kModel;
+  if (lane.breaker == nullptr || lane.breaker->Allow(began_)) {
+    answered = AskModel(lane, &out) && serve::AllFinite(out);
+    if (lane.breaker != nullptr) answered ? lane.breaker->Succeeded() : lane.breaker->Failed(std::chrono::steady_clock::now());
+    if (answered && ladder.cache() != nullptr) ladder.cache()->Put(serve::HashOfRow(row), out, began_);
+  }
+  if (!answered) {
+    out = {};
+    rung_ = ladder.Answer(lane.served(), row, began_, lane.memory, &out);
+    if (rung_ == serve::Rung::kNone) {  // the request is refused; what it would have said is never sent
+      lane.memory.values.assign(static_cast<std::size_t>(lane.served().predictor->outputs()), std::numeric_limits<float>::quiet_NaN());
+      out = {lane.memory.values, -1};
+    }
+  }
+  furthest_ = std::max(furthest_, rung_);
+  lane.counters->rungs[static_cast<std::size_t>(rung_)].Add(1);
+  Keep(lane, row, out);
+  return out;
 }
 
 void Worker::Keep(const Lane& lane, const serve::Row& row, const model::Prediction& prediction) {
@@ -108,19 +147,24 @@ void Worker::Keep(const Lane& lane, const serve::Row& row, const model::Predicti
   answer.row.texts.assign(row.texts.begin(), row.texts.end());
   answer.values.assign(prediction.values.begin(), prediction.values.end());
   answer.decision = prediction.decision;
-  answer.failed = !serve::AllFinite(prediction);
+  answer.lower = rung_ != serve::Rung::kModel;
+  answer.failed = rung_ != serve::Rung::kModel || !serve::AllFinite(prediction);
 }
 
 void Worker::LogKept(const Lane& lane, std::string_view id) {
   if (kept_ == 0) return;
   if (lane.tally != nullptr || lane.mirrored > 0) Judge(lane);
-  if (shared_->log == nullptr) return DropKept();
+  if (shared_->log == nullptr) {
+    kept_ = 0;
+    return;
+  }
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const Micros at = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   for (std::size_t i = 0; i < kept_; ++i) {
+    if (answers_[i].lower) continue;
     shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision});
   }
-  kept_ = 0;
+  kept_ = 0;  // the rungs stay: they are asked after the answer is written
 }
 
 // What was kept, for the rollout: counted, or shown to the shadow.

@@ -11,6 +11,8 @@
 #include "edge/json_decoder_internal.h"
 #include "edge/metrics_internal.h"
 #include "edge/rate_limit.h"
+#include "serve/apart.h"
+#include "serve/ladder.h"
 #include "serve/session.h"
 
 namespace tenon::edge {
@@ -45,6 +47,9 @@ struct Lane {
   std::shared_ptr<const serve::Route> route;  // what asks it now
   serve::Role role = serve::Role::kChampion;
   serve::Tally* tally = nullptr;              // null: nobody judges what it does
+  serve::Breaker* breaker = nullptr;          // of its model, where there is a ladder
+  std::unique_ptr<serve::Apart> apart;        // of a model that may take long, where there is a deadline
+  serve::Ladder::Memory memory;
   double mirrored = 0;                        // part of its answers that the route's shadow sees
   std::string head;                    // {"model":"loan-approval@1","predictions":[
   std::vector<std::string> decisions;  // "no", as JSON, by class
@@ -72,10 +77,18 @@ class Worker final : public HttpHandler {
   // Answers the row that the lane's reader holds, and keeps the answer: what every protocol calls. The values live until
   // the lane's next answer.
   model::Prediction Predict(Lane& lane);
+  // Which rung gave the row answered last, and the furthest down of this request; kNone when no rung had an answer, and
+  // the request is to be refused with Unanswered.
+  serve::Rung rung() const { return rung_; }
+  bool Unanswered() const { return furthest_ == serve::Rung::kNone; }
+  static constexpr std::string_view kUnanswered = "the model failed and no rung of the endpoint's fallback has an answer";
   // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
   // has answered nobody, and must not be monitored. The row's texts must live until then.
   void Keep(const Lane& lane, const serve::Row& row, const model::Prediction& prediction);
-  void DropKept() { kept_ = 0; }
+  void DropKept() {
+    kept_ = 0;
+    rung_ = furthest_ = serve::Rung::kModel;
+  }
   // Logs what was kept, when there is a log, counts it for the rollout and shows it to the shadow. `id` is the client's own, or one made by RequestId.
   void LogKept(const Lane& lane, std::string_view id);
   // The client's X-Request-Id, or a new one; it is sent back when answers are logged.
@@ -91,6 +104,8 @@ class Worker final : public HttpHandler {
   Lane* LaneOf(std::size_t index, std::size_t arm);
   void Bind(Lane& lane, const std::shared_ptr<const serve::Route>& route, const serve::Arm& arm);
   void Judge(const Lane& lane);
+  model::Prediction Descend(Lane& lane);
+  bool AskModel(Lane& lane, model::Prediction* out);
   std::size_t Choose(const serve::Route& route, const HttpRequest& request);
   void Route(const HttpRequest& request, HttpResponse& response);
   // Decompresses a body into inflated_; false when it was answered with an error instead.
@@ -107,6 +122,7 @@ class Worker final : public HttpHandler {
   std::chrono::steady_clock::time_point began_;
   std::string request_id_;
   std::uint64_t next_id_ = 0;
+  serve::Rung rung_ = serve::Rung::kModel, furthest_ = serve::Rung::kModel;
   std::uint64_t chosen_ = 0;  // requests without a key that a route chose an arm for
   std::string decoded_;
   HttpRequest unpacked_;  // the request with its body decompressed
@@ -116,6 +132,7 @@ class Worker final : public HttpHandler {
     std::vector<float> values;
     int decision = -1;
     bool failed = false;
+    bool lower = false;  // of a lower rung: not the model's, so not logged as that
   };
   std::vector<Answer> answers_;  // reused from request to request; the first kept_ are this one's
   std::size_t kept_ = 0;

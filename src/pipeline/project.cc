@@ -90,6 +90,12 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view file) {
   TENON_TRY(fields.Read("strict", &spec.strict));
   TENON_TRY(fields.Read("rate", &spec.rate));
   TENON_TRY(fields.Read("most_body", &spec.most_body));
+  if (const Json* fallback = fields.Find("fallback"); fallback != nullptr && !fallback->is_null()) {
+    TENON_ASSIGN(spec.fallback, serve::LadderSpec::Parse(*fallback, file));
+  }
+  if (const Json* rollout = fields.Find("rollout"); rollout != nullptr && !rollout->is_null()) {
+    TENON_ASSIGN(spec.rollout, serve::RolloutSpec::Parse(*rollout, file));
+  }
   if (spec.rate < 0) return fields.Wrong("rate", "expected requests a second, 0 for no limit");
   if (spec.most_body < 1024) return fields.Wrong("most_body", "expected at least 1024 bytes");
   TENON_TRY(fields.Done());
@@ -135,6 +141,11 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   }
   TENON_TRY(fields.Done());
   if (project.serve.endpoint.empty()) project.serve.endpoint = project.name;
+  if (project.serve.rollout) {  // costs that are numbers; those that differ by row cannot be told from labels alone
+    double cost = 0;
+    if (ParseDouble(project.problem.false_positive, &cost)) project.serve.rollout->false_positive_cost = cost;
+    if (ParseDouble(project.problem.false_negative, &cost)) project.serve.rollout->false_negative_cost = cost;
+  }
   return project;
 }
 

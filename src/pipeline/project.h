@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,8 @@
 #include "monitor/watch.h"
 #include "platform/files.h"
 #include "registry/registry.h"
+#include "serve/ladder.h"
+#include "serve/rollout.h"
 #include "transform/graph.h"
 #include "validate/check.h"
 
@@ -31,6 +34,8 @@ struct ServeSpec {
   bool strict = false;               // refuse values outside what training saw
   double rate = 0;                   // requests a second and client; 0: no limit
   std::int64_t most_body = 8 << 20;  // bytes
+  std::optional<serve::LadderSpec> fallback;  // what answers when the model fails; none: nothing
+  std::optional<serve::RolloutSpec> rollout;  // how `tenon run` lets a new version in; none: at once
   static Result<ServeSpec> Parse(const Json& json, std::string_view file);
 };
 

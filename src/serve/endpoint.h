@@ -27,6 +27,7 @@ struct Served {
   std::vector<Field> fields;  // in slot order (graph().inputs())
   std::vector<std::string> passed;  // fields that requests may bring though this model does not read them
   std::vector<double> score_edges;  // of a regression: between its training predictions' twentieths, ascending
+  int golden_rows = 0;        // that proved it
   bool strict = false;        // whether out of range and unseen values are refused or only counted
 };
 
@@ -35,6 +36,10 @@ struct Served {
 Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bundle> bundle, std::string_view endpoint,
                                                  std::string_view model, int version, const Kinds<transform::Op>& ops,
                                                  const Kinds<model::Format>& formats);
+
+// Whether requests made for `now` can be answered by `next`, too: it must not require a field that those do not bring, nor
+// read one as another type, nor answer another question. failed_precondition naming what differs.
+Result<void> CheckReplaces(const Served& now, const Served& next);
 
 // A value that a request got wrong.
 struct FieldError {

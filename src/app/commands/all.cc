@@ -4,7 +4,7 @@ namespace tenon::app {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
-  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddPredict, AddServe, AddMonitor, AddDoctor, AddCompletion}) {
+  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddPredict, AddServe, AddRollout, AddMonitor, AddDoctor, AddCompletion}) {
     add(all);
   }
   return all;
