@@ -8,6 +8,8 @@
 #include <mutex>
 
 #include "base/text.h"
+#include "govern/access.h"
+#include "platform/tls.h"
 #include "registry/registry.h"
 #include "serve/ladder.h"
 #include "serve/rollouts.h"
@@ -18,6 +20,8 @@ namespace {
 constexpr auto kLookEvery = std::chrono::seconds(1);
 constexpr auto kSaveEvery = std::chrono::seconds(5);  // of a look that changes nothing
 constexpr int kMostThreads = 64;
+// Whether only programs of this machine reach an address.
+bool IsLoopback(std::string_view address) { return address.starts_with("127.") || address == "::1" || address == "localhost"; }
 
 class ProjectService final : public Service {
  public:
@@ -26,8 +30,12 @@ class ProjectService final : public Service {
         mirror_(endpoints_, tallies_, kMostThreads) {}
   ~ProjectService() override { Stop(); }
 
-  Result<void> Start(const Call& call, const edge::ServerOptions& options) {
+  Result<void> Start(const Call& call, const ServiceOptions& wanted) {
     process_ = Str(::getpid(), "-", call.Now());
+    edge::ServerOptions options = wanted.server;
+    TENON_TRY(PrepareAccess(wanted));
+    options.access = &access_;
+    options.tls = tls_.get();
     TENON_ASSIGN(const std::string loaded, Refresh(call));
     if (model_.empty()) {
       return Error(Code::kFailedPrecondition, Str("no version of ", project_.name, " is champion: `tenon run ", project_.folder,
@@ -48,7 +56,26 @@ class ProjectService final : public Service {
   std::string model() const override { return model_; }
   std::string log_folder() const override { return platform::JoinPath(store_.folder(), "inference"); }
 
+  std::string who() const override {
+    if (access_.rules()->open) return "open to everybody who reaches it: no API key was made (tenon keys add)";
+    return tls_ != nullptr && tls_->asks_clients() ? "for holders of an API key or a client certificate" : "for holders of an API key";
+  }
+
   Result<std::string> Refresh(const Call& call) override {
+    TENON_ASSIGN(std::string changed, RefreshModel(call));
+    if (server_ == nullptr) return changed;
+    std::string more;
+    if (tls_ != nullptr) {
+      TENON_ASSIGN(const bool renewed, tls_->Reload());
+      if (renewed) more = "the TLS certificate was read again";
+    }
+    TENON_ASSIGN(const bool keys, RefreshKeys());
+    if (keys) more += Str(more.empty() ? "" : "; ", "the API keys changed: ", who());
+    if (!changed.empty() && !more.empty()) changed += "; ";
+    return changed + more;
+  }
+
+  Result<std::string> RefreshModel(const Call& call) {
     TENON_ASSIGN(std::string said, Look(call));
     TENON_ASSIGN(std::string changed, Follow());
     if (said.empty() || changed.empty()) return said + changed;
@@ -136,6 +163,32 @@ class ProjectService final : public Service {
       arm.breaker = breaker;
     }
     return {};
+  }
+
+  Result<void> PrepareAccess(const ServiceOptions& wanted) {
+    if (!wanted.tls.certificate.empty()) {
+      TENON_ASSIGN(tls_, platform::MakeTlsServer(store_.files(), {wanted.tls.certificate, wanted.tls.key, wanted.tls.client_ca}, {"http/1.1"}));
+      TENON_ASSIGN(certificate_scopes_, govern::Scopes::Of(wanted.tls.client_scopes));
+    }
+    TENON_TRY(RefreshKeys());
+    if (access_.rules()->open && !IsLoopback(wanted.server.address) && !wanted.insecure) {
+      return Error(Code::kFailedPrecondition,
+                   Str("at ", wanted.server.address, " everybody who reaches it could ask: make an API key first (`tenon keys add <name> --project ",
+                       project_.folder, "`), ask for client certificates (--tls-client-ca), or say --insecure"));
+    }
+    return {};
+  }
+
+  // Takes keys that changed. A service that had keys stays closed when the last one goes.
+  Result<bool> RefreshKeys() {
+    TENON_ASSIGN(const std::int64_t revision, govern::KeysRevision(store_));
+    if (revision == keys_revision_) return false;
+    TENON_ASSIGN(const auto keys, govern::Keys(store_));
+    const bool may_open = keys_revision_ == -1 || access_.rules()->open;
+    access_.Set(std::make_shared<const govern::Rules>(
+        govern::RulesOf(keys, may_open, tls_ != nullptr && tls_->asks_clients(), certificate_scopes_)));
+    keys_revision_ = revision;
+    return true;
   }
 
   Result<void> MakeRoute(int champion, std::string* changed) {
@@ -288,6 +341,10 @@ class ProjectService final : public Service {
   serve::Tallies tallies_;
   serve::FeedbackLog feedback_;
   serve::Mirror mirror_;
+  govern::Access access_;
+  govern::Scopes certificate_scopes_;
+  std::int64_t keys_revision_ = -1;
+  std::unique_ptr<platform::TlsServer> tls_;
   std::unique_ptr<serve::InferenceLog> log_;
   std::unique_ptr<edge::Server> server_;
   std::atomic<bool> ready_ = false;
@@ -309,7 +366,7 @@ class ProjectService final : public Service {
 }  // namespace
 
 Result<std::unique_ptr<Service>> StartService(const Call& call, const pipeline::Project& project, store::Store& store,
-                                              const pipeline::Kits& kits, const edge::ServerOptions& options) {
+                                              const pipeline::Kits& kits, const ServiceOptions& options) {
   auto service = std::make_unique<ProjectService>(project, store, kits);
   TENON_TRY(service->Start(call, options));
   return std::unique_ptr<Service>(std::move(service));

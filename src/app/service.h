@@ -20,13 +20,24 @@ class Service {
   virtual int port() const = 0;
   virtual std::string model() const = 0;      // "loan-approval@3", what answers now
   virtual std::string log_folder() const = 0;
-  // Asks the registry now; called by the owner's loop about five times a second. What changed, for people, or "".
+  // Asks the registry, the keys and the certificate's files now; called by the owner's loop about five times a second.
+  // What changed, for people, or "".
   virtual Result<std::string> Refresh(const Call& call) = 0;
+  // Who may ask, for people: "open to everybody" or what is needed.
+  virtual std::string who() const = 0;
   virtual void Stop() = 0;
 };
 
-// `store` is open for reading at least and outlives the service. failed_precondition when no version is champion.
+// What a service is started with beside the project's own settings.
+struct ServiceOptions {
+  edge::ServerOptions server;  // without `tls` and `access`, which the service makes
+  pipeline::TlsSpec tls;
+  bool insecure = false;       // may be open to everybody where other machines reach it
+};
+
+// `store` is open for reading at least and outlives the service. failed_precondition when no version is champion, and
+// when an address that other machines reach would be open to everybody.
 Result<std::unique_ptr<Service>> StartService(const Call& call, const pipeline::Project& project, store::Store& store,
-                                              const pipeline::Kits& kits, const edge::ServerOptions& options);
+                                              const pipeline::Kits& kits, const ServiceOptions& options);
 
 }  // namespace tenon::app

@@ -35,7 +35,7 @@ std::string Terminal::Paint(std::string_view code, std::string_view text) const 
 }
 
 void Terminal::ClearLive() {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   if (!live_shown_) return;
   std::fputs("\r\x1b[K", stderr);
   std::fflush(stderr);
@@ -44,7 +44,7 @@ void Terminal::ClearLive() {
 
 void Terminal::Line(std::string_view text) {
   ClearLive();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::fwrite(text.data(), 1, text.size(), stdout);
   std::fputc('\n', stdout);
   std::fflush(stdout);
@@ -52,7 +52,7 @@ void Terminal::Line(std::string_view text) {
 
 void Terminal::Note(std::string_view text) {
   ClearLive();
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fputc('\n', stderr);
 }
@@ -61,7 +61,7 @@ void Terminal::JsonLine(const Json& json) { Line(json.Dump()); }
 
 void Terminal::Live(std::string_view text) {
   if (!live_) return;
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   const std::string shown = Str("\r\x1b[K", text.substr(0, 110));
   std::fwrite(shown.data(), 1, shown.size(), stderr);
   std::fflush(stderr);

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/call.h"
 #include "base/json.h"
+#include "base/mutex.h"
 
 namespace tenon::app {
 
@@ -35,8 +35,8 @@ class Terminal {
   std::string Paint(std::string_view code, std::string_view text) const;
   bool live_;
   bool colour_;
-  std::mutex mutex_;
-  bool live_shown_ = false;
+  Mutex mutex_;
+  bool live_shown_ TENON_GUARDED_BY(mutex_) = false;
 };
 
 // Writes log lines to standard error: "12:00:01 warning: ...".

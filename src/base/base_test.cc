@@ -95,6 +95,29 @@ TEST(JsonTest, YamlAliasesMayRepeatButNotExplode) {
   EXPECT_NE(exploded.error().message().find("aliases"), std::string::npos) << exploded.error().message();
 }
 
+TEST(JsonTest, YamlTakesCharactersOnly) {
+  struct Case {
+    const char* name;
+    std::string_view text;
+    const char* says;
+  };
+  const Case cases[] = {{"zero byte", std::string_view("a: \0", 4), "t.yaml:1:4: not YAML: a control character (byte 0)"},
+                        {"control character", "a: \x03", "t.yaml:1:4: not YAML: a control character (byte 3)"},
+                        {"key that is no text", "a: 1\nbc\xC3\x28: 2\n", "t.yaml:2:3: not UTF-8 text"},
+                        {"UTF-16", std::string_view("\xFF\xFE" "a\0:\0", 6), "t.yaml:1:1: not UTF-8 text"},
+                        {"stray comma, which looped for ever", ",", "t.yaml:1:1: not YAML: ',' belongs to nothing"},
+                        {"stray bracket, which looped for ever", "a: [1, 2]]\nb: 3\n", "t.yaml:1:10: "},
+                        {"two documents", "a: 1\n---\nb: 2\n", "t.yaml:2:1: a second document begins here"}};
+  for (const Case& each : cases) {
+    SCOPED_TRACE(each.name);
+    const auto read = Json::ParseYaml(each.text, "t.yaml");
+    ASSERT_CODE(kInvalidArgument, read);
+    EXPECT_NE(read.error().message().find(each.says), std::string::npos) << read.error().message();
+  }
+  ASSERT_OK_AND_ASSIGN(const Json json, Json::ParseYaml("a: [+5, +-5, ++5]\r\nb: gr\xC3\xBCn\r\n", "t.yaml"));
+  EXPECT_EQ(json.Dump(), "{\"a\":[5,\"+-5\",\"++5\"],\"b\":\"gr\xC3\xBCn\"}");
+}
+
 TEST(FieldsTest, NamesUnknownSettingsAndWrongTypes) {
   ASSERT_OK_AND_ASSIGN(Json json, Json::ParseYaml("lable: x\nmetric: 3\n", "t.yaml"));
   ASSERT_OK_AND_ASSIGN(Fields fields, Fields::Of(json, "problem", "t.yaml"));

@@ -1,7 +1,10 @@
 // Reads YAML text into the tree. yaml-cpp does the grammar; the core schema's types, places and doubles are ours.
 
 #include <yaml-cpp/depthguard.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
+
+#include <sstream>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -19,6 +22,31 @@ Error At(std::string_view name, Json::Place place, std::string_view what) {
   return Error(Code::kInvalidArgument, Str(name, ":", place.line, ":", place.column, ": ", what));
 }
 
+// The bytes of the character at the front; 0 when it is no UTF-8.
+std::size_t CharacterBytes(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t bytes = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  return bytes <= text.size() && IsUtf8(text.substr(0, bytes)) ? bytes : 0;
+}
+
+// YAML is characters that can be printed, and UTF-8 here; yaml-cpp takes any bytes.
+Result<void> CheckCharacters(std::string_view text, std::string_view name) {
+  Json::Place place{1, 1};
+  for (std::size_t at = 0; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    const bool blank = byte == '\t' || byte == '\n' || byte == '\r';
+    if ((byte < ' ' && !blank) || byte == 0x7F) {
+      return At(name, place, Str("not YAML: a control character (byte ", static_cast<int>(byte), "); is this a text file?"));
+    }
+    const std::size_t bytes = CharacterBytes(text.substr(at));
+    if (bytes == 0) return At(name, place, "not UTF-8 text; save the file as UTF-8");
+    at += bytes;
+    place.column += static_cast<std::uint32_t>(bytes);
+    if (byte == '\n' || (byte == '\r' && (at == text.size() || text[at] != '\n'))) place = {place.line + 1, 1};
+  }
+  return {};
+}
+
 Json Scalar(const std::string& text, bool quoted) {
   if (quoted) return Json(text);
   if (text.empty() || text == "~" || text == "null" || text == "Null" || text == "NULL") return Json();
@@ -28,7 +56,8 @@ Json Scalar(const std::string& text, bool quoted) {
   if (text == ".inf" || text == "+.inf") return Json("Infinity");
   if (text == "-.inf") return Json("-Infinity");
   std::int64_t whole = 0;
-  if (ParseInt64(text[0] == '+' ? std::string_view(text).substr(1) : text, &whole)) return Json(static_cast<long long>(whole));
+  const bool plus = text.size() > 1 && text[0] == '+' && text[1] != '-' && text[1] != '+';
+  if (ParseInt64(plus ? std::string_view(text).substr(1) : text, &whole)) return Json(static_cast<long long>(whole));
   double number = 0;
   const bool numeric = (text[0] >= '0' && text[0] <= '9') || text[0] == '-' || text[0] == '+' || text[0] == '.';
   if (numeric && ParseDouble(text, &number)) return Json(number);
@@ -74,15 +103,47 @@ Result<Json> Convert(const YAML::Node& node, std::string_view name, int depth, s
   return out;
 }
 
+// Hears where the documents of a text begin.
+class DocumentStarts final : public YAML::EventHandler {
+ public:
+  const YAML::Mark& last() const { return last_; }
+  void OnDocumentStart(const YAML::Mark& mark) override { last_ = mark; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  YAML::Mark last_;
+};
+
+// Looks for a second document only: YAML::LoadAll takes a stray ']' or ',' for the beginning of one, and finds it again
+// for ever.
+Result<void> CheckOneDocument(const std::string& text, std::string_view name) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStarts starts;
+  if (!parser.HandleNextDocument(starts) || !parser.HandleNextDocument(starts)) return {};
+  const auto at = static_cast<std::size_t>(starts.last().pos);
+  if (at >= text.size() || text.compare(at, 3, "---") == 0) {
+    return At(name, PlaceOf(starts.last()), "a second document begins here, expected one");
+  }
+  return At(name, PlaceOf(starts.last()), Str("not YAML: '", std::string(1, text[at]), "' belongs to nothing before it"));
+}
+
 }  // namespace
 
 Result<Json> Json::ParseYaml(std::string_view text, std::string_view name) {
+  TENON_TRY(CheckCharacters(text, name));
   try {
-    std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) return Error(Code::kInvalidArgument, Str(name, ": holds ", documents.size(), " documents, expected one"));
-    if (documents.empty()) return Json();
+    const std::string held(text);
+    TENON_TRY(CheckOneDocument(held, name));
     std::size_t left = text.size() + 1;
-    return Convert(documents[0], name, 0, &left);
+    return Convert(YAML::Load(held), name, 0, &left);
   } catch (const YAML::DeepRecursion& error) {
     return At(name, PlaceOf(error.mark), Str("not YAML: nested deeper than ", kMostDepth, " levels"));
   } catch (const YAML::Exception& error) {

@@ -153,7 +153,7 @@ bool IsUtf8(std::string_view text) {
 }
 
 bool ParseDouble(std::string_view text, double* out) {
-  if (!text.empty() && text.front() == '+') text.remove_prefix(1);
+  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *out);
   return error == std::errc() && end == text.data() + text.size();
 }

@@ -1,5 +1,5 @@
-// Serves a forest of 100 trees of depth 6 over 28 numbers as the endpoint "forest", for bench/http_bench.sh.
-// Usage: edge_bench_server [threads]. Prints its port; ends when its input does.
+// Serves a forest of 100 trees of depth 6 over 28 numbers as the endpoint "forest", for bench/http_bench.sh
+// and bench/overload.sh. Usage: edge_bench_server [threads] [longest queue in ms]. Prints its port; ends when its input does.
 
 #include <unistd.h>
 
@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   edge::ServerOptions options;
   options.port = 0;
   options.threads = argc > 1 ? std::atoi(argv[1]) : 1;
+  options.longest_queue = std::chrono::milliseconds(argc > 2 ? std::atoi(argv[2]) : 0);
   auto server = edge::StartServer(options, endpoints, nullptr, {});
   if (!server.ok()) return std::fprintf(stderr, "%s\n", server.error().ToString().c_str()), 1;
   std::printf("%d\n", (*server)->port());

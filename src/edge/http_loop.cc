@@ -23,9 +23,11 @@ using namespace std::chrono_literals;
 
 constexpr auto kTick = 250ms;
 constexpr std::int64_t kDrainTicks = 8;
+constexpr std::size_t kLeastBytesATick = 4096;  // that a client sends of a large body, or takes of a large answer: 16 kB a second
 constexpr std::string_view kContinueLine = "HTTP/1.1 100 Continue\r\n\r\n";
 
-std::int64_t TickNow() { return std::chrono::steady_clock::now().time_since_epoch() / kTick; }
+constexpr std::int64_t kTickNanos = std::chrono::nanoseconds(kTick).count();
+
 std::int64_t NanosNow() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::uint64_t ClientKey(const sockaddr_storage& address) {
@@ -116,12 +118,15 @@ Result<std::unique_ptr<HttpLoop>> HttpLoop::Make(const ServerOptions& options, i
 
 HttpLoop::HttpLoop(const ServerOptions& options, int listener, int poll, int wake, int spare)
     : idle_ticks_(options.idle / kTick), slow_ticks_(options.slow / kTick), listener_(listener), poll_(poll), wake_(wake),
-      spare_(spare), read_(new char[kReadBytes + kPadding]()) {
+      spare_(spare), tls_(options.tls), read_(new char[kReadBytes + kPadding]()) {
+  if (tls_ != nullptr) cipher_.reset(new char[kCipherBytes]);
+  queue_limit_ = std::chrono::nanoseconds(options.longest_queue).count();
   limits_.head_bytes = static_cast<std::size_t>(options.most_header);
   limits_.target_bytes = limits_.head_bytes / 2;
   limits_.body_bytes = static_cast<std::size_t>(options.most_body);
   output_.reserve(64 << 10);
-  tick_ = TickNow();
+  ended_ = last_idle_ = NanosNow();
+  tick_ = ended_ / kTickNanos;
   RefreshTime();
 }
 
@@ -144,9 +149,10 @@ void HttpLoop::Stop(std::chrono::steady_clock::time_point by) {
 
 void HttpLoop::Run(HttpHandler& handler) {
   handler_ = &handler;
-  std::array<epoll_event, 128> events;
+  std::vector<epoll_event> events(1024);
   while (true) {
     const int n = ::epoll_wait(poll_, events.data(), static_cast<int>(events.size()), static_cast<int>(kTick.count()));
+    if (queue_limit_ != 0) JudgeQueue();
     for (int i = 0; i < n; ++i) {
       void* what = events[static_cast<std::size_t>(i)].data.ptr;
       if (what == &listener_) {
@@ -158,7 +164,8 @@ void HttpLoop::Run(HttpHandler& handler) {
         OnEvent(*static_cast<Connection*>(what), events[static_cast<std::size_t>(i)].events);
       }
     }
-    if (const std::int64_t now = TickNow(); now != tick_) {
+    ended_ = NanosNow();
+    if (const std::int64_t now = ended_ / kTickNanos; now != tick_) {
       tick_ = now;
       OnTick();
     }
@@ -167,6 +174,20 @@ void HttpLoop::Run(HttpHandler& handler) {
       if (open_ == 0 || NanosNow() >= by) return;
     }
   }
+}
+
+// A request that is read in this batch became ready while the batch before was handled, on average in its middle; when
+// the loop had to wait for events, just now. As with CoDel, a queue that empties now and then may be long, one that stands
+// may not: then who waited longest is turned away, which costs little, and the others are answered in time.
+void HttpLoop::JudgeQueue() {
+  constexpr std::int64_t kIdleNanos = 50'000, kStandingNanos = 100'000'000, kBurst = 10;
+  const std::int64_t now = NanosNow();
+  const bool idle = now - ended_ > kIdleNanos;
+  if (idle) last_idle_ = now;
+  const std::int64_t arrived = idle ? now : now - (now - batch_) / 2;
+  const bool standing = now - last_idle_ > kStandingNanos;
+  turn_away_at_ = arrived + (standing ? queue_limit_ : kBurst * queue_limit_);
+  batch_ = now;
 }
 
 void HttpLoop::OnTick() {
@@ -270,6 +291,7 @@ void HttpLoop::Accept() {
     Connection* c = NewConnection();
     c->fd = fd;
     c->client = ClientKey(address);
+    if (tls_ != nullptr) c->tls = tls_->NewSession();
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.ptr = c;
@@ -277,7 +299,13 @@ void HttpLoop::Accept() {
       Close(*c);
       continue;
     }
-    Touch(*c);
+    if (tls_ == nullptr) {
+      Touch(*c);
+    } else if (c->tls != nullptr) {
+      wheel_.Set(c, tick_, tick_ + slow_ticks_ + 1);  // to agree on keys
+    } else {
+      Close(*c);
+    }
   }
 }
 
@@ -290,6 +318,8 @@ void HttpLoop::Close(Connection& c) {
   if (capacity != 0 && capacity <= kReadBytes / 4) {  // an ordinary buffer serves the next one
     c.held = std::move(held);
     c.held_capacity = capacity;
+  } else {
+    held_bytes_ -= capacity;
   }
   c.next = free_;
   free_ = &c;
@@ -314,28 +344,75 @@ void HttpLoop::OnEvent(Connection& c, std::uint32_t events) {
   if ((events & (EPOLLIN | EPOLLHUP)) != 0) OnReadable(c);
 }
 
+HttpLoop::Got HttpLoop::Receive(Connection& c, char* to, std::size_t room, std::size_t* size) {
+  if (c.tls != nullptr && !c.draining) return ReceiveTls(c, to, room, size);
+  const ssize_t got = ::recv(c.fd, to, room, 0);
+  if (got < 0) return errno == EAGAIN || errno == EINTR ? Got::kNothing : Got::kEnd;
+  *size = static_cast<std::size_t>(got);
+  return got == 0 ? Got::kEnd : Got::kBytes;
+}
+
+HttpLoop::Got HttpLoop::ReceiveTls(Connection& c, char* to, std::size_t room, std::size_t* size) {
+  using State = platform::TlsSession::State;
+  const std::size_t most = std::min(kCipherBytes, room - platform::TlsSession::kSlack);
+  const ssize_t got = ::recv(c.fd, cipher_.get(), most, 0);
+  if (got < 0) return errno == EAGAIN || errno == EINTR ? Got::kNothing : Got::kEnd;
+  if (got == 0) return Got::kEnd;
+  const bool was_ready = c.tls->ready();
+  const State state = c.tls->Decrypt({cipher_.get(), static_cast<std::size_t>(got)}, to, room, size);
+  if (state == State::kFailed || state == State::kPlain) {
+    static constexpr std::string_view kSpeakTls =
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 33\r\nConnection: close\r\n\r\n"
+        "this port speaks TLS: use https\r\n";
+    std::size_t sent = 0;
+    if (Send(c, state == State::kPlain ? kSpeakTls : std::string_view(c.tls->output()), &sent)) ::shutdown(c.fd, SHUT_WR);
+    return Got::kEnd;
+  }
+  if (c.tls->ready() && !was_ready) Touch(c);
+  if (state == State::kClosed) {
+    if (*size == 0) return Got::kEnd;
+    c.ended = true;
+  }
+  return *size == 0 ? Got::kNothing : Got::kBytes;
+}
+
+bool HttpLoop::Send(Connection& c, std::string_view bytes, std::size_t* sent) {
+  const ssize_t done = ::send(c.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  if (done < 0 && errno != EAGAIN && errno != EINTR) return false;
+  *sent = done < 0 ? 0 : static_cast<std::size_t>(done);
+  return true;
+}
+
 void HttpLoop::OnReadable(Connection& c) {
   char* data = read_.get();
   std::size_t room = kReadBytes, before = 0;
   if (c.held_size != 0) {
-    const std::size_t expected = BytesExpected(c.progress);
-    Room(c, expected > c.held_size ? expected : c.held_size * 2);
+    // Room for what a client declares is made as its bytes come: a declaration costs nothing.
+    const std::size_t expected = BytesExpected(c.progress), twice = std::max(c.held_size * 2, kReadBytes / 4);
+    std::size_t wanted = expected > c.held_size ? std::min(expected, twice) : twice;
+    if (c.tls != nullptr) wanted = std::max(wanted, c.held_size + kCipherBytes + platform::TlsSession::kSlack);
+    if (wanted > c.held_capacity && held_bytes_ + wanted > kMostHeld) {
+      Refuse(c, 503, "too many requests are half way here; try again later");
+      c.held_size = 0;
+      Flush(c);
+      return;
+    }
+    Room(c, wanted);
     data = c.held.get();
     before = c.held_size;
     room = c.held_capacity - before;
   }
-  const ssize_t got = ::recv(c.fd, data + before, room, 0);
-  if (got < 0) {
-    if (errno != EAGAIN && errno != EINTR) Close(c);
+  std::size_t got = 0;
+  const Got what = Receive(c, data + before, room, &got);
+  if (what == Got::kEnd) return Close(c);  // with whatever of a request was there
+  if (c.draining) return;
+  if (what == Got::kNothing) {
+    if (c.tls != nullptr) Flush(c);
     return;
   }
-  if (c.draining) {
-    if (got == 0) Close(c);
-    return;
-  }
-  if (got == 0) return Close(c);  // with whatever of a request was there
-  const std::size_t size = before + static_cast<std::size_t>(got);
+  const std::size_t size = before + got;
   const std::size_t used = Process(c, data, size);
+  if (c.ended && !c.stuck) c.last = true;
   if (c.last) {
     c.held_size = 0;
   } else {
@@ -349,6 +426,7 @@ void HttpLoop::Keep(Connection& c, const char* rest, std::size_t size, bool prog
     c.held_size = 0;
     if (c.held_capacity > kReadBytes / 4) {
       c.held.reset();
+      held_bytes_ -= c.held_capacity;
       c.held_capacity = 0;
     }
     c.started = false;
@@ -360,8 +438,9 @@ void HttpLoop::Keep(Connection& c, const char* rest, std::size_t size, bool prog
   c.held_size = size;
   if (!c.started || progressed) {  // the time to arrive runs from the request's first byte
     c.started = true;
-    wheel_.Set(&c, tick_, tick_ + slow_ticks_ + 1);
+    c.began = tick_;
   }
+  wheel_.Set(&c, tick_, c.began + slow_ticks_ + 1 + static_cast<std::int64_t>(size / kLeastBytesATick));
 }
 
 void HttpLoop::Room(Connection& c, std::size_t capacity) {
@@ -370,6 +449,7 @@ void HttpLoop::Room(Connection& c, std::size_t capacity) {
   std::unique_ptr<char[]> larger(new char[capacity + kPadding]());
   if (c.held_size != 0) std::memcpy(larger.get(), c.held.get(), c.held_size);
   c.held = std::move(larger);
+  held_bytes_ += capacity - c.held_capacity;
   c.held_capacity = capacity;
 }
 
@@ -401,7 +481,8 @@ std::size_t HttpLoop::Process(Connection& c, char* data, std::size_t size) {
 void HttpLoop::Answer(Connection& c) {
   response_.Clear();
   try {
-    handler_->Handle(request_, HttpPeer{c.client}, response_);
+    const HttpPeer peer{c.client, c.tls != nullptr ? c.tls->peer() : std::string_view(), turn_away_at_};
+    handler_->Handle(request_, peer, response_);
   } catch (...) {  // the outermost one: whatever it was, the others are still served
     response_.Clear();
     SetError(Code::kInternal, "this request met a bug of the server", response_);
@@ -445,19 +526,25 @@ void HttpLoop::AppendResponse(const HttpResponse& response, bool keep_alive, boo
 }
 
 bool HttpLoop::Flush(Connection& c) {
+  if (c.tls != nullptr) {
+    if (!output_.empty()) c.tls->Encrypt(output_);
+    output_.swap(c.tls->output());
+    c.tls->output().clear();
+  }
   if (!output_.empty()) {
-    const ssize_t sent = ::send(c.fd, output_.data(), output_.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+    std::size_t done = 0;
+    if (!Send(c, output_, &done)) {
       output_.clear();
       Close(c);
       return false;
     }
-    const std::size_t done = sent < 0 ? 0 : static_cast<std::size_t>(sent);
     if (done < output_.size()) {
       c.unsent.assign(output_, done);
       c.unsent_from = 0;
       Watch(c, EPOLLOUT);
-      wheel_.Set(&c, tick_, tick_ + slow_ticks_ + 1);
+      // Who takes little by little is waited for as long as that many bytes may take, not longer for every byte.
+      const auto more = static_cast<std::int64_t>(c.unsent.size() / kLeastBytesATick);
+      wheel_.Set(&c, tick_, tick_ + slow_ticks_ + 1 + more);
     }
     output_.clear();
     if (output_.capacity() > 4 * kMostOutput) output_.shrink_to_fit();
@@ -470,6 +557,7 @@ bool HttpLoop::FinishSending(Connection& c) {
   if (c.stuck) {
     const std::size_t used = Process(c, c.held.get(), c.held_size);
     const std::size_t size = c.held_size;
+    if (c.ended && !c.stuck) c.last = true;
     if (c.last) {
       c.held_size = 0;
     } else {
@@ -482,6 +570,11 @@ bool HttpLoop::FinishSending(Connection& c) {
     c.draining = true;
     c.started = false;
     c.held_size = 0;
+    if (c.tls != nullptr) {
+      std::size_t sent = 0;
+      c.tls->Close();
+      (void)Send(c, c.tls->output(), &sent);  // a courtesy: all that matters is sent
+    }
     ::shutdown(c.fd, SHUT_WR);
     wheel_.Set(&c, tick_, tick_ + kDrainTicks);
   }
@@ -489,14 +582,9 @@ bool HttpLoop::FinishSending(Connection& c) {
 }
 
 void HttpLoop::OnWritable(Connection& c) {
-  const std::size_t left = c.unsent.size() - c.unsent_from;
-  const ssize_t sent = ::send(c.fd, c.unsent.data() + c.unsent_from, left, MSG_NOSIGNAL);
-  if (sent < 0) {
-    if (errno != EAGAIN && errno != EINTR) Close(c);
-    return;
-  }
-  c.unsent_from += static_cast<std::size_t>(sent);
-  wheel_.Set(&c, tick_, tick_ + slow_ticks_ + 1);
+  std::size_t sent = 0;
+  if (!Send(c, std::string_view(c.unsent).substr(c.unsent_from), &sent)) return Close(c);
+  c.unsent_from += sent;
   if (c.unsent_from < c.unsent.size()) return;
   c.unsent = std::string();
   c.unsent_from = 0;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "edge/http_server.h"
+#include "platform/tls.h"
 
 namespace tenon::edge {
 
@@ -14,21 +15,24 @@ namespace tenon::edge {
 struct Connection {
   int fd = -1;
   std::uint64_t client = 0;
+  std::unique_ptr<platform::TlsSession> tls;  // null: plain
   HttpProgress progress;
   // Bytes of a request that is not whole yet, or that waits for earlier answers to be sent. Whole requests are read and
   // answered from the loop's own buffer, so that an idle connection holds none.
   std::unique_ptr<char[]> held;
   std::size_t held_size = 0;
   std::size_t held_capacity = 0;
-  std::string unsent;            // of answers; while there are any, nothing more is read
+  std::string unsent;            // as it goes to the network; while there is any, nothing more is read
   std::size_t unsent_from = 0;
   std::int64_t due = 0;          // tick when it is given up
+  std::int64_t began = 0;        // tick of the request's first byte
   std::int64_t wheel_tick = 0;   // tick of the wheel's slot it is in
   Connection* next = nullptr;    // in the wheel's slot, or of the free ones
   Connection* previous = nullptr;
   bool started = false;          // some bytes of a request have come
   bool last = false;             // closes when all is sent
   bool draining = false;         // all is sent and our side closed; reads and drops what still comes
+  bool ended = false;            // the client said that nothing more comes (TLS)
   bool stuck = false;            // whole requests are held back until `unsent` is gone
 };
 
@@ -64,12 +68,20 @@ class HttpLoop {
   static constexpr std::size_t kPadding = 64;            // readable bytes behind every body, for the JSON decoder
   static constexpr std::size_t kMostOutput = 1 << 20;    // answers to one client before they must be sent
   static constexpr std::size_t kMostConnections = 16384;
+  static constexpr std::size_t kCipherBytes = 64 << 10;
+  static constexpr std::size_t kMostHeld = 256 << 20;    // of requests that are not whole yet, all connections together
 
   HttpLoop(const ServerOptions& options, int listener, int poll, int wake, int spare);
   void Accept();
   Connection* NewConnection();
   void OnEvent(Connection& c, std::uint32_t events);
   void OnReadable(Connection& c);
+  // All reading of connections. kBytes: that many are at `to`, in clear.
+  enum class Got { kBytes, kNothing, kEnd };
+  Got Receive(Connection& c, char* to, std::size_t room, std::size_t* size);
+  Got ReceiveTls(Connection& c, char* to, std::size_t room, std::size_t* size);
+  // All writing to connections: false when it is gone. Bytes are as they go to the network.
+  bool Send(Connection& c, std::string_view bytes, std::size_t* sent);
   void OnWritable(Connection& c);
   // Answers the whole requests at the front of the bytes; gives how many bytes that were.
   std::size_t Process(Connection& c, char* data, std::size_t size);
@@ -86,23 +98,30 @@ class HttpLoop {
   void Touch(Connection& c);
   void OnDue(Connection& c);
   void OnTick();
+  void JudgeQueue();
   void RefreshTime();
   void BeginStop();
 
   HttpLimits limits_;
   std::int64_t idle_ticks_, slow_ticks_;
   int listener_, poll_, wake_, spare_;
+  const platform::TlsServer* tls_;
   HttpHandler* handler_ = nullptr;
   std::vector<std::unique_ptr<Connection[]>> slabs_;
   Connection* free_ = nullptr;
   std::size_t open_ = 0;
+  std::size_t held_bytes_ = 0;
   std::unique_ptr<char[]> read_;
+  std::unique_ptr<char[]> cipher_;  // null without TLS
   std::string output_;
   HttpRequest request_;
   HttpResponse response_;
   TimerWheel wheel_;
   std::int64_t tick_ = 0;
   std::int64_t second_ = -1;
+  std::int64_t queue_limit_ = 0;   // nanoseconds that a request may wait where a queue stands; 0: any
+  std::int64_t turn_away_at_ = 0;  // as HttpPeer
+  std::int64_t batch_ = 0, ended_ = 0, last_idle_ = 0;  // steady times: of this batch of events, of the last one's end
   std::string ok_head_;  // status line, Date, Server, type and "Content-Length: " of an ordinary answer
   std::string date_;     // "Date: ...\r\nServer: tenon\r\n"
   bool listening_ = true;

@@ -28,6 +28,9 @@ struct HttpResponse {
 // Who asks.
 struct HttpPeer {
   std::uint64_t client = 0;  // the same for all connections from one address (IPv6: one /64 network)
+  std::string_view certificate = {};  // common name of the client's checked certificate; "" when there is none
+  // Steady time in nanoseconds after which this request has waited too long to be worth answering; 0: never.
+  std::int64_t turn_away_at = 0;
 };
 
 // Answers requests; one an event loop, called on its thread only. Never blocks: whatever it waits for, all connections of

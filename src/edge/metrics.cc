@@ -21,7 +21,7 @@ Metrics::Metrics(int threads) {
 }
 
 VersionCounters* Metrics::For(const serve::Served& served, int thread) {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   Version* version = nullptr;
   for (auto& known : versions_) {
     if (known->endpoint == served.endpoint && known->model == served.model) version = known.get();
@@ -46,7 +46,7 @@ std::int64_t Metrics::Sum::requests() const {
 }
 
 std::vector<Metrics::Sum> Metrics::Sums() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<Sum> sums;
   for (const auto& version : versions_) {
     Sum sum;
@@ -80,6 +80,12 @@ std::int64_t Metrics::requests() const {
 std::int64_t Metrics::limited() const {
   std::int64_t sum = 0;
   for (const auto& thread : threads_) sum += thread->limited.value();
+  return sum;
+}
+
+std::int64_t Metrics::refused(std::size_t reason) const {
+  std::int64_t sum = 0;
+  for (const auto& thread : threads_) sum += thread->refused[reason].value();
   return sum;
 }
 

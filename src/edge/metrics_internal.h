@@ -4,11 +4,11 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/mutex.h"
 #include "serve/endpoint.h"
 
 namespace tenon::edge {
@@ -44,10 +44,15 @@ struct alignas(64) VersionCounters {
   void AddRequest(int status, std::int64_t nanos);
 };
 
+// Why a request was turned away before its route was looked for.
+enum class Refusal { kUnauthenticated, kForbidden, kRate, kBudget, kOverload };
+inline constexpr std::array<std::string_view, 5> kRefusals = {"unauthenticated", "forbidden", "rate", "budget", "overload"};
+
 // What one thread counted of everything.
 struct alignas(64) ThreadCounters {
   Counter requests;
   Counter limited;    // by the rate limit
+  std::array<Counter, kRefusals.size()> refused;
   Counter in_flight;  // 1 while a request is handled
 };
 
@@ -73,6 +78,7 @@ class Metrics {
   std::vector<Sum> Sums() const;  // in order of first use
   std::int64_t requests() const;
   std::int64_t limited() const;
+  std::int64_t refused(std::size_t reason) const;
   std::int64_t in_flight() const;
 
  private:
@@ -82,8 +88,8 @@ class Metrics {
     std::vector<std::unique_ptr<VersionCounters>> threads;
   };
   std::vector<std::unique_ptr<ThreadCounters>> threads_;
-  mutable std::mutex mutex_;
-  std::vector<std::unique_ptr<Version>> versions_;
+  mutable Mutex mutex_;
+  std::vector<std::unique_ptr<Version>> versions_ TENON_GUARDED_BY(mutex_);
 };
 
 }  // namespace tenon::edge

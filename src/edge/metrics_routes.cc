@@ -183,6 +183,10 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   page.Value(static_cast<double>(shared.metrics.in_flight()));
   page.Family("tenon_http_requests_limited_total", "counter", "Requests refused by the rate limit");
   page.Value(static_cast<double>(shared.metrics.limited()));
+  page.Family("tenon_http_requests_refused_total", "counter", "Requests turned away before they reached a model, by reason");
+  for (std::size_t i = 0; i < kRefusals.size(); ++i) {
+    page.Sample("", Label("reason", kRefusals[i]), static_cast<double>(shared.metrics.refused(i)));
+  }
   page.Family("tenon_inference_log_dropped_total", "counter", "Answers that the inference log had no room for");
   page.Value(shared.log == nullptr ? 0 : static_cast<double>(shared.log->dropped()));
   page.Family("tenon_inference_log_written_total", "counter", "Answers written to the inference log");

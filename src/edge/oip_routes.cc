@@ -242,6 +242,7 @@ Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpR
   if (worker.Unanswered()) return Error(Code::kUnavailable, std::string(Worker::kUnanswered));
   TENON_TRY(WriteAnswers(lane.served(), asked, answers, rows.rows(), response));
   worker.LogKept(lane, id);
+  worker.Spend(rows.rows());
   lane.counters->predictions.Add(rows.rows());
   return {};
 }

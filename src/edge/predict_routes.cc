@@ -178,6 +178,7 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
   }
   response.body += "]}";
   worker.LogKept(lane, id);
+  worker.Spend(rows);
   lane.counters->predictions.Add(rows);
   return true;
 }

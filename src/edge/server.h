@@ -6,6 +6,8 @@
 #include <string>
 
 #include "base/call.h"
+#include "govern/access.h"
+#include "platform/tls.h"
 #include "serve/feedback.h"
 #include "serve/inference_log.h"
 #include "serve/mirror.h"
@@ -19,7 +21,11 @@ struct ServerOptions {
   int threads = 0;                  // 0: one a core
   std::int64_t most_body = 8 << 20; // bytes of a request's body; more is 413
   std::int64_t most_header = 16 << 10;
-  double rate = 0;                  // requests a second and client address; 0: no limit; more is 429
+  double rate = 0;                  // requests a second and principal (key, certificate, else address); 0: no limit; more is 429
+  double budget = 0;                // predictions a day and principal; 0: no limit; more is 429
+  std::chrono::milliseconds longest_queue = std::chrono::milliseconds(0);  // waited longer under load: 503; 0: no limit
+  const govern::Access* access = nullptr;      // outlives the server; null: open to everybody
+  const platform::TlsServer* tls = nullptr;  // outlives the server; null: plain HTTP
   // What rollouts need; each may be null and outlives the server.
   serve::Tallies* tallies = nullptr;       // counts what the arms do
   serve::Mirror* mirror = nullptr;         // shows requests to shadows

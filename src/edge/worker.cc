@@ -27,10 +27,11 @@ Shared::Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::f
                const ServerOptions& options)
     : endpoints(all), log(its_log), tallies(options.tallies), mirror(options.mirror), feedback(options.feedback),
       readiness(options.readiness), ready_to_serve(std::move(is_ready)), metrics(options.threads),
-      most_body(static_cast<std::size_t>(options.most_body)) {
+      access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)) {
   std::random_device random;
   run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
-  if (options.rate > 0) limit = std::make_unique<RateLimit>(options.rate, run_id);
+  if (options.rate > 0 || access != nullptr) limit = std::make_unique<RateLimit>(options.rate, run_id);
+  if (options.budget > 0) budget = std::make_unique<RateLimit>(options.budget / 86400, run_id + 1, std::chrono::hours(24));
 }
 
 Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_counters)
@@ -44,7 +45,7 @@ Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_co
   }
 }
 
-Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread) { Refresh(); }
+Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), guard_(shared.access) { Refresh(); }
 
 void Worker::Refresh() {
   const std::uint64_t now = shared_->endpoints.revision();
@@ -88,13 +89,7 @@ void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpRespon
   Refresh();
   ThreadCounters& counters = shared_->metrics.thread(thread_);
   counters.requests.Add(1);
-  std::chrono::nanoseconds wait{};
-  if (shared_->limit != nullptr && !shared_->limit->Take(peer.client, began_, &wait)) {
-    counters.limited.Add(1);
-    SetErrorStatus(429, "more requests than this server's rate limit lets one address make", response);
-    response.AddHeader("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
-    return;
-  }
+  if (!LetIn(request, peer, response)) return;
   counters.in_flight.Add(1);
   DropKept();
   if (request.Header("content-encoding").empty()) {
@@ -105,6 +100,51 @@ void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpRespon
   if (furthest_ != serve::Rung::kModel && response.status == 200) response.AddHeader("Tenon-Rung", serve::NameOf(furthest_));
   if (response.body.size() >= kLeastPacked) Pack(request, response);
   counters.in_flight.Add(-1);
+}
+
+bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response) {
+  shared_->metrics.thread(thread_).refused[static_cast<std::size_t>(why)].Add(1);
+  if (Below(request.path, "/v2").data() != nullptr || Below(request.path, "/v1/models").data() != nullptr) {
+    SetPlainError(status, text, response);
+  } else {
+    SetErrorStatus(status, text, response);
+  }
+  return false;
+}
+
+bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
+  guard_.Refresh();
+  asker_ = {{}, peer.client, 0};
+  if (guard_.open() && shared_->rate == 0 && shared_->budget == nullptr && !shared_->sheds) return true;
+  const std::int64_t now = std::chrono::nanoseconds(began_.time_since_epoch()).count();
+  const bool late = peer.turn_away_at != 0 && now > peer.turn_away_at;
+  const Need need = NeedOf(request.method, request.path);
+  if (late && need != Need::kNothing && need != Need::kMetrics) {
+    Refuse(Refusal::kOverload, 503, "the server has more to do than it can; try again later", request, response);
+    response.headers += "Retry-After: 1\r\n";
+    return false;
+  }
+  const std::string_view key = request.Header("x-api-key"), authorization = request.Header("authorization");
+  if (const auto verdict = guard_.Check(authorization, key, peer, need, &asker_); verdict != Guard::Verdict::kIn) {
+    if (verdict == Guard::Verdict::kForbidden) return Refuse(Refusal::kForbidden, 403, guard_.problem(), request, response);
+    response.AddHeader("WWW-Authenticate", "Bearer realm=\"tenon\"");
+    return Refuse(Refusal::kUnauthenticated, 401, guard_.problem(), request, response);
+  }
+  if (need == Need::kNothing || need == Need::kMetrics) return true;
+  std::chrono::nanoseconds wait{};
+  Refusal why = Refusal::kRate;
+  std::string_view text = "more requests than the rate limit allows you";
+  bool refused = (shared_->rate > 0 || asker_.rate > 0) && !shared_->limit->Take(asker_.hash, began_, &wait, asker_.rate);
+  if (!refused && shared_->budget != nullptr && (need == Need::kPredict || need == Need::kExplain) && !shared_->budget->Has(asker_.hash, began_, &wait)) {
+    refused = true;
+    why = Refusal::kBudget;
+    text = "your predictions of these 24 hours are used up";
+  }
+  if (!refused) return true;
+  if (why == Refusal::kRate) shared_->metrics.thread(thread_).limited.Add(1);
+  Refuse(why, 429, text, request, response);
+  response.AddHeader("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
+  return false;
 }
 
 bool Worker::Unpack(const HttpRequest& request, HttpResponse& response) {

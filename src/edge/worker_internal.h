@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "edge/guard.h"
 #include "edge/http_server.h"
 #include "edge/json_decoder_internal.h"
 #include "edge/metrics_internal.h"
@@ -29,7 +30,11 @@ struct Shared {
   std::function<Json()> readiness;  // may be empty
   std::function<bool()> ready_to_serve;
   Metrics metrics;
-  std::unique_ptr<RateLimit> limit;  // null: none
+  const govern::Access* access;        // may be null
+  double rate;                         // of the limit; 0: only keys have one
+  std::unique_ptr<RateLimit> limit;    // null: none
+  std::unique_ptr<RateLimit> budget;   // null: none
+  bool sheds;                          // whether requests that waited too long are turned away
   std::atomic<bool> stopping{false};
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   std::chrono::steady_clock::time_point steady_start = std::chrono::steady_clock::now();
@@ -93,6 +98,15 @@ class Worker final : public HttpHandler {
   void LogKept(const Lane& lane, std::string_view id);
   // The client's X-Request-Id, or a new one; it is sent back when answers are logged.
   std::string_view RequestId(const HttpRequest& request, HttpResponse& response);
+  // Whether the request may go on: who asks, what that one may and how often, and whether it has waited too long. Answers
+  // it with an error in the form of its path otherwise. Nothing to do where no rule is set.
+  bool LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
+  // Who asks, of the request that was let in last.
+  const Asker& asker() const { return asker_; }
+  // Counts rows that were predicted against the asker's budget.
+  void Spend(std::int64_t rows) {
+    if (shared_->budget != nullptr) shared_->budget->Spend(asker_.hash, began_, rows);
+  }
   // Counts the request that is being answered for this version.
   void Count(Lane& lane, int status);
   // Percent-decoded; valid until the next call. Empty view with null data() when malformed.
@@ -100,6 +114,7 @@ class Worker final : public HttpHandler {
 
  private:
   void Refresh();
+  bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
   std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
   Lane* LaneOf(std::size_t index, std::size_t arm);
   void Bind(Lane& lane, const std::shared_ptr<const serve::Route>& route, const serve::Arm& arm);
@@ -115,6 +130,8 @@ class Worker final : public HttpHandler {
   Shared* shared_;
   int thread_;
   JsonDecoder decoder_;
+  Guard guard_;
+  Asker asker_;
   std::shared_ptr<const serve::Endpoints::Map> map_;
   std::uint64_t revision_ = 0;
   using Lanes = std::vector<std::unique_ptr<Lane>>;  // as the arms of a route; null until first asked

@@ -124,6 +124,7 @@ TEST_F(Folder, SaysWhatIsWrongAndWhere) {
            {"a,b\n1,2\n", "columns: [x]", {"names 1 columns", "2"}},
            {"a,b\n1,caf\xE9\n", "", {"t.csv:2: not UTF-8", "latin-1"}},
            {std::string_view("a,b\n1,x\0y\n", 10), "", {"t.csv:2: holds a zero byte"}},
+           {std::string_view("\xFF\xFE" "a\0,\0b\0\n\0" "1\0,\0\0\0\n\0", 18), "", {"t.csv:2: holds a zero byte"}},
            {"a,b\n1,x\n", "types: {b: int64}", {"t.csv:2: column 'b': 'x' is no int64"}},
            {"a,b\n1,x\n", "types: {c: int64}", {"no column 'c'"}},
            {"a,b\n1,x\n", "types: {a: int}", {"types", "no type 'int'", "int64"}},

@@ -35,11 +35,16 @@ std::int64_t LineAt(std::string_view text, std::size_t at) {
   return 1 + std::ranges::count(text.substr(0, at), '\n');
 }
 
+Error ZeroByte(const std::string& path, std::int64_t line) {
+  return Error(Code::kInvalidArgument, Str(path, ":", line, ": holds a zero byte; is this a text file?"));
+}
+
 Result<std::string> FromOneByte(std::string_view bytes, bool windows, const std::string& path) {
   std::string out;
   out.reserve(bytes.size() + bytes.size() / 16);
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     const auto byte = static_cast<unsigned char>(bytes[i]);
+    if (byte == 0) return ZeroByte(path, LineAt(bytes, i));
     if (windows && byte >= 0x80 && byte < 0xA0) {
       if (kWindows[byte - 0x80U] == 0) {
         return Error(Code::kInvalidArgument, Str(path, ":", LineAt(bytes, i), ": byte ", static_cast<int>(byte),
@@ -66,6 +71,7 @@ Result<std::string> FromUtf16(std::string_view bytes, bool big, const std::strin
   for (std::size_t at = 0; at < bytes.size(); at += 2) {
     char32_t point = unit(at);
     if (at == 0 && point == 0xFEFF) continue;
+    if (point == 0) return ZeroByte(path, LineAt(out, out.size()));
     if (point >= 0xD800 && point < 0xE000) {
       if (point >= 0xDC00 || at + 2 >= bytes.size()) return wrong(at, "half of a surrogate pair");
       const char32_t low = unit(at + 2);
@@ -107,9 +113,7 @@ Result<void> CheckUtf8(const Call& call, std::string_view text, const std::strin
       while (true) {
         const std::size_t stop = std::min(piece.size(), piece.find('\n', from));
         const std::string_view one = piece.substr(from, stop - from);
-        if (one.find('\0') != std::string_view::npos) {
-          return Error(Code::kInvalidArgument, Str(path, ":", line, ": holds a zero byte; is this a text file?"));
-        }
+        if (one.find('\0') != std::string_view::npos) return ZeroByte(path, line);
         if (!IsUtf8(one)) break;
         from = stop + 1;
         ++line;

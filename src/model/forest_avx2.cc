@@ -3,10 +3,16 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <type_traits>
 
-#include "model/forest_internal.h"
+#include "model/forest_ranks_internal.h"
 
 #if defined(__x86_64__)
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"        // GCC 12 takes the undefined registers of its own header for ours
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <immintrin.h>
 
 #define TENON_AVX2 __attribute__((target("avx2,popcnt")))
@@ -75,59 +81,90 @@ TENON_AVX2_INLINE std::uint32_t AtMost(const float* thresholds, __m256 x) {
 }
 
 // The codes of `n` rows, column by column of kBlockRows bytes.
-TENON_AVX2 void CodesOfBlock(const Compiled& forest, const float* rows, std::int64_t n, std::int64_t stride, std::int8_t* codes) {
-  const float* thresholds = forest.aligned_thresholds();
-  for (const RankedFeature& ranked : forest.ranked) {
-    const float* first = thresholds + ranked.first;
-    const float* pivots = ranked.count <= 16 ? nullptr : thresholds + ranked.pivots;
-    const std::uint32_t columns = ranked.columns_end - ranked.columns_begin;
+TENON_AVX2 void CodesOfBlock(const Ranks& ranks, const float* rows, std::int64_t n, std::int64_t stride, std::int8_t* codes) {
+  for (const RankedFeature& ranked : ranks.features) {
+    const float* thresholds = ranks.values();
     for (std::int64_t i = 0; i < n; ++i) {
       const float x = rows[i * stride + ranked.feature];
-      const bool missing = x != x;
       const __m256 wide = _mm256_set1_ps(x);
       std::uint32_t rank = 0;
-      if (ranked.count > 255) {
-        rank = static_cast<std::uint32_t>(std::upper_bound(first, first + ranked.count, x) - first);
-        if (missing) rank = 0;
-      } else {
-        if (pivots != nullptr) rank = 16 * AtMost(pivots, wide);
-        rank += AtMost(first + rank, wide);
+      for (std::uint32_t level = ranked.levels; level-- > 0;) {
+        rank = 16 * rank + AtMost(thresholds + ranked.first[level] + 16 * static_cast<std::size_t>(rank), wide);
       }
-      for (std::uint32_t c = 0; c < columns; ++c) {
-        const CodeColumn& column = forest.columns[ranked.columns_begin + c];
-        std::uint32_t code = rank > column.base ? std::min(rank - column.base, 255U) : 0U;
-        if (missing && column.missing_right) code = 255;
-        codes[(ranked.columns_begin + c) * kBlockRows + static_cast<std::size_t>(i)] =
-            static_cast<std::int8_t>(static_cast<std::uint8_t>(code) ^ 0x80U);
+      for (std::uint32_t c = ranked.columns_begin; c < ranked.columns_end; ++c) {
+        codes[c * kBlockRows + static_cast<std::size_t>(i)] = CodeOf(ranks.columns[c], rank, x != x);
       }
     }
   }
 }
 
-TENON_AVX2 void AddOneOutput(const float* values, const std::uint8_t* exits, std::int64_t n, float* out) {
-  std::int64_t i = 0;
-  for (; i + 8 <= n; i += 8) {
+TENON_AVX2 void AddFloats(const float* values, const std::uint8_t* exits, float* sums) {
+  for (int i = 0; i < kBlockRows; i += 8) {
     const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(exits + i));
     const __m256 value = _mm256_i32gather_ps(values, _mm256_cvtepu8_epi32(bytes), 4);
-    _mm256_storeu_ps(out + i, _mm256_add_ps(_mm256_loadu_ps(out + i), value));
+    _mm256_storeu_ps(sums + i, _mm256_add_ps(_mm256_loadu_ps(sums + i), value));
   }
-  for (; i < n; ++i) out[i] += values[exits[i]];
 }
 
-void AddTree(const Compiled& forest, const CompiledTree& tree, const std::uint8_t* exits, const float* rows, std::int64_t n,
-             std::int64_t stride, float* out) {
-  const std::int64_t outputs = forest.outputs;
-  if (tree.deep) {
-    const std::int32_t* nodes = forest.exit_nodes.data() + tree.exits;
-    for (std::int64_t i = 0; i < n; ++i) {
-      out[i * outputs + tree.output] += WalkFrom(forest, nodes[exits[i]], rows + i * stride).value;
-    }
-    return;
+TENON_AVX2 void AddDoubles(const double* values, const std::uint8_t* exits, double* sums) {
+  for (int i = 0; i < kBlockRows; i += 4) {
+    int four = 0;
+    std::memcpy(&four, exits + i, sizeof(four));
+    const __m256d value = _mm256_i32gather_pd(values, _mm_cvtepu8_epi32(_mm_cvtsi32_si128(four)), 8);
+    _mm256_storeu_pd(sums + i, _mm256_add_pd(_mm256_loadu_pd(sums + i), value));
   }
-  const float* values = forest.exit_values.data() + tree.exits;
-  if (outputs == 1) return AddOneOutput(values, exits, n, out);
-  for (std::int64_t i = 0; i < n; ++i) out[i * outputs + tree.output] += values[exits[i]];
 }
+
+class Avx2Block final : public Kernel {
+ public:
+  explicit Avx2Block(const Compiled& forest) : forest_(forest) {}
+  bool Init() { return MakePrefixes(forest_, kMostLevels, &prefixes_); }
+
+  void Margin(const float* rows, std::int64_t n, std::int64_t stride, float* out) const override {
+    if (forest_.sum == Sum::kFloat) return Rows<float>(rows, n, stride, out);
+    Rows<double>(rows, n, stride, out);
+  }
+
+ private:
+  template <typename Number>
+  void Rows(const float* rows, std::int64_t n, std::int64_t stride, float* out) const {
+    alignas(64) std::int8_t codes[kMostColumns * kBlockRows];
+    alignas(64) std::uint8_t exits[kBlockRows];
+    alignas(64) Number sums[64 * kBlockRows];
+    for (std::int64_t from = 0; from < n; from += kBlockRows) {
+      const std::int64_t count = std::min<std::int64_t>(kBlockRows, n - from);
+      const float* block = rows + from * stride;
+      // Rows past the end have codes of their own, whose sums nobody reads.
+      if (count < kBlockRows) std::fill_n(codes, prefixes_.ranks.columns.size() * kBlockRows, std::int8_t{0});
+      CodesOfBlock(prefixes_.ranks, block, count, stride, codes);
+      for (int k = 0; k < forest_.outputs; ++k) {
+        std::fill_n(sums + k * kBlockRows, kBlockRows, StartSum<Number>(forest_, static_cast<std::size_t>(k)));
+      }
+      for (const PrefixTree& tree : prefixes_.trees) {
+        if (tree.levels == 0) {
+          std::fill_n(exits, kBlockRows, std::uint8_t{0});
+        } else {
+          kExits[tree.levels](codes, prefixes_.column.data() + tree.nodes, prefixes_.cut.data() + tree.nodes, exits);
+        }
+        if (tree.deep || tree.output == Tree::kEveryOutput) {
+          AddExits(forest_, prefixes_, tree, exits, block, count, stride, sums);
+        } else if constexpr (std::is_same_v<Number, float>) {
+          AddFloats(prefixes_.floats.data() + tree.exits, exits, sums + tree.output * kBlockRows);
+        } else {
+          AddDoubles(prefixes_.doubles.data() + tree.exits, exits, sums + tree.output * kBlockRows);
+        }
+      }
+      for (std::int64_t i = 0; i < count; ++i) {
+        for (int k = 0; k < forest_.outputs; ++k) {
+          out[(from + i) * forest_.outputs + k] = FinishSum(forest_, static_cast<std::size_t>(k), sums[k * kBlockRows + i]);
+        }
+      }
+    }
+  }
+
+  const Compiled& forest_;
+  Prefixes prefixes_;
+};
 
 }  // namespace
 
@@ -136,26 +173,11 @@ bool HasAvx2() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
 }
 
-void Avx2Rows(const Compiled& forest, const float* rows, std::int64_t n, std::int64_t stride, float* out) {
-  alignas(64) std::int8_t codes[kMostColumns * kBlockRows];
-  alignas(64) std::uint8_t exits[kBlockRows];
-  for (std::int64_t from = 0; from < n; from += kBlockRows) {
-    const std::int64_t count = std::min<std::int64_t>(kBlockRows, n - from);
-    const float* block = rows + from * stride;
-    float* sums = out + from * forest.outputs;
-    // Rows past the end have codes of their own, whose exits nobody reads.
-    if (count < kBlockRows) std::fill_n(codes, forest.columns.size() * kBlockRows, std::int8_t{0});
-    CodesOfBlock(forest, block, count, stride, codes);
-    for (std::int64_t i = 0; i < count; ++i) std::copy(forest.base.begin(), forest.base.end(), sums + i * forest.outputs);
-    for (const CompiledTree& tree : forest.trees) {
-      if (tree.levels == 0) {
-        std::fill_n(exits, kBlockRows, std::uint8_t{0});
-      } else {
-        kExits[tree.levels](codes, forest.column.data() + tree.nodes, forest.cut.data() + tree.nodes, exits);
-      }
-      AddTree(forest, tree, exits, block, count, stride, sums);
-    }
-  }
+std::unique_ptr<Kernel> MakeAvx2Block(const Compiled& forest) {
+  if (!HasAvx2()) return nullptr;
+  auto made = std::make_unique<Avx2Block>(forest);
+  if (!made->Init()) return nullptr;
+  return made;
 }
 
 }  // namespace tenon::model
@@ -166,9 +188,7 @@ namespace tenon::model {
 
 bool HasAvx2() { return false; }
 
-void Avx2Rows(const Compiled& forest, const float* rows, std::int64_t n, std::int64_t stride, float* out) {
-  for (std::int64_t i = 0; i < n; ++i) RankedRow(forest, rows + i * stride, out + i * forest.outputs);
-}
+std::unique_ptr<Kernel> MakeAvx2Block(const Compiled&) { return nullptr; }
 
 }  // namespace tenon::model
 

@@ -2,98 +2,126 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "model/forest.h"
 
-// A forest compiled for speed. Each feature is replaced by its rank among the model's own thresholds for it, so that
-// every test `x < threshold` becomes a compare of small integers with the same outcome, and each tree by a prefix of
-// up to kMostLevels full levels without child pointers (nodes in heap order: the children of i are 2i+1 and 2i+2). What
-// does not fit a prefix, deeper nodes and categorical splits, is walked on the floats themselves.
+// A forest laid out for computing. There are several ways to compute one (Kernel); all add the leaves in the trees' order in
+// the type of Compiled::sum, so that they give the same bits, and which of them a forest uses is seen in its speed only.
 namespace tenon::model {
 
-inline constexpr int kMostLevels = 8;
-inline constexpr int kBlockRows = 64;        // rows that the batch kernel takes at once
-inline constexpr int kMostColumns = 4096;    // codes a row; wider forests are walked
-
-// A feature's thresholds, sorted, at `first` of Compiled::thresholds, filled up with NaN to whole blocks of 16. With at
-// most 255 of them, `pivots` holds the last of every block.
-struct RankedFeature {
-  std::int32_t feature = 0;
-  std::uint32_t first = 0;
-  std::uint32_t pivots = 0;
-  std::uint32_t count = 0;
-  std::uint32_t columns_begin = 0;
-  std::uint32_t columns_end = 0;
-};
-
-// One byte a row: the rank less `base`, kept within 0..255, less 128. A feature with more than 255 thresholds has
-// several, and one whose nodes send NaN to both sides has twice as many.
-struct CodeColumn {
-  std::uint32_t base = 0;
-  bool missing_right = false;
-};
-
-struct CompiledTree {
-  std::uint32_t nodes = 0;   // first of the prefix in columns/cuts
-  std::uint32_t exits = 0;   // first of 2^levels exits
-  std::int32_t output = 0;
-  std::uint8_t levels = 0;
-  bool deep = false;         // exits are node numbers in `walk`, else values
-};
-
-// A node for walking on floats; root and children are positions in Compiled::walk.
+// A node as the specification numbers it; root and children are positions in Compiled::walk.
 struct WalkNode {
-  float value = 0;
+  float value = 0;         // of a leaf: what it adds, rounded to float
   std::int32_t left = -1;  // -1: a leaf
-  std::int32_t right = -1;
+  std::int32_t right = -1; // of a leaf: its number, or its first of a vector, in Compiled::leaves
   std::int32_t feature = 0;
   std::uint32_t categories = 0;       // first word in Compiled::categories
   std::uint32_t category_words = 0;
   bool missing_left = false;
-  bool categorical = false;
+  bool zero_missing = false;
+  Comparison split = Comparison::kBelow;
 };
 
-// Aligned, so that a block is compared in two loads.
-struct alignas(32) ThresholdBlock {
-  std::array<float, 16> values;
+// Small, and with the children side by side, the one that more rows reach first in memory.
+struct StepNode {
+  float value = 0;               // of a leaf: the bits of its position in Compiled::leaves
+  std::int32_t left = 0;         // the right child follows it; of a leaf: the leaf itself
+  std::uint32_t feature = 0;
+  std::uint16_t inner = 0;       // 1: a test, 0: a leaf
+  std::uint8_t missing_right = 0;
+  std::uint8_t odd = 0;          // no plain compare: decided by the WalkNode
 };
 
 struct Compiled {
   int features = 0;
   int outputs = 1;
-  std::vector<float> base;
-  std::vector<RankedFeature> ranked;
-  std::vector<ThresholdBlock> thresholds;
-  std::vector<CodeColumn> columns;
-  std::vector<CompiledTree> trees;
-  std::vector<std::uint32_t> column;   // of a prefix node: column number * kBlockRows
-  std::vector<std::int8_t> cut;        // of a prefix node: code >= cut goes right
-  std::vector<float> exit_values;
-  std::vector<std::int32_t> exit_nodes;
+  std::vector<double> base;
+  double divisor = 1;
+  bool base_last = false;
+  Sum sum = Sum::kFloat;
+  bool vectors = false;                // some trees add to every output
+  bool odd = false;                    // some tests are no plain compares
+  std::vector<double> leaves;          // what leaves add
   std::vector<WalkNode> walk;
   std::vector<std::int32_t> roots;     // in `walk`, one a tree
+  std::vector<std::int32_t> outputs_of;  // of the trees; Tree::kEveryOutput
   std::vector<std::uint32_t> categories;
-  const float* aligned_thresholds() const { return reinterpret_cast<const float*>(thresholds.data()); }
-  bool ranks = false;                  // whether the ranked kernels may be used at all
-  bool rank_single = false;            // whether ranking pays for one row
+  std::vector<StepNode> steps;
+  std::vector<std::int32_t> step_roots;
+  std::vector<std::int32_t> walk_of;   // of a step: its WalkNode
+  std::vector<std::int32_t> step_of;   // of a WalkNode; -1 when no row can reach it
 };
 
+// Whether a node is a plain compare of numbers.
+inline bool IsPlain(const WalkNode& node) { return node.split == Comparison::kBelow && !node.zero_missing; }
 // Where a row with the value `x` of the node's feature goes.
 bool GoesLeft(const Compiled& forest, const WalkNode& node, float x);
 // The leaf reached from `node` on.
 const WalkNode& WalkFrom(const Compiled& forest, std::int32_t node, const float* row);
-// Whether a categorical split sends `x` right: XGBoost's rule. Words are the set's bits.
-bool InCategories(const std::uint32_t* words, std::size_t count, float x);
 
+// invalid_argument naming tree and node: indices, no cycles, finite numbers, floats where floats are added.
+Result<void> CheckForest(const ForestSpec& spec);
+// Makes tests of numbers `x < a float` where they can be, and everything that has no meaning zero, of a checked spec:
+// two that say the same become equal.
+void Normalise(ForestSpec* spec);
+// Of a normalised spec.
 Compiled Compile(const ForestSpec& spec);
 
-// The kernels. All add the leaves in the trees' order to floats that start at the base: the same bits.
-void WalkRows(const Compiled& forest, const float* rows, std::int64_t n, std::int64_t stride, float* out);
-void RankedRow(const Compiled& forest, const float* row, float* out);
+// The sum of one output before the first tree, and what it is after the last.
+template <typename Number>
+Number StartSum(const Compiled& forest, std::size_t output) {
+  return forest.base_last ? Number{0} : static_cast<Number>(forest.base[output]);
+}
+template <typename Number>
+float FinishSum(const Compiled& forest, std::size_t output, Number sum) {
+  if (forest.divisor != 1) sum /= static_cast<Number>(forest.divisor);
+  if (forest.base_last) sum += static_cast<Number>(forest.base[output]);
+  return static_cast<float>(sum);
+}
+
+// A way to compute margins. Immutable, any number of threads, no allocation. It keeps a reference to the Compiled it is of.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  virtual void Margin(const float* rows, std::int64_t n, std::int64_t stride, float* out) const = 0;
+};
+
+struct KernelKind {
+  std::string_view name;
+  std::unique_ptr<Kernel> (*make)(const Compiled& forest);  // null: not for this forest or not on this processor
+};
+std::span<const KernelKind> KernelKinds();
+
+std::unique_ptr<Kernel> MakePlainWalk(const Compiled& forest);   // row by row, tree by tree: the definition
+std::unique_ptr<Kernel> MakeStepRows(const Compiled& forest);    // eight rows or eight trees at once
+std::unique_ptr<Kernel> MakeRankedRow(const Compiled& forest);   // eight trees at once on codes
+std::unique_ptr<Kernel> MakeAvx2Block(const Compiled& forest);
+std::unique_ptr<Kernel> MakeAvx512Block(const Compiled& forest);
+std::unique_ptr<Kernel> MakeAvx512BlockShort(const Compiled& forest);  // a shorter prefix, then steps
+std::unique_ptr<Kernel> MakeAvx512Row(const Compiled& forest);
+
+// The kernels a forest uses, by the number of rows: found by a trial of a few milliseconds.
+class Chosen {
+ public:
+  explicit Chosen(const Compiled& forest);
+  void Margin(const float* rows, std::int64_t n, std::int64_t stride, float* out) const;
+
+ private:
+  static constexpr std::array<std::int64_t, 4> kSizes = {1, 4, 16, 64};  // rows of the trials
+  const Kernel& For(std::int64_t n) const;
+  std::int64_t outputs_;
+  std::vector<std::unique_ptr<Kernel>> kernels_;
+  std::array<const Kernel*, kSizes.size()> by_size_{};
+};
+
+// A forest that computes with the one kernel. failed_precondition when it cannot; for tests and benchmarks.
+Result<std::unique_ptr<Model>> MakeForestWith(ForestSpec spec, std::string_view kernel);
+
 bool HasAvx2();
-void Avx2Rows(const Compiled& forest, const float* rows, std::int64_t n, std::int64_t stride, float* out);
-// The codes of one row at codes[column * step].
-void CodesOfRow(const Compiled& forest, const float* row, std::int8_t* codes, std::size_t step);
+bool HasAvx512();  // F, BW, DQ, VL and VBMI
 
 }  // namespace tenon::model

@@ -11,6 +11,7 @@
 #include <sstream>
 
 #include "base/testing.h"
+#include "model/forest_internal.h"
 #include "model/xgboost_testing_internal.h"
 
 namespace tenon::model {
@@ -141,9 +142,10 @@ std::vector<float> EdgeRows(const ForestSpec& spec, std::int64_t n) {
                                          {0.0F, -0.0F, kNan, 1e30F, -1e30F, -1.0F, 1e-45F, 0.5F, -0.5F, 16777216.0F, 2000.0F});
   for (const Tree& tree : spec.trees) {
     for (const Tree::Node& node : tree.nodes) {
-      if (node.left < 0 || node.categorical) continue;
+      if (node.left < 0 || node.split == Comparison::kCategory) continue;
       auto& list = values[static_cast<std::size_t>(node.feature)];
-      for (const float x : {node.value, std::nextafter(node.value, -kInf), std::nextafter(node.value, kInf)}) list.push_back(x);
+      const auto cut = static_cast<float>(node.value);
+      for (const float x : {cut, std::nextafter(cut, -kInf), std::nextafter(cut, kInf)}) list.push_back(x);
     }
   }
   std::mt19937 random(7);
@@ -229,6 +231,12 @@ void Compare(const XgboostLibrary& xgboost, const ParityCase& a) {
     ASSERT_OK_AND_ASSIGN(void* const asked, xgboost.Matrix(rows, a.data.columns, {}, a.data.types));
     ASSERT_OK_AND_ASSIGN(const auto margins, xgboost.Predict(booster, asked, 1));
     EXPECT_TRUE(SameBits(Margins(*model, rows.data(), n, a.data.columns), margins));
+    for (const KernelKind& kind : KernelKinds()) {
+      SCOPED_TRACE(kind.name);
+      if (const auto with = MakeForestWith(spec, kind.name)) {
+        EXPECT_TRUE(SameBits(Margins(**with, rows.data(), n, a.data.columns), margins));
+      }
+    }
     std::vector<float> alone;
     for (std::int64_t i = 0; i < n; ++i) {
       for (const float x : Margins(*model, rows.data() + i * a.data.columns, 1, a.data.columns)) alone.push_back(x);

@@ -7,6 +7,8 @@
 namespace tenon::model {
 namespace {
 
+constexpr int kMostClasses = 1 << 20;
+
 Error Wrong(std::string_view what) { return Error(Code::kInvalidArgument, Str("this is not an XGBoost model that can be read: ", what)); }
 
 // Walks down objects by name; null when one is missing.
@@ -123,10 +125,12 @@ Result<void> ReadCategories(const Json& json, Tree* tree) {
   TENON_ASSIGN(const auto segments, Numbers(json, "categories_segments", nodes.size()));
   TENON_ASSIGN(const auto sizes, Numbers(json, "categories_sizes", nodes.size()));
   TENON_ASSIGN(const auto categories, Numbers(json, "categories", std::nullopt));
+  double taken = 0;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const double end = segments[i] + sizes[i];
+    taken += sizes[i];
     if (!(nodes[i] >= 0 && nodes[i] < static_cast<double>(tree->nodes.size()) && segments[i] >= 0 && sizes[i] >= 0 &&
-          end <= static_cast<double>(categories.size()))) {
+          end <= static_cast<double>(categories.size()) && taken <= static_cast<double>(categories.size()))) {
       return Wrong("categories_nodes, categories_segments and categories_sizes do not fit each other");
     }
     Tree::Node& node = tree->nodes[static_cast<std::size_t>(nodes[i])];
@@ -164,13 +168,13 @@ Result<Tree> ReadTree(const Json& json) {
     Tree::Node& node = tree.nodes[i];
     node.left = static_cast<std::int32_t>(left[i]);
     node.right = static_cast<std::int32_t>(right[i]);
-    node.value = static_cast<float>(condition[i]);
+    node.value = static_cast<double>(static_cast<float>(condition[i]));
     node.cover = static_cast<float>(cover[i]);
     if (node.left < 0) continue;
     if (!within(feature[i])) return Wrong(Str("node ", i, " tests a feature out of range"));
     node.feature = static_cast<std::int32_t>(feature[i]);
     node.missing_left = default_left[i] != 0;
-    node.categorical = type[i] == 1;
+    if (type[i] == 1) node.split = Comparison::kCategory;
   }
   TENON_TRY(ReadCategories(json, &tree));
   return tree;
@@ -202,6 +206,7 @@ Result<ForestSpec> Read(const Json& json) {
   }
   TENON_ASSIGN(const Objective objective, ObjectiveOf(*learner));
   TENON_ASSIGN(const int classes, CountAt(*learner, {"learner_model_param", "num_class"}));
+  if (classes > kMostClasses) return Wrong(Str("num_class is ", classes, "; at most ", kMostClasses, " can be read"));
   ForestSpec spec;
   spec.task = objective.task;
   TENON_ASSIGN(spec.features, CountAt(*learner, {"learner_model_param", "num_feature"}));
@@ -210,7 +215,8 @@ Result<ForestSpec> Read(const Json& json) {
     TENON_ASSIGN(const int targets, CountAt(*learner, {"learner_model_param", "num_target"}));
     if (targets > 1) return Wrong(Str("it predicts ", targets, " targets at once; train one model a target"));
   }
-  TENON_ASSIGN(spec.base, BaseScores(*learner, objective, spec.outputs));
+  TENON_ASSIGN(const auto base, BaseScores(*learner, objective, spec.outputs));
+  spec.base.assign(base.begin(), base.end());
 
   const Json* model = At(*learner, {"gradient_booster", "model"});
   const Json* trees = model == nullptr ? nullptr : model->Find("trees");

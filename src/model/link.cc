@@ -26,15 +26,16 @@ void Softmax(float* values, int outputs) {
 
 }  // namespace
 
-void ApplyLink(Task task, int outputs, float* values, std::int64_t n) {
-  switch (task) {
-    case Task::kBinary:
-      for (std::int64_t i = 0; i < n * outputs; ++i) values[i] = Logistic(values[i]);
-      return;
-    case Task::kMulticlass:
-      for (std::int64_t i = 0; i < n; ++i) Softmax(values + i * outputs, outputs);
-      return;
-    case Task::kRegression: return;
+void ApplyLink(Task task, int outputs, float* values, std::int64_t n, Link link) {
+  if (link == Link::kOfTask && task == Task::kMulticlass) {
+    for (std::int64_t i = 0; i < n; ++i) Softmax(values + i * outputs, outputs);
+    return;
+  }
+  if (link == Link::kOfTask) link = task == Task::kBinary ? Link::kLogistic : Link::kIdentity;
+  if (link == Link::kLogistic) {
+    for (std::int64_t i = 0; i < n * outputs; ++i) values[i] = Logistic(values[i]);
+  } else if (link == Link::kExp) {
+    for (std::int64_t i = 0; i < n * outputs; ++i) values[i] = std::exp(values[i]);
   }
 }
 

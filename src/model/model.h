@@ -48,8 +48,11 @@ class Format {
 
 Result<void> AddAll(Kinds<Format>& kinds);
 
-// Margins to predictions: logistic for binary, softmax for multiclass, identity for regression; in place.
-// Float in, float out, the same operations for every model, so that formats agree.
-void ApplyLink(Task task, int outputs, float* values, std::int64_t n);
+// From margins to predictions: logistic for binary, softmax for multiclass and identity for regression (kOfTask); or none;
+// or each margin by itself.
+enum class Link : std::uint8_t { kOfTask, kIdentity, kLogistic, kExp };
+
+// In place. Float in, float out, the same operations for every model, so that formats agree.
+void ApplyLink(Task task, int outputs, float* values, std::int64_t n, Link link = Link::kOfTask);
 
 }  // namespace tenon::model

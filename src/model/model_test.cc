@@ -7,13 +7,15 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <map>
 #include <random>
 #include <thread>
 
 #include "base/hash.h"
 #include "base/testing.h"
-#include "model/forest.h"
+#include "model/forest_internal.h"
 #include "model/linear.h"
+#include "model/payload_internal.h"
 
 namespace tenon::model {
 namespace {
@@ -27,12 +29,12 @@ void Grow(std::mt19937& random, int depth, float cover, bool categories, Tree* t
   const std::size_t at = tree->nodes.size();
   tree->nodes.emplace_back();
   tree->nodes[at].cover = cover;
-  tree->nodes[at].value = static_cast<float>(static_cast<int>(random() % 2001) - 1000) / 512;
+  tree->nodes[at].value = static_cast<double>(static_cast<int>(random() % 2001) - 1000) / 512;
   if (depth == 0 || random() % 9 == 0) return;
   tree->nodes[at].feature = static_cast<int>(random() % kFeatures);
   tree->nodes[at].missing_left = random() % 2 == 0;
-  tree->nodes[at].categorical = categories && random() % 4 == 0;
-  if (tree->nodes[at].categorical) tree->nodes[at].categories = {static_cast<std::uint32_t>(random() % 3), 40};
+  if (categories && random() % 4 == 0) tree->nodes[at].split = Comparison::kCategory;
+  if (tree->nodes[at].split == Comparison::kCategory) tree->nodes[at].categories = {static_cast<std::uint32_t>(random() % 3), 40};
   tree->nodes[at].left = static_cast<std::int32_t>(tree->nodes.size());
   Grow(random, depth - 1, cover * 0.25F, categories, tree);
   tree->nodes[at].right = static_cast<std::int32_t>(tree->nodes.size());
@@ -41,12 +43,42 @@ void Grow(std::mt19937& random, int depth, float cover, bool categories, Tree* t
 
 ForestSpec RandomForest(Task task, int outputs, int trees, int depth, bool categories, unsigned seed) {
   std::mt19937 random(seed);
-  ForestSpec spec{task, kFeatures, outputs, std::vector<float>(static_cast<std::size_t>(outputs), 0.125F), {}};
+  ForestSpec spec{task, kFeatures, outputs, std::vector<double>(static_cast<std::size_t>(outputs), 0.125), {}};
   for (int t = 0; t < trees; ++t) {
     Tree tree;
     tree.output = t % outputs;
     Grow(random, depth, 1024, categories, &tree);
     spec.trees.push_back(std::move(tree));
+  }
+  return spec;
+}
+
+// Splits of every kind at doubles, three outputs; a mean whose base comes last where the sum is of doubles.
+ForestSpec EveryForest(bool vectors, Sum sum, unsigned seed) {
+  ForestSpec spec = RandomForest(Task::kMulticlass, 3, 21, 6, true, seed);
+  std::mt19937 random(seed);
+  std::uniform_real_distribution<double> uniform(-2, 2);
+  const auto number = [&] { return sum == Sum::kDouble ? uniform(random) : static_cast<double>(static_cast<float>(uniform(random))); };
+  spec.sum = sum;
+  spec.base = {number(), number(), number()};
+  spec.divisor = sum == Sum::kDouble ? 21 : 1;
+  spec.base_last = sum == Sum::kDouble;
+  spec.link = sum == Sum::kDouble ? Link::kIdentity : Link::kOfTask;
+  for (Tree& tree : spec.trees) {
+    if (vectors) tree.output = Tree::kEveryOutput;
+    for (Tree::Node& node : tree.nodes) {
+      if (node.left < 0) {
+        node.value = vectors ? 0 : number();
+        if (!vectors) continue;
+        node.vector = static_cast<std::int32_t>(tree.vectors.size() / 3);
+        for (int k = 0; k < 3; ++k) tree.vectors.push_back(number());
+        continue;
+      }
+      node.split = static_cast<Comparison>(random() % 5);
+      node.zero_missing = random() % 3 == 0;
+      node.value = random() % 8 == 0 ? static_cast<double>(kInf) : random() % 3 == 0 ? 0.0 : uniform(random);
+      node.categories = {static_cast<std::uint32_t>(random() % 3), 1, 40};
+    }
   }
   return spec;
 }
@@ -75,6 +107,10 @@ const std::vector<ModelCase>& Cases() {
       {"depth of the prefix", [] { return MakeForest(RandomForest(Task::kBinary, 1, 25, 8, false, 4)); }},
       {"deeper than the prefix", [] { return MakeForest(RandomForest(Task::kRegression, 1, 12, 12, false, 5)); }},
       {"categories", [] { return MakeForest(RandomForest(Task::kBinary, 1, 30, 6, true, 6)); }},
+      {"every kind of split", [] { return MakeForest(EveryForest(false, Sum::kFloat, 8)); }},
+      {"a mean of doubles", [] { return MakeForest(EveryForest(false, Sum::kDouble, 9)); }},
+      {"vectors", [] { return MakeForest(EveryForest(true, Sum::kFloat, 10)); }},
+      {"vectors of doubles", [] { return MakeForest(EveryForest(true, Sum::kDouble, 11)); }},
       {"classes", [] { return MakeForest(RandomForest(Task::kMulticlass, 3, 31, 5, true, 7)); }},
   };
   return cases;
@@ -160,6 +196,126 @@ TEST(Models, ARowHasTheSameBitsAloneAmongOthersAndOnEveryThread) {
   }
 }
 
+// Where a node sends a number, in the words of forest.h, on doubles.
+bool NaiveLeft(const Tree::Node& node, float x) {
+  if (std::isnan(x) || (node.zero_missing && std::abs(x) <= 1e-35F)) return node.missing_left;
+  const auto value = static_cast<double>(x);
+  if (node.split == Comparison::kBelow) return value < node.value;
+  if (node.split == Comparison::kAtMost) return value <= node.value;
+  if (node.split == Comparison::kEqual) return value == node.value;
+  if (value < 0 && (node.split == Comparison::kCategory || value <= -1)) return true;
+  return std::ranges::count_if(node.categories, [&](std::uint32_t c) { return std::trunc(value) == c; }) == 0;
+}
+
+// Rows that hit the edges of tests: what nodes compare with and its neighbours, zeros, infinities, NaN, odd categories.
+std::vector<float> EdgeRows(const ForestSpec& spec, std::int64_t n) {
+  std::vector<std::vector<float>> values(static_cast<std::size_t>(spec.features),
+                                         {0.0F, -0.0F, kNan, kInf, -kInf, 1e30F, -1.0F, 1e-45F, 1e-35F, -1e-35F, 1.1e-35F, 0.5F,
+                                          -0.5F, 1.0F, 2.0F, 40.5F, 16777216.0F});
+  for (const Tree& tree : spec.trees) {
+    for (const Tree::Node& node : tree.nodes) {
+      if (node.left < 0) continue;
+      const auto cut = static_cast<float>(node.value);
+      for (const float x : {cut, std::nextafter(cut, -kInf), std::nextafter(cut, kInf)}) {
+        values[static_cast<std::size_t>(node.feature)].push_back(x);
+      }
+    }
+  }
+  std::mt19937 random(7);
+  std::vector<float> rows;
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (const auto& list : values) rows.push_back(list[random() % list.size()]);
+  }
+  return rows;
+}
+
+// What a margin is, in the words of forest.h.
+std::vector<float> NaiveMargin(const ForestSpec& spec, const float* row) {
+  const bool floats = spec.sum == Sum::kFloat;
+  const auto add = [&](double a, double b) {
+    return floats ? static_cast<double>(static_cast<float>(a) + static_cast<float>(b)) : a + b;
+  };
+  std::vector<double> sums(spec.base.size(), 0.0);
+  if (!spec.base_last) sums = spec.base;
+  for (const Tree& tree : spec.trees) {
+    const Tree::Node* node = &tree.nodes[0];
+    while (node->left >= 0) node = &tree.nodes[static_cast<std::size_t>(NaiveLeft(*node, row[node->feature]) ? node->left : node->right)];
+    for (std::size_t k = 0; k < sums.size(); ++k) {
+      if (tree.output == Tree::kEveryOutput) {
+        sums[k] = add(sums[k], tree.vectors[static_cast<std::size_t>(node->vector) * sums.size() + k]);
+      } else if (tree.output == static_cast<int>(k)) {
+        sums[k] = add(sums[k], node->value);
+      }
+    }
+  }
+  std::vector<float> margin;
+  for (std::size_t k = 0; k < sums.size(); ++k) {
+    double sum = floats ? static_cast<double>(static_cast<float>(sums[k]) / static_cast<float>(spec.divisor)) : sums[k] / spec.divisor;
+    if (spec.base_last) sum = add(sum, spec.base[k]);
+    margin.push_back(static_cast<float>(sum));
+  }
+  return margin;
+}
+
+// Every kernel, whatever the trial would choose, for every number of rows, rows further apart than their width included.
+TEST(Forest, EveryKernelEqualsTheNaiveWalk) {
+  const std::vector<std::pair<std::string, ForestSpec>> specs = {
+      {"shallow", RandomForest(Task::kBinary, 1, 140, 4, false, 3)},
+      {"full levels", RandomForest(Task::kBinary, 1, 70, 8, false, 4)},
+      {"deep", RandomForest(Task::kRegression, 1, 12, 13, true, 5)},
+      {"three at a time", RandomForest(Task::kMulticlass, 3, 70, 5, true, 7)},
+      {"floats", EveryForest(false, Sum::kFloat, 8)},
+      {"doubles", EveryForest(false, Sum::kDouble, 9)},
+      {"vectors", EveryForest(true, Sum::kFloat, 10)},
+      {"vectors of doubles", EveryForest(true, Sum::kDouble, 11)},
+      {"many cuts", RandomForest(Task::kRegression, 1, 900, 5, false, 12)},
+      {"leaves only", RandomForest(Task::kRegression, 1, 3, 0, false, 2)},
+      {"no trees", RandomForest(Task::kRegression, 1, 0, 0, false, 2)}};
+  constexpr std::int64_t kMost = 300, kStride = 11;
+  std::map<std::string, int> used;
+  for (const auto& [name, spec] : specs) {
+    SCOPED_TRACE(name);
+    const std::vector<float> edges = EdgeRows(spec, kMost);
+    std::vector<float> rows(static_cast<std::size_t>(kMost * kStride + 1), kNan);
+    std::vector<float> naive;
+    for (std::int64_t i = 0; i < kMost; ++i) {
+      const float* row = edges.data() + i * kFeatures;
+      std::copy_n(row, kFeatures, rows.begin() + 1 + i * kStride);
+      for (const float x : NaiveMargin(spec, row)) naive.push_back(x);
+    }
+    const auto outputs = static_cast<std::size_t>(spec.outputs);
+    for (const KernelKind& kind : KernelKinds()) {
+      SCOPED_TRACE(kind.name);
+      auto model = MakeForestWith(spec, kind.name);
+      if (!model) {
+        ASSERT_EQ(model.error().code(), Code::kFailedPrecondition) << model.error().ToString();
+        continue;
+      }
+      ++used[std::string(kind.name)];
+      std::vector<std::int64_t> sizes = {1, 2, 3, 4, 5, 7, 8, 9, 63, 64, 65, 127, 128, 129, 300};
+      if (spec.trees.size() < 50) {
+        for (std::int64_t n = 1; n <= kMost; ++n) sizes.push_back(n);
+      }
+      for (const std::int64_t n : sizes) {
+        std::vector<float> out(static_cast<std::size_t>(n) * outputs + 1, -9.0F);
+        (*model)->Margin(rows.data() + 1, n, kStride, out.data());
+        ASSERT_EQ(out.back(), -9.0F) << n;
+        out.pop_back();
+        ASSERT_TRUE(SameBits(out, {naive.begin(), naive.begin() + static_cast<std::ptrdiff_t>(out.size())})) << n << " rows";
+      }
+    }
+    ASSERT_OK_AND_ASSIGN(const auto chosen, MakeForest(spec));
+    EXPECT_TRUE(SameBits(Asked(*chosen, rows.data() + 1, kMost, kStride, true), naive));
+  }
+  EXPECT_EQ(used["plain_walk"], static_cast<int>(specs.size()));
+  EXPECT_EQ(used["ranked_row"], static_cast<int>(specs.size()));
+  EXPECT_EQ(used["avx2_block"], HasAvx2() ? static_cast<int>(specs.size()) : 0);
+  EXPECT_EQ(used["avx512_block"], HasAvx512() ? static_cast<int>(specs.size()) : 0);
+  EXPECT_EQ(used["avx512_block_short"], HasAvx512() ? 1 : 0);
+  EXPECT_GE(used["avx512_row"], HasAvx512() ? 9 : 0);
+  ASSERT_CODE(kInvalidArgument, MakeForestWith(specs[0].second, "avx1024"));
+}
+
 TEST(Models, ContributionsAddUpToTheMargin) {
   const std::vector<float> rows = Rows(60, kFeatures);
   for (const ModelCase& a : Cases()) {
@@ -186,10 +342,10 @@ TEST(Models, ContributionsAddUpToTheMargin) {
 // The attributions as Shapley defined them, over every subset of the features.
 double ExpectedOver(const Tree& tree, std::int32_t at, const float* row, unsigned known) {
   const Tree::Node& node = tree.nodes[static_cast<std::size_t>(at)];
-  if (node.left < 0) return static_cast<double>(node.value);
+  if (node.left < 0) return node.value;
   const double left = ExpectedOver(tree, node.left, row, known);
   const double right = ExpectedOver(tree, node.right, row, known);
-  if ((known >> node.feature & 1U) != 0) return row[node.feature] < node.value ? left : right;
+  if ((known >> node.feature & 1U) != 0) return static_cast<double>(row[node.feature]) < node.value ? left : right;
   const double share = static_cast<double>(tree.nodes[static_cast<std::size_t>(node.left)].cover) /
                        static_cast<double>(tree.nodes[static_cast<std::size_t>(node.left)].cover +
                                            tree.nodes[static_cast<std::size_t>(node.right)].cover);
@@ -275,8 +431,36 @@ TEST(Models, WrongNumbersBehindARightSumAreDataLossOrAnotherModel) {
   EXPECT_GT(loaded, 50);
 }
 
+TEST(Forest, ReadsTheFirstVersionOfItsPayload) {
+  PayloadWriter writer("TNFOREST", 1);
+  writer.Put(std::uint8_t{2});
+  writer.Put(std::int32_t{2});
+  writer.Put(std::uint64_t{1});
+  writer.Put(0.5F);
+  writer.Put(std::uint64_t{1});
+  writer.Put(std::int32_t{0});
+  writer.Put(std::uint64_t{5});
+  const auto node = [&](std::int32_t left, std::int32_t right, std::int32_t feature, float value, std::uint8_t flags) {
+    for (const std::int32_t number : {left, right, feature}) writer.Put(number);
+    writer.Put(value);
+    writer.Put(4.0F);
+    writer.Put(flags);
+  };
+  node(1, 2, 1, 0.25F, 1);
+  node(3, 4, 0, 0, 2);  // a test of category 7
+  writer.Put(std::uint64_t{1});
+  writer.Put(std::uint32_t{7});
+  node(-1, -1, 0, 3, 0);
+  node(-1, -1, 0, 1, 0);
+  node(-1, -1, 0, 2, 0);
+  ASSERT_OK_AND_ASSIGN(const auto format, Formats().Create("forest"));
+  ASSERT_OK_AND_ASSIGN(const auto model, format->Load(std::move(writer).Finish()));
+  const std::vector<float> rows = {7, 0, 6, kNan, kNan, 0, 7, 0.25F};
+  EXPECT_EQ(Asked(*model, rows.data(), 4, 2, true), (std::vector<float>{2.5F, 1.5F, 2.5F, 3.5F}));
+}
+
 TEST(Forest, RefusesTreesThatCannotBe) {
-  const auto leaf = [](float value) { return Tree::Node{.value = value, .cover = 1}; };
+  const auto leaf = [](double value) { return Tree::Node{.value = value, .cover = 1}; };
   const auto test = [](std::int32_t left, std::int32_t right, std::int32_t feature) {
     return Tree::Node{.left = left, .right = right, .feature = feature, .cover = 2};
   };
@@ -294,6 +478,10 @@ TEST(Forest, RefusesTreesThatCannotBe) {
       {"an output outside", {{leaf(1)}, 1}},
       {"an infinite leaf", {{test(1, 2, 0), leaf(kInf), leaf(2)}, 0}},
       {"a leaf of NaN", {{leaf(kNan)}, 0}},
+      {"a double leaf in a sum of floats", {{leaf(0.1)}, 0}},
+      {"a leaf without a vector", {{leaf(0)}, Tree::kEveryOutput}},
+      {"a vector outside", {{Tree::Node{.vector = 1}}, Tree::kEveryOutput, {1.0}}},
+      {"vectors where leaves are numbers", {{leaf(0)}, 0, {1.0}}},
   };
   for (const Case& a : cases) {
     SCOPED_TRACE(a.name);
@@ -365,12 +553,12 @@ TEST(Xgboost, ReadsTheFormsOfItsVersions) {
   };
   ASSERT_OK_AND_ASSIGN(const ForestSpec old, ReadXgboost(model(R"("5E-1")", "", "")));
   EXPECT_EQ(old.trees.size(), 3U);
-  EXPECT_EQ(old.base, std::vector<float>{0.5F});
+  EXPECT_EQ(old.base, std::vector<double>{0.5});
   EXPECT_TRUE(old.trees[0].nodes[0].missing_left);
   EXPECT_EQ(old.trees[0].nodes[0].feature, 1);
   ASSERT_OK_AND_ASSIGN(const ForestSpec now, ReadXgboost(model(R"("[2.5E-1]")", R"("best_iteration":"1")", R"("iteration_indptr":[0,1,2,3],)")));
   EXPECT_EQ(now.trees.size(), 2U);
-  EXPECT_EQ(now.base, std::vector<float>{0.25F});
+  EXPECT_EQ(now.base, std::vector<double>{0.25});
   ASSERT_OK_AND_ASSIGN(const ForestSpec stopped, ReadXgboost(model("0.5", R"("best_iteration":"0")", "")));
   EXPECT_EQ(stopped.trees.size(), 1U);
 }

@@ -39,9 +39,9 @@ class PayloadWriter {
 // Reads what PayloadWriter wrote. After a read past the end every further read gives zero and ok() is false.
 class PayloadReader {
  public:
-  // data_loss when the letters or the sum do not fit, failed_precondition for a later version.
-  static Result<PayloadReader> Open(std::string_view payload, std::string_view magic, std::uint32_t version) {
-    const std::size_t least = magic.size() + sizeof(version) + sizeof(std::uint64_t);
+  // data_loss when the letters or the sum do not fit, failed_precondition for a version that is not oldest..newest.
+  static Result<PayloadReader> Open(std::string_view payload, std::string_view magic, std::uint32_t oldest, std::uint32_t newest) {
+    const std::size_t least = magic.size() + sizeof(newest) + sizeof(std::uint64_t);
     if (payload.size() < least) {
       return Error(Code::kDataLoss, Str("the payload has ", payload.size(), " bytes; the smallest has ", least));
     }
@@ -54,9 +54,11 @@ class PayloadReader {
       return Error(Code::kDataLoss, "the payload's bytes do not match its check sum: it is damaged; take it from a backup");
     }
     PayloadReader reader(summed.substr(magic.size()));
-    if (const auto found = reader.Get<std::uint32_t>(); found != version) {
-      return Error(Code::kFailedPrecondition, Str("the payload has version ", found, " of its format, this program reads ",
-                                                  version, "; use the program that wrote it"));
+    reader.version_ = reader.Get<std::uint32_t>();
+    if (reader.version_ < oldest || reader.version_ > newest) {
+      return Error(Code::kFailedPrecondition, Str("the payload has version ", reader.version_, " of its format, this program reads ",
+                                                  oldest == newest ? Str(newest) : Str(oldest, " to ", newest),
+                                                  "; use the program that wrote it"));
     }
     return reader;
   }
@@ -83,6 +85,7 @@ class PayloadReader {
     }
     return static_cast<std::size_t>(count);
   }
+  std::uint32_t version() const { return version_; }
   bool ok() const { return ok_; }
   // data_loss unless everything was there and nothing is left.
   Result<void> Done() const {
@@ -93,6 +96,7 @@ class PayloadReader {
  private:
   explicit PayloadReader(std::string_view bytes) : left_(bytes) {}
   std::string_view left_;
+  std::uint32_t version_ = 0;
   bool ok_ = true;
 };
 

@@ -33,14 +33,18 @@ void GaussLegendre(int points, double* at, double* weight) {
 }
 
 TreeShap::TreeShap(const ForestSpec& spec, const Compiled& forest) : forest_(forest), avx2_(HasAvx2()) {
-  base_.assign(spec.base.begin(), spec.base.end());
+  for (const double base : spec.base) base_.push_back(spec.base_last ? base : base / spec.divisor);
   RuleOf(1);  // the weights that Contributions applies
   for (const WalkNode& node : forest.walk) {
     if (node.left >= 0) used_.push_back(node.feature);
   }
   std::ranges::sort(used_);
   used_.erase(std::unique(used_.begin(), used_.end()), used_.end());
-  for (std::size_t t = 0; t < spec.trees.size(); ++t) AddShape(spec, t);
+  for (std::size_t t = 0; t < spec.trees.size(); ++t) {
+    const int output = spec.trees[t].output;
+    const bool every = output == Tree::kEveryOutput;
+    for (int k = every ? 0 : output; k <= (every ? spec.outputs - 1 : output); ++k) AddShape(spec, t, k);
+  }
 }
 
 namespace {
@@ -64,23 +68,28 @@ struct Visited {
 
 }  // namespace
 
-void TreeShap::AddShape(const ForestSpec& spec, std::size_t t) {
+void TreeShap::AddShape(const ForestSpec& spec, std::size_t t, int output) {
   const Tree& tree = spec.trees[t];
   Shape shape;
   shape.first_test = tests_.size();
   shape.first_leaf = leaves_.size();
-  shape.output = tree.output;
+  shape.output = output;
   std::vector<Visited> visited = {{}};
   std::vector<Open> open = {{}};
   int most_features = 1;
   const auto spec_node = [&](std::int32_t i) -> const Tree::Node& { return tree.nodes[static_cast<std::size_t>(i)]; };
+  const auto leaf_value = [&](const Tree::Node& leaf) {
+    if (leaf.vector < 0) return leaf.value / spec.divisor;
+    return tree.vectors[static_cast<std::size_t>(leaf.vector) * static_cast<std::size_t>(spec.outputs) +
+                        static_cast<std::size_t>(output)] / spec.divisor;
+  };
   const auto at = [&](std::int32_t i) -> Visited& { return visited[static_cast<std::size_t>(i)]; };
   while (!open.empty()) {
     const Open from = open.back();
     open.pop_back();
     const Tree::Node& node = spec_node(from.node);
     if (node.left < 0) {
-      base_[static_cast<std::size_t>(tree.output)] += from.weight * static_cast<double>(node.value);
+      base_[static_cast<std::size_t>(output)] += from.weight * leaf_value(node);
       most_features = std::max(most_features, from.features);
       continue;
     }
@@ -115,7 +124,7 @@ void TreeShap::AddShape(const ForestSpec& spec, std::size_t t) {
     const Tree::Node& node = spec_node(visited[v].node);
     if (node.left >= 0) continue;
     number[v] = next_leaf++;
-    leaves_.push_back(static_cast<double>(node.value));
+    leaves_.push_back(leaf_value(node));
   }
   for (std::size_t i = 0; i < shape.tests; ++i) {
     const std::int32_t left = tests_[shape.first_test + i].left;
@@ -229,7 +238,8 @@ __attribute__((target("avx2"))) void TreeShap::AddTreeAvx2(const Shape& shape, c
     const Test& test = tests[i];
     const WalkNode& node = forest_.walk[static_cast<std::size_t>(test.walk)];
     const float x = row[node.feature];
-    const bool left = node.categorical ? GoesLeft(forest_, node, x) : x < node.value || (x != x && node.missing_left);
+    const bool plain = node.split == Comparison::kBelow && !node.zero_missing;
+    const bool left = plain ? x < node.value || (x != x && node.missing_left) : GoesLeft(forest_, node, x);
     lefts[i] = left ? 1 : 0;
     const auto hot = static_cast<std::size_t>(left ? test.left : test.right);
     const auto cold = static_cast<std::size_t>(left ? test.right : test.left);

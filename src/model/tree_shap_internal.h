@@ -49,7 +49,7 @@ class TreeShap {
   };
   struct Memory;
   std::size_t RuleOf(std::size_t groups);  // first of its points
-  void AddShape(const ForestSpec& spec, std::size_t tree);
+  void AddShape(const ForestSpec& spec, std::size_t tree, int output);
   void AddTree(const Shape& shape, const float* row, Memory& memory, double* phi) const;
   void AddTreeAvx2(const Shape& shape, const float* row, Memory& memory, double* phi) const;
 

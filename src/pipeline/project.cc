@@ -83,13 +83,15 @@ Json TrainSpec::SettingsOf(std::string_view learner) const {
   return Json::MakeObject();
 }
 
-Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view file) {
+Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view folder, std::string_view file) {
   ServeSpec spec;
   TENON_ASSIGN(Fields fields, Fields::Of(json, "serve", file));
   TENON_TRY(fields.Read("endpoint", &spec.endpoint));
   TENON_TRY(fields.Read("strict", &spec.strict));
   TENON_TRY(fields.Read("rate", &spec.rate));
   TENON_TRY(fields.Read("most_body", &spec.most_body));
+  TENON_ASSIGN(spec.tls, TlsSpec::Parse(fields.Find("tls"), folder, file));
+  TENON_ASSIGN(spec.limits, LimitsSpec::Parse(fields.Find("limits"), file));
   if (const Json* fallback = fields.Find("fallback"); fallback != nullptr && !fallback->is_null()) {
     TENON_ASSIGN(spec.fallback, serve::LadderSpec::Parse(*fallback, file));
   }
@@ -128,7 +130,7 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   TENON_ASSIGN(project.train, TrainSpec::Parse(ChapterOf(fields, "train"), file));
   TENON_ASSIGN(project.evaluate, evaluate::EvaluateSpec::Parse(ChapterOf(fields, "evaluate"), file));
   TENON_TRY(ReadGates(fields, &project.gates));
-  TENON_ASSIGN(project.serve, ServeSpec::Parse(ChapterOf(fields, "serve"), file));
+  TENON_ASSIGN(project.serve, ServeSpec::Parse(ChapterOf(fields, "serve"), folder, file));
   TENON_ASSIGN(project.monitor, monitor::MonitorSpec::Parse(ChapterOf(fields, "monitor"), file));
   if (const Json* card = fields.Find("card"); card != nullptr) {
     TENON_ASSIGN(Fields of_card, Fields::Of(*card, "card", file));

@@ -9,6 +9,7 @@
 #include "ingest/read.h"
 #include "dataset/split.h"
 #include "monitor/watch.h"
+#include "pipeline/serve_spec.h"
 #include "platform/files.h"
 #include "registry/registry.h"
 #include "serve/ladder.h"
@@ -34,9 +35,11 @@ struct ServeSpec {
   bool strict = false;               // refuse values outside what training saw
   double rate = 0;                   // requests a second and client; 0: no limit
   std::int64_t most_body = 8 << 20;  // bytes
+  TlsSpec tls;
+  LimitsSpec limits;
   std::optional<serve::LadderSpec> fallback;  // what answers when the model fails; none: nothing
   std::optional<serve::RolloutSpec> rollout;  // how `tenon run` lets a new version in; none: at once
-  static Result<ServeSpec> Parse(const Json& json, std::string_view file);
+  static Result<ServeSpec> Parse(const Json& json, std::string_view folder, std::string_view file);
 };
 
 // A project file, read and checked. Immutable.

@@ -1,8 +1,8 @@
 #include "platform/memory_files.h"
 
 #include <map>
-#include <mutex>
 
+#include "base/mutex.h"
 #include "base/text.h"
 #include "platform/temporary.h"
 
@@ -42,35 +42,35 @@ bool IsRoot(std::string_view path) { return path == "/" || path == "." || path.e
 }  // namespace
 
 struct MemoryFiles::State {
-  mutable std::mutex mutex;
-  Names now;      // path -> node
-  Names durable;  // the names that survive
-  std::map<std::string, std::int64_t> locks;
-  std::int64_t next_lock = 0;
-  std::int64_t steps = 0;
-  std::int64_t fail_at = -1;
-  std::int64_t cut_at = -1;
-  Code code = Code::kUnavailable;
+  mutable Mutex mutex;
+  Names now TENON_GUARDED_BY(mutex);      // path -> node
+  Names durable TENON_GUARDED_BY(mutex);  // the names that survive
+  std::map<std::string, std::int64_t> locks TENON_GUARDED_BY(mutex);
+  std::int64_t next_lock TENON_GUARDED_BY(mutex) = 0;
+  std::int64_t steps TENON_GUARDED_BY(mutex) = 0;
+  std::int64_t fail_at TENON_GUARDED_BY(mutex) = -1;
+  std::int64_t cut_at TENON_GUARDED_BY(mutex) = -1;
+  Code code TENON_GUARDED_BY(mutex) = Code::kUnavailable;
 
   // One step more: its failure, when this is the one to fail.
-  Result<void> Step(std::string_view doing, const std::string& path) {
+  Result<void> Step(std::string_view doing, const std::string& path) TENON_REQUIRES(mutex) {
     const std::int64_t at = steps++;
     if (cut_at >= 0 && at >= cut_at) return Error(Code::kUnavailable, Str("cannot ", doing, " ", path, ": the power is cut"));
     if (at == fail_at) return Error(code, Str("cannot ", doing, " ", path, ": ", Reason(code)));
     return {};
   }
-  Node* Find(const std::string& path) const {
+  Node* Find(const std::string& path) const TENON_REQUIRES(mutex) {
     const auto it = now.find(path);
     return it == now.end() ? nullptr : it->second.get();
   }
-  bool HasFolder(std::string_view path) const {
+  bool HasFolder(std::string_view path) const TENON_REQUIRES(mutex) {
     if (IsRoot(path)) return true;
     const Node* node = Find(std::string(path));
     return node != nullptr && node->folder;
   }
   static bool IsIn(const std::string& path, std::string_view folder) { return FolderOf(path) == folder; }
   // The names directly in `folder` become those that survive.
-  void SyncNames(std::string_view folder) {
+  void SyncNames(std::string_view folder) TENON_REQUIRES(mutex) {
     for (auto it = durable.begin(); it != durable.end();) {
       it = IsIn(it->first, folder) && !now.contains(it->first) ? durable.erase(it) : std::next(it);
     }
@@ -78,11 +78,16 @@ struct MemoryFiles::State {
       if (IsIn(path, folder)) durable[path] = node;
     }
   }
-  bool Survives(const std::string& path) const {
+  // A process that lives on clears up after itself; a power cut takes that chance away.
+  Error Abandoned(const std::string& part, Error error) TENON_REQUIRES(mutex) {
+    if (cut_at < 0 || steps <= cut_at) now.erase(part);
+    return error;
+  }
+  bool Survives(const std::string& path) const TENON_REQUIRES(mutex) {
     if (IsRoot(path)) return true;
     return durable.contains(path) && Survives(std::string(FolderOf(path)));
   }
-  Result<Node*> FileAt(std::string_view doing, const std::string& path) const {
+  Result<Node*> FileAt(std::string_view doing, const std::string& path) const TENON_REQUIRES(mutex) {
     Node* node = Find(path);
     if (node == nullptr) return Missing(doing, path);
     if (node->folder) return Error(Code::kInvalidArgument, Str("cannot ", doing, " ", path, ": Is a directory"));
@@ -95,13 +100,13 @@ class MemoryFiles::MemoryAppender final : public Appender {
   MemoryAppender(std::shared_ptr<State> state, std::shared_ptr<Node> node, std::string path)
       : state_(std::move(state)), node_(std::move(node)), path_(std::move(path)) {}
   Result<void> Append(std::string_view bytes) override {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     TENON_TRY(state_->Step("append to", path_));
     node_->bytes.append(bytes);
     return {};
   }
   Result<void> Sync() override {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     TENON_TRY(state_->Step("sync", path_));
     node_->synced = node_->bytes;
     state_->SyncNames(FolderOf(path_));
@@ -119,7 +124,7 @@ class MemoryFiles::MemoryLock final : public FileLock {
   MemoryLock(std::shared_ptr<State> state, std::string path, std::int64_t number)
       : state_(std::move(state)), path_(std::move(path)), number_(number) {}
   ~MemoryLock() override {
-    const std::lock_guard lock(state_->mutex);
+    const MutexLock lock(state_->mutex);
     // After a power cut somebody else may hold it.
     if (const auto it = state_->locks.find(path_); it != state_->locks.end() && it->second == number_) state_->locks.erase(it);
   }
@@ -134,29 +139,29 @@ MemoryFiles::MemoryFiles() : state_(std::make_shared<State>()) {}
 MemoryFiles::~MemoryFiles() = default;
 
 std::int64_t MemoryFiles::steps() const {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   return state_->steps;
 }
 
 void MemoryFiles::FailAfter(std::int64_t after, Code code) {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   state_->fail_at = state_->steps + after;
   state_->code = code;
 }
 
 void MemoryFiles::CutAfter(std::int64_t after) {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   state_->cut_at = state_->steps + after;
 }
 
 void MemoryFiles::Heal() {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   state_->fail_at = -1;
   state_->cut_at = -1;
 }
 
 void MemoryFiles::DropUnsynced() {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   Names left;
   for (const auto& [path, node] : state_->durable) {
     if (!state_->Survives(path)) continue;
@@ -171,7 +176,7 @@ void MemoryFiles::DropUnsynced() {
 }
 
 Result<void> MemoryFiles::Damage(const std::string& path, std::size_t at) {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   TENON_ASSIGN(Node* node, state_->FileAt("damage", path));
   if (at >= node->bytes.size()) return Error(Code::kInvalidArgument, Str(path, " has no byte ", at));
   node->bytes[at] = static_cast<char>(node->bytes[at] ^ 1);
@@ -180,7 +185,7 @@ Result<void> MemoryFiles::Damage(const std::string& path, std::size_t at) {
 }
 
 std::vector<std::string> MemoryFiles::AllFiles() const {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   std::vector<std::string> out;
   for (const auto& [path, node] : state_->now) {
     if (!node->folder) out.push_back(path);
@@ -189,7 +194,7 @@ std::vector<std::string> MemoryFiles::AllFiles() const {
 }
 
 Result<std::string> MemoryFiles::Read(const std::string& path) const {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   TENON_TRY(state_->Step("read", path));
   TENON_ASSIGN(const Node* node, state_->FileAt("read", path));
   return node->bytes;
@@ -201,7 +206,7 @@ Result<std::shared_ptr<const Bytes>> MemoryFiles::Map(const std::string& path) c
 }
 
 Result<void> MemoryFiles::Write(const std::string& path, std::string_view bytes) {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   const std::string_view folder = FolderOf(path);
   const std::string part = TemporaryPath(path);
   TENON_TRY(state_->Step("make", path));
@@ -211,20 +216,15 @@ Result<void> MemoryFiles::Write(const std::string& path, std::string_view bytes)
   }
   const auto node = std::make_shared<Node>();
   state_->now[part] = node;
-  // A process that lives on clears up after itself; a power cut takes that chance away.
-  const auto failed = [&](Error error) {
-    if (state_->cut_at < 0 || state_->steps <= state_->cut_at) state_->now.erase(part);
-    return error;
-  };
   if (Result<void> filled = state_->Step("write", path); !filled) {
     node->bytes = bytes.substr(0, bytes.size() / 2);
     node->synced = node->bytes;  // the worst case: half of it, and that half kept
-    return failed(std::move(filled).error());
+    return state_->Abandoned(part, std::move(filled).error());
   }
   node->bytes = bytes;
-  if (Result<void> synced = state_->Step("sync", path); !synced) return failed(std::move(synced).error());
+  if (Result<void> synced = state_->Step("sync", path); !synced) return state_->Abandoned(part, std::move(synced).error());
   node->synced = node->bytes;
-  if (Result<void> renamed = state_->Step("rename to", path); !renamed) return failed(std::move(renamed).error());
+  if (Result<void> renamed = state_->Step("rename to", path); !renamed) return state_->Abandoned(part, std::move(renamed).error());
   state_->now.erase(part);
   state_->now[path] = node;
   TENON_TRY(state_->Step("sync the folder of", path));
@@ -233,7 +233,7 @@ Result<void> MemoryFiles::Write(const std::string& path, std::string_view bytes)
 }
 
 Result<std::unique_ptr<Appender>> MemoryFiles::Append(const std::string& path) {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   TENON_TRY(state_->Step("append to", path));
   if (!state_->HasFolder(FolderOf(path))) return Missing("append to", path);
   std::shared_ptr<Node>& node = state_->now[path];
@@ -243,7 +243,7 @@ Result<std::unique_ptr<Appender>> MemoryFiles::Append(const std::string& path) {
 }
 
 Result<void> MemoryFiles::MakeFolders(const std::string& path) {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   TENON_TRY(state_->Step("make the folder", path));
   std::vector<std::string> missing;
   for (std::string at = path; !IsRoot(at); at = FolderOf(at)) {
@@ -262,7 +262,7 @@ Result<void> MemoryFiles::MakeFolders(const std::string& path) {
 }
 
 Result<FileInfo> MemoryFiles::Info(const std::string& path) const {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   TENON_TRY(state_->Step("look at", path));
   if (IsRoot(path)) return FileInfo{0, true, 0};
   const Node* node = state_->Find(path);
@@ -271,12 +271,12 @@ Result<FileInfo> MemoryFiles::Info(const std::string& path) const {
 }
 
 bool MemoryFiles::Exists(const std::string& path) const {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   return IsRoot(path) || state_->Find(path) != nullptr;
 }
 
 Result<std::vector<std::string>> MemoryFiles::List(const std::string& folder) const {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   TENON_TRY(state_->Step("list", folder));
   if (!state_->HasFolder(folder)) return Missing("list", folder);
   std::vector<std::string> names;
@@ -287,7 +287,7 @@ Result<std::vector<std::string>> MemoryFiles::List(const std::string& folder) co
 }
 
 Result<void> MemoryFiles::Remove(const std::string& path) {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   TENON_TRY(state_->Step("remove", path));
   if (state_->Find(path) == nullptr) return {};
   TENON_TRY(state_->FileAt("remove", path));
@@ -296,7 +296,7 @@ Result<void> MemoryFiles::Remove(const std::string& path) {
 }
 
 Result<void> MemoryFiles::Rename(const std::string& from, const std::string& to) {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   TENON_TRY(state_->Step("rename", from));
   TENON_TRY(state_->FileAt("rename", from));
   if (!state_->HasFolder(FolderOf(to))) return Missing("rename to", to);
@@ -309,7 +309,7 @@ Result<void> MemoryFiles::Rename(const std::string& from, const std::string& to)
 }
 
 Result<std::unique_ptr<FileLock>> MemoryFiles::Lock(const std::string& path) {
-  const std::lock_guard lock(state_->mutex);
+  const MutexLock lock(state_->mutex);
   TENON_TRY(state_->Step("lock", path));
   const std::int64_t number = state_->next_lock++;
   if (!state_->locks.try_emplace(path, number).second) {

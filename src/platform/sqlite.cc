@@ -4,9 +4,9 @@
 
 #include <cerrno>
 #include <cstring>
-#include <mutex>
 #include <unordered_map>
 
+#include "base/mutex.h"
 #include "base/text.h"
 #include "platform/database.h"
 
@@ -56,6 +56,7 @@ class Sqlite final : public Database {
 
   // Settings of the connection; makes the file when it is new.
   Result<void> Prepare() {
+    const MutexLock lock(mutex_);
     sqlite3_extended_result_codes(handle_, 1);
     sqlite3_busy_timeout(handle_, kBusyMillis);
     for (const char* sql : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"}) {
@@ -65,19 +66,19 @@ class Sqlite final : public Database {
   }
 
   Result<std::vector<Row>> Query(std::string_view sql, const Row& parameters) override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     return Step(sql, parameters);
   }
 
   Result<std::int64_t> Run(std::string_view sql, const Row& parameters) override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     const std::int64_t before = sqlite3_total_changes64(handle_);
     TENON_TRY(Step(sql, parameters));
     return sqlite3_total_changes64(handle_) - before;
   }
 
   Result<void> Transaction(const std::function<Result<void>()>& work) override {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     // A nested one is a savepoint, so that its failure takes back its own changes and leaves the rest to the outer one.
     const std::string name = Str("nested", depth_);
     const bool outer = depth_ == 0;
@@ -119,7 +120,7 @@ class Sqlite final : public Database {
     return Error(code, std::move(message));
   }
 
-  Result<sqlite3_stmt*> Statement(std::string_view sql) {
+  Result<sqlite3_stmt*> Statement(std::string_view sql) TENON_REQUIRES(mutex_) {
     std::string key(sql);
     if (const auto it = statements_.find(key); it != statements_.end()) return it->second;
     if (statements_.size() >= kMostStatements) {
@@ -159,7 +160,7 @@ class Sqlite final : public Database {
     }
   }
 
-  Result<std::vector<Row>> Step(std::string_view sql, const Row& parameters) {
+  Result<std::vector<Row>> Step(std::string_view sql, const Row& parameters) TENON_REQUIRES(mutex_) {
     TENON_ASSIGN(sqlite3_stmt* statement, Statement(sql));
     Result<std::vector<Row>> out = RowsOf(statement, sql, parameters);
     sqlite3_reset(statement);
@@ -187,11 +188,11 @@ class Sqlite final : public Database {
   }
 
   // Recursive, because the work of a transaction calls Query and Run on the same thread; other threads wait for its end.
-  std::recursive_mutex mutex_;
-  sqlite3* handle_;
-  std::string path_;
-  std::unordered_map<std::string, sqlite3_stmt*> statements_;
-  int depth_ = 0;
+  RecursiveMutex mutex_;
+  sqlite3* const handle_;  // opened without locks of its own
+  const std::string path_;
+  std::unordered_map<std::string, sqlite3_stmt*> statements_ TENON_GUARDED_BY(mutex_);
+  int depth_ TENON_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace

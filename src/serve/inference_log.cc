@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
 #include <cstdio>
 #include <map>
-#include <mutex>
 #include <optional>
 #include <thread>
 #include <unordered_map>
 
+#include "base/mutex.h"
 #include "base/text.h"
 #include "serve/log_format_internal.h"
 #include "serve/log_ring_internal.h"
@@ -75,12 +74,12 @@ class SegmentedLog final : public InferenceLog {
 
   ~SegmentedLog() override {
     {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       ending_ = true;
     }
-    wake_.notify_all();
+    wake_.NotifyAll();
     writer_.join();
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     for (auto& ring : rings_) ring->closed.store(true, std::memory_order_release);
   }
 
@@ -97,10 +96,10 @@ class SegmentedLog final : public InferenceLog {
   std::int64_t written() const override { return written_.load(std::memory_order_relaxed); }
 
   Result<void> Flush() override {
-    std::unique_lock lock(mutex_);
+    const MutexLock lock(mutex_);
     const std::uint64_t wanted = ++flush_wanted_;
-    wake_.notify_all();
-    flushed_.wait(lock, [&] { return flush_done_ >= wanted; });
+    wake_.NotifyAll();
+    while (flush_done_ < wanted) flushed_.Wait(mutex_);
     if (failure_.has_value()) {
       Error error = std::move(*failure_);
       failure_.reset();
@@ -119,7 +118,7 @@ class SegmentedLog final : public InferenceLog {
     part->log = id_;
     part->ring = std::make_shared<LogRing>();
     thread_parts.parts.push_back(std::move(part));
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     rings_.push_back(thread_parts.parts.back()->ring);
     return *thread_parts.parts.back();
   }
@@ -133,7 +132,7 @@ class SegmentedLog final : public InferenceLog {
     }
     Stream stream{served.endpoint, served.model, {}};
     AppendSchema(served, &stream.schema);
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     std::uint32_t number = 0;
     while (number < streams_.size() && (streams_[number].endpoint != stream.endpoint || streams_[number].schema != stream.schema)) {
       ++number;
@@ -152,8 +151,9 @@ class SegmentedLog final : public InferenceLog {
       bool ending = false;
       std::vector<std::shared_ptr<LogRing>> rings;
       {
-        std::unique_lock lock(mutex_);
-        if (!busy) wake_.wait_for(lock, kRest, [&] { return ending_ || flush_wanted_ > flush_done_; });
+        const MutexLock lock(mutex_);
+        const auto rested = std::chrono::steady_clock::now() + kRest;
+        while (!busy && !ending_ && flush_wanted_ <= flush_done_ && wake_.WaitUntil(mutex_, rested)) continue;
         wanted = flush_wanted_;
         ending = ending_;
         rings = rings_;
@@ -165,9 +165,9 @@ class SegmentedLog final : public InferenceLog {
         synced = now;
       }
       if (wanted > done_) {
-        const std::lock_guard lock(mutex_);
+        const MutexLock lock(mutex_);
         flush_done_ = done_ = wanted;
-        flushed_.notify_all();
+        flushed_.NotifyAll();
       }
       if (ending) return;
     }
@@ -179,7 +179,7 @@ class SegmentedLog final : public InferenceLog {
       const bool left = ring->left.load(std::memory_order_acquire);
       most = std::max(most, ring->Take([this](std::uint32_t stream, std::string_view record) { File(stream, record); }));
       if (!left) continue;
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       std::erase(rings_, ring);
     }
     for (auto& [endpoint, segment] : segments_) HandOver(segment);
@@ -208,7 +208,7 @@ class SegmentedLog final : public InferenceLog {
 
   const Stream& StreamNumber(std::uint32_t number) {
     if (number != cached_number_) {
-      const std::lock_guard lock(mutex_);
+      const MutexLock lock(mutex_);
       cached_ = streams_[number];
       cached_number_ = number;
     }
@@ -266,7 +266,7 @@ class SegmentedLog final : public InferenceLog {
   }
 
   void Remember(Error error) {
-    const std::lock_guard lock(mutex_);
+    const MutexLock lock(mutex_);
     failure_ = std::move(error).Context("writing the inference log");
   }
 
@@ -275,13 +275,13 @@ class SegmentedLog final : public InferenceLog {
   const std::uint64_t id_;
   std::atomic<std::int64_t> dropped_{0}, written_{0};
 
-  std::mutex mutex_;  // guards these:
-  std::condition_variable wake_, flushed_;
-  std::vector<std::shared_ptr<LogRing>> rings_;
-  std::vector<Stream> streams_;
-  std::optional<Error> failure_;
-  std::uint64_t flush_wanted_ = 0, flush_done_ = 0;
-  bool ending_ = false;
+  Mutex mutex_;
+  Condition wake_, flushed_;
+  std::vector<std::shared_ptr<LogRing>> rings_ TENON_GUARDED_BY(mutex_);
+  std::vector<Stream> streams_ TENON_GUARDED_BY(mutex_);
+  std::optional<Error> failure_ TENON_GUARDED_BY(mutex_);
+  std::uint64_t flush_wanted_ TENON_GUARDED_BY(mutex_) = 0, flush_done_ TENON_GUARDED_BY(mutex_) = 0;
+  bool ending_ TENON_GUARDED_BY(mutex_) = false;
 
   // The writer's thread only:
   std::map<std::string, Segment> segments_;  // by endpoint

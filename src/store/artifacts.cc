@@ -17,12 +17,12 @@ bool IsHash(std::string_view text) { return text.size() == 64 && IsHex(text); }
 }  // namespace
 
 bool Artifacts::Checked(std::string_view hash) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return checked_.contains(hash);
 }
 
 void Artifacts::SetChecked(std::string_view hash) const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   checked_.emplace(hash);
 }
 

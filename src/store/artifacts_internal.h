@@ -1,13 +1,13 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/call.h"
+#include "base/mutex.h"
 #include "platform/files.h"
 
 namespace tenon::store {
@@ -34,8 +34,9 @@ class Artifacts {
 
   platform::Files& files_;
   std::string folder_;
-  mutable std::mutex mutex_;
-  mutable std::set<std::string, std::less<>> checked_;  // guarded by mutex_: their bytes were compared in this process
+  mutable Mutex mutex_;
+  // Their bytes were compared in this process.
+  mutable std::set<std::string, std::less<>> checked_ TENON_GUARDED_BY(mutex_);
 };
 
 }  // namespace tenon::store

@@ -55,6 +55,7 @@ class Local final : public Store {
 
   Result<std::string> Put(std::string_view bytes) override {
     TENON_TRY(MayWrite());
+    if (access_ == Access::kAmend) return Error(Code::kFailedPrecondition, Str("the data folder ", folder_, " is open for records only"));
     return artifacts_.Put(bytes);
   }
   Result<std::shared_ptr<const platform::Bytes>> Get(std::string_view hash) const override { return artifacts_.Get(hash); }
@@ -187,7 +188,7 @@ class Local final : public Store {
   }
 
   Result<void> MayWrite() const {
-    if (access_ == Access::kWrite) return {};
+    if (access_ != Access::kRead) return {};
     return Error(Code::kFailedPrecondition, Str("the data folder ", folder_, " is open for reading only"));
   }
 
@@ -232,7 +233,7 @@ Result<std::unique_ptr<Store>> Store::Open(platform::Files& files, const std::st
     return Error(Code::kNotFound, Str("no data folder ", folder, "; `tenon run` makes one"));
   }
   // SQLite would make an empty database for a reader, who then holds something that is none.
-  if (access == Access::kRead) {
+  if (access != Access::kWrite) {
     const auto disk = platform::RealFiles();
     if (!disk->Exists(path)) return Error(Code::kNotFound, Str("no records ", path, "; `tenon run` makes them"));
   }

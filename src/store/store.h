@@ -43,10 +43,12 @@ struct Event {
 // outbox of events in the same transactions. Safe from any thread. Format: docs/formats/store.md.
 class Store {
  public:
-  enum class Access { kRead, kWrite };
+  enum class Access { kRead, kAmend, kWrite };
   // kWrite takes the writer lock of the folder: unavailable, naming the process that holds it, when there is one
   // already. Makes the folder (kWrite), migrates older records, marks runs left "running" by a dead process as
   // "interrupted". kRead: not_found when the folder is not there; sees what a writer commits while open.
+  // kAmend: as kRead, and records and events may be changed beside a writer, whose lock is not needed for that: what must
+  // not wait for the end of a run, such as taking a key away. No artifacts and no runs.
   // `files` outlives the store.
   static Result<std::unique_ptr<Store>> Open(platform::Files& files, const std::string& folder, Access access);
   virtual ~Store() = default;

@@ -33,6 +33,13 @@ void FillTexts(const Column& column, std::int64_t from, std::int64_t rows, std::
   }
 }
 
+// Numbers are doubles in between, which round the last times there are to one more than fits.
+std::int64_t WholeOf(double value) {
+  if (value >= 0x1p63) return std::numeric_limits<std::int64_t>::max();
+  if (value <= -0x1p63) return std::numeric_limits<std::int64_t>::min();
+  return static_cast<std::int64_t>(value);
+}
+
 void AddNumbers(const double* values, std::int64_t rows, Type type, ColumnBuilder* out) {
   for (std::int64_t i = 0; i < rows; ++i) {
     if (std::isnan(values[i])) {
@@ -40,7 +47,7 @@ void AddNumbers(const double* values, std::int64_t rows, Type type, ColumnBuilde
     } else if (type == Type::kFloat64) {
       out->Add(values[i]);
     } else {
-      out->AddInt(static_cast<std::int64_t>(values[i]));
+      out->AddInt(WholeOf(values[i]));
     }
   }
 }

@@ -206,6 +206,16 @@ TEST(ExpressionTest, ARowAndABatchGiveTheSameBits) {
   }
 }
 
+TEST(ExpressionTest, TheLastTimesOfAllStayTheLast) {
+  const auto schema = std::make_shared<const Schema>(std::vector<Field>{{"at", Type::kTimestamp}});
+  constexpr std::int64_t kEnds[] = {std::numeric_limits<std::int64_t>::max(), std::numeric_limits<std::int64_t>::min()};
+  const Batch rows(schema, {Column::Of(std::vector<std::int64_t>(std::begin(kEnds), std::end(kEnds)), Type::kTimestamp)});
+  ASSERT_OK_AND_ASSIGN(const Expression expression, Expression::Parse("at", *schema));
+  const Column column = expression.Evaluate(rows);
+  EXPECT_EQ(column.ints()[0], kEnds[0]);
+  EXPECT_EQ(column.ints()[1], kEnds[1]);
+}
+
 // Every example of the reference: | `expression` | `JSON` | ... |
 TEST(ExpressionTest, TheReferenceIsTrue) {
   std::ifstream file("docs/reference/expressions.md");

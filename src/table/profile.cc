@@ -13,7 +13,6 @@
 namespace tenon::table {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr std::int64_t kBlock = 2048;
 
 std::uint64_t KeyOf(double value) { return std::bit_cast<std::uint64_t>(value + 0.0); }  // -0 becomes 0

@@ -85,13 +85,17 @@ Result<void> ColumnProfile::LoadValues(ByteReader* in) {
   State& state = *state_;
   TENON_ASSIGN(const std::uint8_t form, in->Byte());
   if (form > 1) return Damaged("its values have an unknown form");
+  const std::int64_t values = state.field.type == Type::kEmbedding ? 0 : state.numeric() ? state.finite() : state.present();
+  const auto fewer = [&] { return Damaged(Str("its values are not the ", values, " that its counts say")); };
   if (form == 1) {
+    if (values <= kExactDistinct) return fewer();
     if (state.numeric()) {
       state.number_sketches = std::make_unique<NumberSketches>();
       TENON_ASSIGN(state.number_sketches->moments, Moments::Load(in));
       TENON_ASSIGN(state.number_sketches->histogram, LogHistogram::Load(in));
       TENON_ASSIGN(state.number_sketches->distinct, DistinctSketch::Load(in));
       TENON_ASSIGN(state.number_sketches->frequent, FrequentSketch::Load(in, 8));
+      if (state.number_sketches->histogram.total() != values) return fewer();
     } else {
       state.text_sketches = std::make_unique<TextSketches>();
       TENON_ASSIGN(state.text_sketches->distinct, DistinctSketch::Load(in));
@@ -100,6 +104,7 @@ Result<void> ColumnProfile::LoadValues(ByteReader* in) {
     return {};
   }
   TENON_ASSIGN(const std::uint64_t entries, in->CountUpTo(kExactDistinct));
+  std::int64_t sum = 0;
   for (std::uint64_t i = 0; i < entries; ++i) {
     std::uint64_t key = 0;
     std::string_view text;
@@ -111,6 +116,7 @@ Result<void> ColumnProfile::LoadValues(ByteReader* in) {
     }
     TENON_ASSIGN(const std::int64_t count, in->NotNegative());
     if (count == 0) return Damaged("a value never came");
+    sum += count;
     if (state.numeric()) {
       state.numbers.Add(key, count);
     } else {
@@ -118,6 +124,7 @@ Result<void> ColumnProfile::LoadValues(ByteReader* in) {
     }
   }
   if (state.numbers.size() + state.texts.size() != entries) return Damaged("a value stands twice");
+  if (sum != values) return fewer();
   return {};
 }
 
@@ -136,10 +143,11 @@ Result<ColumnProfile> ColumnProfile::Load(std::string_view bytes) {
                                &state.negatives, &state.shortest, &state.longest, &state.length}) {
     TENON_ASSIGN(*number, in.NotNegative());
   }
-  if (state.finite() < 0) return Damaged("it has more missing values than rows");
+  if (state.finite() < 0 || state.present() < 0) return Damaged("it has more missing values than rows");
   TENON_ASSIGN(state.least, in.Number());
   TENON_ASSIGN(state.most, in.Number());
   if (!(state.least <= state.most)) return Damaged("its extremes are out of order");
+  if (!std::isfinite(state.least) || !std::isfinite(state.most)) return Damaged("its extremes are not finite");
   TENON_TRY(out.LoadValues(&in), Str("column '", state.field.name, "'"));
   if (in.left() != 0) return Damaged("bytes follow its end");
   return out;

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <random>
 
+#include "base/hash.h"
 #include "base/testing.h"
 #include "base/text.h"
 
@@ -148,6 +149,34 @@ TEST_P(EveryColumn, DamageIsDataLoss) {
     ASSERT_CODE(kDataLoss, ColumnProfile::Load(std::string_view(saved).substr(0, i)));
   }
   ASSERT_CODE(kDataLoss, ColumnProfile::Load(saved + "x"));
+}
+
+// Bytes that somebody made, with a checksum that fits.
+TEST(ColumnProfile, CountsThatContradictEachOtherAreDataLoss) {
+  const auto sealed = [](std::string bytes) {
+    const std::uint64_t sum = Hash64(std::string_view(bytes).substr(0, bytes.size() - 8));
+    for (std::size_t i = 0; i < 8; ++i) bytes[bytes.size() - 8 + i] = static_cast<char>(sum >> (8 * i));
+    return bytes;
+  };
+  ColumnProfile few(Field{"x", Type::kFloat64}), many(Field{"x", Type::kFloat64});
+  for (int i = 0; i < 5000; ++i) (i < 3 ? few : many).AddNumber(i);
+  constexpr std::size_t kRows = 9, kMissing = 10;  // behind magic, version, name, type and width; of `few`
+  struct Case {
+    const char* name;
+    std::string bytes;
+    std::size_t at;
+    char value;
+  };
+  for (const Case& each : std::vector<Case>{{"more rows than values", few.Save(), kRows, 4},
+                                            {"fewer rows than values", few.Save(), kRows, 2},
+                                            {"more missing than rows", few.Save(), kMissing, 9},
+                                            {"sketches of few rows", many.Save(), kRows + 1, 1}}) {
+    SCOPED_TRACE(each.name);
+    ASSERT_OK(ColumnProfile::Load(sealed(each.bytes)));
+    std::string bytes = each.bytes;
+    bytes[each.at] = each.value;
+    ASSERT_CODE(kDataLoss, ColumnProfile::Load(sealed(bytes)));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Profile, EveryColumn,

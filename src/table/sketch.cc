@@ -82,7 +82,7 @@ Result<std::uint64_t> ByteReader::CountUpTo(std::uint64_t most) {
 }
 
 Result<std::int64_t> ByteReader::NotNegative() {
-  TENON_ASSIGN(const std::uint64_t value, CountUpTo(1ULL << 62));
+  TENON_ASSIGN(const std::uint64_t value, CountUpTo(1ULL << 53));
   return static_cast<std::int64_t>(value);
 }
 
@@ -198,6 +198,14 @@ std::vector<LogHistogram::Bucket> LogHistogram::Buckets() const {
   return out;
 }
 
+std::int64_t LogHistogram::total() const {
+  std::int64_t sum = zeros_;
+  for (const Side& side : sides_) {
+    for (const std::int64_t count : side.counts) sum += count;
+  }
+  return sum;
+}
+
 void LogHistogram::Save(ByteWriter* out) const {
   out->Count(static_cast<std::uint64_t>(zeros_));
   for (const Side& side : sides_) {  // only what is not zero: the reach depends on the order of merges
@@ -216,8 +224,10 @@ void LogHistogram::Save(ByteWriter* out) const {
 }
 
 Result<LogHistogram> LogHistogram::Load(ByteReader* in) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 60;
   LogHistogram out;
   TENON_ASSIGN(out.zeros_, in->NotNegative());
+  std::int64_t sum = out.zeros_;
   for (Side& side : out.sides_) {
     TENON_ASSIGN(const std::uint64_t used, in->CountUpTo(in->left() / 2));
     std::uint64_t bucket = 0;
@@ -228,6 +238,8 @@ Result<LogHistogram> LogHistogram::Load(ByteReader* in) {
       TENON_ASSIGN(const std::int64_t count, in->NotNegative());
       if (count == 0) return Damaged("a histogram has an empty bucket");
       side.Add(static_cast<std::uint32_t>(bucket), count);
+      if (sum > kMost - count) return Damaged("a histogram holds more values than can be");
+      sum += count;
     }
   }
   return out;

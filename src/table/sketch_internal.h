@@ -40,7 +40,7 @@ class ByteReader {
   Result<std::uint64_t> Count();
   // A count of things of which each takes at least `size` bytes, or a limit for those that take none.
   Result<std::uint64_t> CountUpTo(std::uint64_t most);
-  Result<std::int64_t> NotNegative();  // a count that fits int64
+  Result<std::int64_t> NotNegative();  // a count of rows or bytes: at most 2^53, so that sums of some still fit
   Result<double> Number();
   Result<std::string_view> Text();
   std::size_t left() const { return rest_.size(); }
@@ -87,6 +87,7 @@ class LogHistogram {
     std::int64_t count;
   };
   std::vector<Bucket> Buckets() const;  // not empty ones, ascending
+  std::int64_t total() const;
   void Save(ByteWriter* out) const;
   static Result<LogHistogram> Load(ByteReader* in);
 

@@ -4,7 +4,7 @@ namespace tenon::app {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
-  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddPredict, AddServe, AddRollout, AddMonitor, AddDoctor, AddCompletion}) {
+  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddPredict, AddServe, AddKeys, AddRollout, AddMonitor, AddDoctor, AddCompletion}) {
     add(all);
   }
   return all;
@@ -12,7 +12,7 @@ std::vector<Command> AllCommands() {
 
 Result<std::unique_ptr<store::Store>> OpenStore(Context& context, const std::string& folder, store::Store::Access access) {
   const std::string data = platform::JoinPath(folder, ".tenon");
-  if (access == store::Store::Access::kRead && !context.files.Exists(data)) {
+  if (access != store::Store::Access::kWrite && !context.files.Exists(data)) {
     return Error(Code::kNotFound, Str("nothing was run in ", folder, " yet; `tenon run ", folder, "` makes its data folder ", data));
   }
   return store::Store::Open(context.files, data, access);

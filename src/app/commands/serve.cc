@@ -7,14 +7,25 @@
 namespace tenon::app {
 namespace {
 
-edge::ServerOptions OptionsOf(const pipeline::Project& project, const Args& args) {
-  edge::ServerOptions options;
+Result<ServiceOptions> OptionsOf(const pipeline::Project& project, const Args& args) {
+  ServiceOptions all;
+  edge::ServerOptions& options = all.server;
   options.address = args.Text("address");
   options.port = static_cast<int>(args.Int("port"));
   options.threads = static_cast<int>(args.Int("threads"));
   options.rate = project.serve.rate;
   options.most_body = project.serve.most_body;
-  return options;
+  options.budget = project.serve.limits.budget;
+  options.longest_queue = project.serve.limits.longest_queue;
+  all.insecure = args.Bool("insecure");
+  all.tls = project.serve.tls;
+  for (const auto& [flag, path] : {std::pair<const char*, std::string*>{"tls-cert", &all.tls.certificate}, {"tls-key", &all.tls.key}, {"tls-client-ca", &all.tls.client_ca}}) {
+    if (const std::string given = args.Text(flag); !given.empty()) *path = given;
+  }
+  if (all.tls.certificate.empty() != all.tls.key.empty() || (all.tls.certificate.empty() && !all.tls.client_ca.empty())) {
+    return Error(Code::kInvalidArgument, "TLS needs both a certificate and its key: --tls-cert cert.pem --tls-key key.pem, or serve.tls in the project file");
+  }
+  return all;
 }
 
 // What `up` does beside answering: looks for drift as often as the project file says, and keeps an event of what it finds.
@@ -54,8 +65,9 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
   const std::string folder = args.Text("project");
   TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, folder));
   TENON_ASSIGN(auto opened, OpenStore(context, folder, store::Store::Access::kRead));
-  TENON_ASSIGN(auto service, StartService(context.call, project, *opened, context.kits, OptionsOf(project, args)));
-  const std::string url = Str("http://", args.Text("address"), ":", service->port());
+  TENON_ASSIGN(const ServiceOptions options, OptionsOf(project, args));
+  TENON_ASSIGN(auto service, StartService(context.call, project, *opened, context.kits, options));
+  const std::string url = Str(options.tls.certificate.empty() ? "http://" : "https://", args.Text("address"), ":", service->port());
   if (const std::string file = args.Text("port-file"); !file.empty()) {
     TENON_TRY(context.files.Write(file, Str(service->port(), "\n")));
   }
@@ -64,9 +76,11 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
     line["url"] = url;
     line["endpoint"] = project.serve.endpoint;
     line["model"] = service->model();
+    line["access"] = service->who();
     context.terminal.JsonLine(line);
   } else {
     context.terminal.Line(Str(service->model(), " answers at ", context.terminal.Bold(Str(url, "/v1/endpoints/", project.serve.endpoint, ":predict"))));
+    context.terminal.Line(context.terminal.Dim(service->who()));
     context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   stop with Ctrl-C")));
   }
   Watcher watcher(context, project, folder);
@@ -75,7 +89,7 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     auto changed = service->Refresh(context.call);
     if (!changed) {
-      context.terminal.Note(Str("the version promoted is refused, the one before stays: ", changed.error().ForPeople()));
+      context.terminal.Note(Str("a change is refused, what was before stays: ", changed.error().ForPeople()));
     } else if (!changed->empty()) {
       context.terminal.Note(*changed);
     }
@@ -89,6 +103,10 @@ std::vector<Flag> ServeFlags() {
           {.name = "--port", .help = "0: a free one", .kind = Flag::Kind::kInt, .fallback = "8080"},
           {.name = "--port-file", .help = "write the port here once requests are answered"},
           {.name = "--address", .help = "address to listen on", .fallback = "127.0.0.1"},
+          {.name = "--tls-cert", .help = "PEM certificate (chain): answer over TLS; read again when it changes"},
+          {.name = "--tls-key", .help = "its PEM key"},
+          {.name = "--tls-client-ca", .help = "PEM of who signs clients' certificates: they stand for an API key"},
+          {.name = "--insecure", .help = "open to everybody though other machines reach the address", .kind = Flag::Kind::kBool},
           {.name = "--threads", .help = "event loops; 0: one a core", .kind = Flag::Kind::kInt, .fallback = "0"}};
 }
 

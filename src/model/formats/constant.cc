@@ -9,7 +9,7 @@ namespace {
 class ConstantFormat final : public Format {
  public:
   Result<std::unique_ptr<Model>> Load(std::string_view payload) const override {
-    TENON_ASSIGN(PayloadReader reader, PayloadReader::Open(payload, "TNCONST1", 1), "reading a constant model");
+    TENON_ASSIGN(PayloadReader reader, PayloadReader::Open(payload, "TNCONST1", 1, 1), "reading a constant model");
     const auto task = reader.Get<std::uint8_t>();
     const auto features = reader.Get<std::int32_t>();
     std::vector<double> margins(reader.GetCount(sizeof(double)));

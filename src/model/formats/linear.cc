@@ -16,7 +16,7 @@ std::vector<double> ReadDoubles(PayloadReader& reader) {
 class LinearFormat final : public Format {
  public:
   Result<std::unique_ptr<Model>> Load(std::string_view payload) const override {
-    TENON_ASSIGN(PayloadReader reader, PayloadReader::Open(payload, "TNLINEAR", 1), "reading a linear model");
+    TENON_ASSIGN(PayloadReader reader, PayloadReader::Open(payload, "TNLINEAR", 1, 1), "reading a linear model");
     LinearSpec spec;
     const auto task = reader.Get<std::uint8_t>();
     spec.task = static_cast<Task>(task);
