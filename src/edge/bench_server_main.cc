@@ -1,4 +1,4 @@
-// Serves a forest of 100 trees of depth 6 over 28 numbers as the endpoint "forest", for bench/http_bench.sh
+// Serves a forest of 100 trees of depth 6 over 28 numbers as the endpoint "forest", for tests/clients
 // and bench/overload.sh. Usage: edge_bench_server [threads] [longest queue in ms]. Prints its port; ends when its input does.
 
 #include <unistd.h>

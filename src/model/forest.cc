@@ -38,7 +38,10 @@ class Forest final : public Model {
     ApplyLink(spec_.task, spec_.outputs, out, n, spec_.link);
   }
 
-  void Contributions(const float* row, double* out) const override { shap_.Contributions(row, out); }
+  void Contributions(const float* row, double* out) const override { shap_.Contributions(row, 1, 0, out); }
+  void ContributionsOfRows(const float* rows, std::int64_t n, std::int64_t stride, double* out) const override {
+    shap_.Contributions(rows, n, stride, out);
+  }
 
   Json Describe() const override {
     std::int64_t leaves = 0, nodes = 0;

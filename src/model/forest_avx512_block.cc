@@ -15,7 +15,6 @@ namespace {
 constexpr int kMostBlocks = 8;             // of rows for which a group of trees stays in the cache
 constexpr std::size_t kCodeBytes = 1 << 18;  // at least kMostColumns * kBlockRows
 constexpr std::size_t kTreeBytes = 1 << 18;  // of trees that are taken together
-constexpr int kMostOutputs = 64;
 constexpr std::size_t kSumCount = 64 * kBlockRows;
 static_assert(kCodeBytes >= static_cast<std::size_t>(kMostColumns) * kBlockRows);
 

@@ -175,6 +175,8 @@ std::vector<ParityCase> ParityCases() {
   add("regression", Generated(1200, 9, 0, 0.1, false, 3), {{"objective", "reg:squarederror"}, {"max_depth", "4"}}, 30);
   add("stumps", Generated(2000, 9, 0, 0.1, false, 4), {{"objective", "reg:squarederror"}, {"max_depth", "1"}}, 10);
   add("deep", Generated(2000, 12, 2, 0.1, false, 5), {{"objective", "binary:logistic"}, {"max_depth", "14"}}, 5);
+  add("long paths", Generated(3000, 40, 2, 0.0, false, 12),
+      {{"objective", "binary:logistic"}, {"max_depth", "30"}, {"min_child_weight", "0"}, {"colsample_bynode", "0.3"}}, 3);
   add("leafwise", Generated(2000, 12, 2, 0.1, false, 6),
       {{"objective", "binary:logistic"}, {"max_depth", "0"}, {"max_leaves", "60"}, {"grow_policy", "lossguide"}}, 20);
   add("fine cuts", Generated(4000, 4, 2, 0.05, false, 7),
@@ -193,7 +195,7 @@ std::vector<ParityCase> ParityCases() {
 }
 
 void CompareContributions(const Model& model, const std::vector<float>& rows, std::int64_t stride, std::int64_t n,
-                          const std::vector<float>& theirs) {
+                          const std::vector<float>& theirs, double tolerance) {
   const auto width = static_cast<std::size_t>((model.features() + 1) * model.outputs());
   std::vector<double> ours(width);
   double worst = 0, worst_sum = 0;
@@ -213,7 +215,7 @@ void CompareContributions(const Model& model, const std::vector<float>& rows, st
       worst_sum = std::max(worst_sum, std::abs(sum - static_cast<double>(margin[k])) / size);
     }
   }
-  EXPECT_LT(worst, 1e-5);
+  EXPECT_LT(worst, tolerance);
   EXPECT_LT(worst_sum, 2e-6);
 }
 
@@ -254,7 +256,8 @@ void Compare(const XgboostLibrary& xgboost, const ParityCase& a) {
     const std::vector<float> few(rows.begin(), rows.begin() + kExplained * a.data.columns);
     ASSERT_OK_AND_ASSIGN(void* const explained, xgboost.Matrix(few, a.data.columns, {}, a.data.types));
     ASSERT_OK_AND_ASSIGN(const auto contributions, xgboost.Predict(booster, explained, 2));
-    CompareContributions(*model, few, a.data.columns, kExplained, contributions);
+    // XGBoost multiplies and divides along a path in floats, whose errors grow with its length.
+    CompareContributions(*model, few, a.data.columns, kExplained, contributions, a.name == "long paths" ? 5e-5 : 1e-5);
     xgboost.FreeMatrix(explained);
 
     if (model->task() != Task::kRegression && a.name != "segment") {

@@ -19,4 +19,9 @@ Result<Task> TaskNamed(std::string_view name) {
   return Error(Code::kInvalidArgument, Str("no task '", name, "'", DidYouMean(name, known)));
 }
 
+void Model::ContributionsOfRows(const float* rows, std::int64_t n, std::int64_t stride, double* out) const {
+  const std::int64_t each = outputs() * (static_cast<std::int64_t>(features()) + 1);
+  for (std::int64_t i = 0; i < n; ++i) Contributions(rows + i * stride, out + i * each);
+}
+
 }  // namespace tenon::model

@@ -16,6 +16,7 @@
 #include "model/forest_internal.h"
 #include "model/linear.h"
 #include "model/payload_internal.h"
+#include "model/tree_shap_internal.h"
 
 namespace tenon::model {
 namespace {
@@ -379,6 +380,44 @@ TEST(Forest, ContributionsAreShapleysByDefinition) {
         EXPECT_NEAR(parts[static_cast<std::size_t>(f)], expected, 1e-9);
       }
     }
+  }
+}
+
+TEST(Models, ContributionsOfRowsAreThoseOfEachRow) {
+  constexpr std::int64_t kMost = 70, kStride = 9;
+  const std::vector<float> rows = Rows(kMost, kStride);
+  for (const ModelCase& a : Cases()) {
+    SCOPED_TRACE(a.name);
+    ASSERT_OK_AND_ASSIGN(const auto model, a.make());
+    const auto size = static_cast<std::size_t>(model->outputs() * (kFeatures + 1));
+    std::vector<double> each(size * kMost);
+    for (std::size_t i = 0; i < kMost; ++i) model->Contributions(rows.data() + i * kStride, each.data() + i * size);
+    for (std::int64_t n = 0; n <= kMost; ++n) {
+      std::vector<double> all(size * static_cast<std::size_t>(n) + 1, -9);
+      model->ContributionsOfRows(rows.data(), n, kStride, all.data());
+      ASSERT_EQ(all.back(), -9);
+      for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+        if (std::isnan(each[i]) && std::isnan(all[i])) continue;  // a linear model of infinities
+        if (all[i] != each[i]) ASSERT_NEAR(all[i], each[i], 1e-12) << "number " << i << " of " << n << " rows";
+      }
+    }
+  }
+}
+
+TEST(TreeShap, IsTheSameOnEveryProcessor) {
+  for (ForestSpec spec : {RandomForest(Task::kBinary, 1, 20, 6, true, 3), EveryForest(true, Sum::kDouble, 11)}) {
+    Normalise(&spec);
+    const Compiled compiled = Compile(spec);
+    const std::vector<float> rows = EdgeRows(spec, 37);
+    std::vector<std::vector<double>> by_processor;
+    for (const auto most : {TreeShap::Processor::kAny, TreeShap::Processor::kAvx2, TreeShap::Processor::kAvx512}) {
+      const TreeShap shap(spec, compiled, most);
+      std::vector<double>& out = by_processor.emplace_back(static_cast<std::size_t>(38 * spec.outputs * (kFeatures + 1)));
+      shap.Contributions(rows.data(), 37, kFeatures, out.data());
+      shap.Contributions(rows.data(), 1, kFeatures, out.data() + 37 * spec.outputs * (kFeatures + 1));
+    }
+    EXPECT_EQ(by_processor[0], by_processor[1]);
+    EXPECT_EQ(by_processor[0], by_processor[2]);
   }
 }
 

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "platform/library.h"
 
-// XGBoost through its C API, for tests and benchmarks that compare with it. Loaded when used.
+// XGBoost through its C API, for tests that compare with it. Loaded when used.
 namespace tenon::model {
 
 class XgboostLibrary {
