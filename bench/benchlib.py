@@ -76,7 +76,7 @@ def venv(name):
         print(f"making the environment {name} in {folder}", file=sys.stderr)
         run_quiet([sys.executable, "-m", "venv", str(folder)], 120)
         try:
-            run_quiet([str(folder / "bin/pip"), "install", "-q", "--no-deps", "-r",
+            run_quiet([str(folder / "bin/pip"), "install", "-q", "--no-deps", "--no-compile", "-r",
                        str(HERE / "peers/requirements" / f"{name}.txt")], 900)
         except Missing as why:
             shutil.rmtree(folder, ignore_errors=True)
