@@ -17,7 +17,9 @@ Json Given(const Args& args) {
   }
   if (const std::string hold = args.Text("blue-green"); !hold.empty()) out["blue_green"] = hold;
   if (args.Bool("dark")) out["dark"] = true;
-  if (const std::vector<std::string> names = args.Texts("roll-back-on"); !names.empty()) out["roll_back_on"] = Json::ListOf(names);
+  for (const std::string& names : args.Texts("roll-back-on")) {  // errors latency, or errors,latency
+    for (const std::string& name : Split(names, ',')) out["roll_back_on"].Push(std::string(Trim(name)));
+  }
   if (const std::int64_t least = args.Int("least"); least != 0) out["least"] = least;
   return out;
 }
