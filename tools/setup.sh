@@ -6,7 +6,7 @@ what=${1:-build}
 deps=${TENON_DEPS:-$HOME/.cache/tenon/deps}
 
 packages="g++ cmake ninja-build ccache mold pkg-config ca-certificates libssl-dev libsqlite3-dev libyaml-cpp-dev
-  nlohmann-json3-dev libsimdjson-dev libcli11-dev libxxhash-dev zlib1g-dev python3 unzip"
+  nlohmann-json3-dev libsimdjson-dev libcli11-dev libxxhash-dev zlib1g-dev libnghttp2-dev python3 unzip"
 [ "$what" = test ] && packages="$packages libgtest-dev curl procps python3-venv"
 
 missing=""

@@ -77,9 +77,7 @@ Result<Side> TenonSide(const std::string& folder, const ForestWork& work, const 
   if (what == "contributions") {
     side.cases = ContributionCases(work, [forest, width, &work](std::int64_t from, std::int64_t n, std::vector<double>* out) -> Result<void> {
       out->resize(static_cast<std::size_t>(n * (width + 1)));
-      for (std::int64_t i = 0; i < n; ++i) {
-        forest->Contributions(work.rows.data() + (from + i) * width, out->data() + i * (width + 1));
-      }
+      forest->ContributionsOfRows(work.rows.data() + from * width, n, width, out->data());
       return {};
     });
   } else {

@@ -53,6 +53,7 @@ class ProjectService final : public Service {
   }
 
   int port() const override { return server_->port(); }
+  int grpc_port() const override { return server_->grpc_port(); }
   std::string model() const override { return model_; }
   std::string log_folder() const override { return platform::JoinPath(store_.folder(), "inference"); }
 

@@ -18,6 +18,7 @@ class Service {
  public:
   virtual ~Service() = default;
   virtual int port() const = 0;
+  virtual int grpc_port() const = 0;          // the same, unless gRPC has one of its own
   virtual std::string model() const = 0;      // "loan-approval@3", what answers now
   virtual std::string log_folder() const = 0;
   // Asks the registry, the keys and the certificate's files now; called by the owner's loop about five times a second.

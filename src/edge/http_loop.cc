@@ -100,15 +100,15 @@ void TimerWheel::Advance(std::int64_t now, Each each) {
   }
 }
 
-Result<std::unique_ptr<HttpLoop>> HttpLoop::Make(const ServerOptions& options, int listener) {
+Result<std::unique_ptr<HttpLoop>> HttpLoop::Make(const ServerOptions& options, int listener, int second) {
   const int poll = ::epoll_create1(EPOLL_CLOEXEC);
   const int wake = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   const int spare = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  std::unique_ptr<HttpLoop> loop(new HttpLoop(options, listener, poll, wake, spare));
+  std::unique_ptr<HttpLoop> loop(new HttpLoop(options, {listener, second}, poll, wake, spare));
+  bool listening = poll >= 0 && wake >= 0 && spare >= 0;
+  for (int& each : loop->listeners_) listening = listening && loop->Listen(each, EPOLL_CTL_ADD, EPOLLIN);
   epoll_event event{};
   event.events = EPOLLIN;
-  event.data.ptr = &loop->listener_;
-  const bool listening = poll >= 0 && wake >= 0 && spare >= 0 && ::epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event) == 0;
   event.data.ptr = &loop->wake_;
   if (!listening || ::epoll_ctl(poll, EPOLL_CTL_ADD, wake, &event) != 0) {
     return Error(Code::kResourceExhausted, std::string("no event loop for the server: ") + std::strerror(errno));
@@ -116,9 +116,18 @@ Result<std::unique_ptr<HttpLoop>> HttpLoop::Make(const ServerOptions& options, i
   return loop;
 }
 
-HttpLoop::HttpLoop(const ServerOptions& options, int listener, int poll, int wake, int spare)
-    : idle_ticks_(options.idle / kTick), slow_ticks_(options.slow / kTick), listener_(listener), poll_(poll), wake_(wake),
+bool HttpLoop::Listen(int& listener, int how, std::uint32_t events) {
+  if (listener < 0) return true;
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = &listener;
+  return ::epoll_ctl(poll_, how, listener, &event) == 0;
+}
+
+HttpLoop::HttpLoop(const ServerOptions& options, std::array<int, 2> listeners, int poll, int wake, int spare)
+    : idle_ticks_(options.idle / kTick), slow_ticks_(options.slow / kTick), listeners_(listeners), poll_(poll), wake_(wake),
       spare_(spare), tls_(options.tls), read_(new char[kReadBytes + kPadding]()) {
+  http2_limits_ = {static_cast<std::size_t>(options.most_header), static_cast<std::size_t>(options.most_body), options.slow};
   if (tls_ != nullptr) cipher_.reset(new char[kCipherBytes]);
   queue_limit_ = std::chrono::nanoseconds(options.longest_queue).count();
   limits_.head_bytes = static_cast<std::size_t>(options.most_header);
@@ -136,7 +145,7 @@ HttpLoop::~HttpLoop() {
       if (slab[static_cast<std::size_t>(i)].fd >= 0) ::close(slab[static_cast<std::size_t>(i)].fd);
     }
   }
-  for (int fd : {listener_, poll_, wake_, spare_}) {
+  for (int fd : {listeners_[0], listeners_[1], poll_, wake_, spare_}) {
     if (fd >= 0) ::close(fd);
   }
 }
@@ -152,11 +161,12 @@ void HttpLoop::Run(HttpHandler& handler) {
   std::vector<epoll_event> events(1024);
   while (true) {
     const int n = ::epoll_wait(poll_, events.data(), static_cast<int>(events.size()), static_cast<int>(kTick.count()));
+    arrived_ = std::chrono::steady_clock::now();
     if (queue_limit_ != 0) JudgeQueue();
     for (int i = 0; i < n; ++i) {
       void* what = events[static_cast<std::size_t>(i)].data.ptr;
-      if (what == &listener_) {
-        Accept();
+      if (what == &listeners_[0] || what == &listeners_[1]) {
+        Accept(*static_cast<int*>(what));
       } else if (what == &wake_) {
         std::uint64_t count = 0;
         (void)!::read(wake_, &count, sizeof count);
@@ -194,23 +204,29 @@ void HttpLoop::OnTick() {
   RefreshTime();
   wheel_.Advance(tick_, [this](Connection& c) { OnDue(c); });
   handler_->Tick();
+  if (http2_count_ != 0) TickHttp2();
   if (!listening_ && !stopping_) {  // it was put aside for want of file descriptors
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.ptr = &listener_;
-    listening_ = ::epoll_ctl(poll_, EPOLL_CTL_MOD, listener_, &event) == 0;
+    listening_ = true;
+    for (int& each : listeners_) listening_ = Listen(each, EPOLL_CTL_MOD, EPOLLIN) && listening_;
   }
 }
 
 void HttpLoop::BeginStop() {
-  Accept();  // those that the system already answered
   stopping_ = true;
-  ::close(listener_);
-  listener_ = -1;
+  for (int& each : listeners_) {
+    if (each < 0) continue;
+    Accept(each);  // those that the system already answered
+    ::close(each);
+    each = -1;
+  }
   for (auto& slab : slabs_) {
     for (std::size_t i = 0; i < 64; ++i) {
       Connection& c = slab[i];
       if (c.fd < 0 || c.draining) continue;
+      if (c.http2 != nullptr) {
+        DrainHttp2(c);
+        continue;
+      }
       if (!c.started && c.unsent.empty()) {
         // A request may be on its way: what has arrived is still answered, with "Connection: close".
         OnReadable(c);
@@ -261,22 +277,20 @@ Connection* HttpLoop::NewConnection() {
   return c;
 }
 
-void HttpLoop::Accept() {
+void HttpLoop::Accept(int& listener) {
   for (int i = 0; i < 64; ++i) {
     sockaddr_storage address{};
     socklen_t length = sizeof address;
-    const int fd = ::accept4(listener_, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    const int fd = ::accept4(listener, reinterpret_cast<sockaddr*>(&address), &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
       if (errno == EMFILE || errno == ENFILE) {
         // Let one go with the spare descriptor, so that it does not wait for ever, then look again at the next tick.
         ::close(spare_);
-        const int refused = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+        const int refused = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
         if (refused >= 0) ::close(refused);
         spare_ = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-        epoll_event none{};
-        none.data.ptr = &listener_;
-        (void)::epoll_ctl(poll_, EPOLL_CTL_MOD, listener_, &none);
+        (void)Listen(listener, EPOLL_CTL_MOD, 0);
         listening_ = false;
       }
       return;
@@ -314,6 +328,7 @@ void HttpLoop::Close(Connection& c) {
   ::close(c.fd);
   std::unique_ptr<char[]> held = std::move(c.held);
   const std::size_t capacity = c.held_capacity;
+  if (c.http2 != nullptr) --http2_count_;
   c = Connection{};
   if (capacity != 0 && capacity <= kReadBytes / 4) {  // an ordinary buffer serves the next one
     c.held = std::move(held);
@@ -329,6 +344,7 @@ void HttpLoop::Close(Connection& c) {
 void HttpLoop::Touch(Connection& c) { wheel_.Set(&c, tick_, tick_ + idle_ticks_ + 1); }
 
 void HttpLoop::OnDue(Connection& c) {
+  if (c.http2 != nullptr && !c.draining && c.unsent.empty()) return OnHttp2Due(c);
   if (c.started && !c.draining && c.unsent.empty()) {
     Refuse(c, 408, "the request took too long to arrive");
     c.started = false;
@@ -411,6 +427,9 @@ void HttpLoop::OnReadable(Connection& c) {
     return;
   }
   const std::size_t size = before + got;
+  const Speaks speaks = Guess(c, {data, size});
+  if (speaks == Speaks::kHttp2) return OnHttp2(c, {data, size});
+  if (speaks == Speaks::kUnclear) return Keep(c, data, size, false);
   const std::size_t used = Process(c, data, size);
   if (c.ended && !c.stuck) c.last = true;
   if (c.last) {
@@ -472,17 +491,21 @@ std::size_t HttpLoop::Process(Connection& c, char* data, std::size_t size) {
       break;
     }
     at += outcome.consumed;
+    c.greeted = true;
     c.progress = {};
     Answer(c);
   }
   return at;
 }
 
+HttpPeer HttpLoop::PeerOf(const Connection& c) const {
+  return {c.client, c.tls != nullptr ? c.tls->peer() : std::string_view(), turn_away_at_, arrived_};
+}
+
 void HttpLoop::Answer(Connection& c) {
   response_.Clear();
   try {
-    const HttpPeer peer{c.client, c.tls != nullptr ? c.tls->peer() : std::string_view(), turn_away_at_};
-    handler_->Handle(request_, peer, response_);
+    handler_->Handle(request_, PeerOf(c), response_);
   } catch (...) {  // the outermost one: whatever it was, the others are still served
     response_.Clear();
     SetError(Code::kInternal, "this request met a bug of the server", response_);
@@ -554,6 +577,11 @@ bool HttpLoop::Flush(Connection& c) {
 
 // All is sent: go on with what was held back, or end.
 bool HttpLoop::FinishSending(Connection& c) {
+  if (c.http2 != nullptr && !c.draining) {
+    c.http2->Pump(&output_);
+    if (!output_.empty()) return Flush(c);
+    c.last = c.last || c.http2->over();
+  }
   if (c.stuck) {
     const std::size_t used = Process(c, c.held.get(), c.held_size);
     const std::size_t size = c.held_size;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "edge/http2_internal.h"
 #include "edge/http_server.h"
 #include "platform/tls.h"
 
@@ -22,6 +23,7 @@ struct Connection {
   std::unique_ptr<char[]> held;
   std::size_t held_size = 0;
   std::size_t held_capacity = 0;
+  std::unique_ptr<Http2Connection> http2;  // once it has begun as one
   std::string unsent;            // as it goes to the network; while there is any, nothing more is read
   std::size_t unsent_from = 0;
   std::int64_t due = 0;          // tick when it is given up
@@ -29,6 +31,7 @@ struct Connection {
   std::int64_t wheel_tick = 0;   // tick of the wheel's slot it is in
   Connection* next = nullptr;    // in the wheel's slot, or of the free ones
   Connection* previous = nullptr;
+  bool greeted = false;          // it has asked something, in HTTP/1.1
   bool started = false;          // some bytes of a request have come
   bool last = false;             // closes when all is sent
   bool draining = false;         // all is sent and our side closed; reads and drops what still comes
@@ -55,8 +58,8 @@ class TimerWheel {
 // One thread's event loop over one listening socket and its connections.
 class HttpLoop {
  public:
-  // Takes the listening socket. Errors as ListenHttp.
-  static Result<std::unique_ptr<HttpLoop>> Make(const ServerOptions& options, int listener);
+  // Takes the listening sockets; the second may be -1. Errors as ListenHttp.
+  static Result<std::unique_ptr<HttpLoop>> Make(const ServerOptions& options, int listener, int second);
   ~HttpLoop();
   // Runs until stopped.
   void Run(HttpHandler& handler);
@@ -71,8 +74,9 @@ class HttpLoop {
   static constexpr std::size_t kCipherBytes = 64 << 10;
   static constexpr std::size_t kMostHeld = 256 << 20;    // of requests that are not whole yet, all connections together
 
-  HttpLoop(const ServerOptions& options, int listener, int poll, int wake, int spare);
-  void Accept();
+  HttpLoop(const ServerOptions& options, std::array<int, 2> listeners, int poll, int wake, int spare);
+  void Accept(int& listener);
+  bool Listen(int& listener, int how, std::uint32_t events);
   Connection* NewConnection();
   void OnEvent(Connection& c, std::uint32_t events);
   void OnReadable(Connection& c);
@@ -86,6 +90,7 @@ class HttpLoop {
   // Answers the whole requests at the front of the bytes; gives how many bytes that were.
   std::size_t Process(Connection& c, char* data, std::size_t size);
   void Answer(Connection& c);
+  HttpPeer PeerOf(const Connection& c) const;
   void Refuse(Connection& c, int status, const char* problem);
   void AppendResponse(const HttpResponse& response, bool keep_alive, bool head_only);
   void Keep(Connection& c, const char* rest, std::size_t size, bool progressed);
@@ -96,6 +101,13 @@ class HttpLoop {
   void Watch(Connection& c, std::uint32_t events);
   void Close(Connection& c);
   void Touch(Connection& c);
+  // The part of connections that speak HTTP/2: http_loop_http2.cc.
+  enum class Speaks { kHttp1, kHttp2, kUnclear };
+  Speaks Guess(const Connection& c, std::string_view begin) const;
+  void OnHttp2(Connection& c, std::string_view bytes);
+  void OnHttp2Due(Connection& c);
+  void TickHttp2();
+  void DrainHttp2(Connection& c);
   void OnDue(Connection& c);
   void OnTick();
   void JudgeQueue();
@@ -104,7 +116,11 @@ class HttpLoop {
 
   HttpLimits limits_;
   std::int64_t idle_ticks_, slow_ticks_;
-  int listener_, poll_, wake_, spare_;
+  std::array<int, 2> listeners_;  // -1: none
+  int poll_, wake_, spare_;
+  Http2Limits http2_limits_;
+  std::size_t http2_count_ = 0;
+  std::chrono::steady_clock::time_point arrived_{};  // when the events under way were found
   const platform::TlsServer* tls_;
   HttpHandler* handler_ = nullptr;
   std::vector<std::unique_ptr<Connection[]>> slabs_;

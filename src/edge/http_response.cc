@@ -69,6 +69,25 @@ void HttpResponse::Clear() {
   close = false;
 }
 
+void RpcResponse::Clear() {
+  status = 0;
+  problem.clear();
+  message.clear();
+  metadata.clear();
+}
+
+void RpcResponse::Fail(Code code, std::string_view text) {
+  status = RowOf(code).grpc;
+  problem = text;
+  message.clear();
+}
+
+RpcKind HttpHandler::KindOf(std::string_view) const { return RpcKind::kUnknown; }
+
+void HttpHandler::Call(const RpcRequest&, const HttpPeer&, RpcResponse& response) {
+  response.Fail(Code::kInternal, "this server has no methods");
+}
+
 void HttpResponse::AddHeader(std::string_view name, std::string_view value) {
   headers += name;
   headers += ": ";

@@ -84,12 +84,23 @@ Result<int> Listen(const ServerOptions& options, const Address& address, bool sh
   return fd;
 }
 
+// Finds the port, when any is wanted, and that nobody else has it: by a first socket of its own, since a shared one would
+// also be let in beside another program's on the same port.
+Result<int> Choose(const ServerOptions& options, Address* address) {
+  TENON_ASSIGN(int alone, Listen(options, *address, false));
+  const int port = PortOf(alone);
+  SetPort(port, address);
+  ::close(alone);
+  return port;
+}
+
 class ThreadedServer final : public Server {
  public:
-  explicit ThreadedServer(int port) : port_(port) {}
+  ThreadedServer(int port, int grpc_port) : port_(port), grpc_port_(grpc_port) {}
   ~ThreadedServer() override { Stop(std::chrono::seconds(1)); }
 
   int port() const override { return port_; }
+  int grpc_port() const override { return grpc_port_; }
 
   void Stop(std::chrono::milliseconds grace) override {
     const std::lock_guard lock(stopping_);
@@ -110,7 +121,7 @@ class ThreadedServer final : public Server {
   }
 
  private:
-  int port_;
+  int port_, grpc_port_;
   std::mutex stopping_;
   std::vector<std::unique_ptr<HttpHandler>> handlers_;
   std::vector<std::unique_ptr<HttpLoop>> loops_;
@@ -121,17 +132,25 @@ class ThreadedServer final : public Server {
 
 Result<std::unique_ptr<Server>> ListenHttp(const ServerOptions& options, const MakeHandler& make) {
   TENON_ASSIGN(Address address, Resolve(options));
-  // A first socket of its own, since a shared one would also be let in beside another program's on the same port.
-  TENON_ASSIGN(int alone, Listen(options, address, false));
-  SetPort(PortOf(alone), &address);
-  const int port = PortOf(alone);
-  ::close(alone);
+  TENON_ASSIGN(const int port, Choose(options, &address));
+  ServerOptions for_grpc = options;
+  for_grpc.port = options.grpc_port;
+  Address grpc_address;
+  int grpc_port = port;
+  if (options.grpc_port >= 0) {
+    TENON_ASSIGN(grpc_address, Resolve(for_grpc));
+    TENON_ASSIGN(grpc_port, Choose(for_grpc, &grpc_address));
+  }
   int threads = options.threads > 0 ? options.threads : static_cast<int>(std::thread::hardware_concurrency());
   threads = std::clamp(threads, 1, kMostThreads);
-  auto server = std::make_unique<ThreadedServer>(port);
+  auto server = std::make_unique<ThreadedServer>(port, grpc_port);
   for (int i = 0; i < threads; ++i) {
     TENON_ASSIGN(int listener, Listen(options, address, true));
-    TENON_ASSIGN(auto loop, HttpLoop::Make(options, listener));
+    int second = -1;
+    if (options.grpc_port >= 0) {
+      TENON_ASSIGN(second, Listen(for_grpc, grpc_address, true));
+    }
+    TENON_ASSIGN(auto loop, HttpLoop::Make(options, listener, second));
     server->Add(std::move(loop));
   }
   server->Start(make);

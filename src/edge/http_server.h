@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,34 @@ struct HttpPeer {
   std::string_view certificate = {};  // common name of the client's checked certificate; "" when there is none
   // Steady time in nanoseconds after which this request has waited too long to be worth answering; 0: never.
   std::int64_t turn_away_at = 0;
+  std::chrono::steady_clock::time_point arrived{};  // when the bytes were there to be read
+};
+
+// How a call of gRPC goes.
+enum class RpcKind : std::uint8_t {
+  kUnknown,  // there is no such method
+  kUnary,    // one message in, one out
+  kStream,   // each message in has one out, until the client ends
+  kWatch,    // one message in; one out whenever the answer is another one than before
+};
+
+// One message of a call.
+struct RpcRequest {
+  const HttpRequest* head = nullptr;  // path and metadata; without body
+  std::string_view message;           // decompressed
+  std::chrono::steady_clock::time_point deadline{};  // zero: none
+  bool again = false;                 // of a watching call: looked at anew, nothing was asked
+};
+
+// Its answer. Reused by its thread.
+struct RpcResponse {
+  int status = 0;         // of gRPC; other than 0 it ends the call, without a message
+  std::string problem;    // in words, for people
+  std::string message;
+  std::string metadata;   // header lines, each with its \r\n; of a call's first message only
+
+  void Clear();
+  void Fail(Code code, std::string_view text);
 };
 
 // Answers requests; one an event loop, called on its thread only. Never blocks: whatever it waits for, all connections of
@@ -39,6 +68,9 @@ class HttpHandler {
  public:
   virtual ~HttpHandler() = default;
   virtual void Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) = 0;
+  // The same for gRPC: how a method is called (by its path, "/package.Service/Method"), and the answer to one message.
+  virtual RpcKind KindOf(std::string_view path) const;
+  virtual void Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& response);
   virtual void Tick() {}  // about four times a second
 };
 

@@ -16,6 +16,40 @@ void VersionCounters::AddRequest(int status, std::int64_t nanos) {
   if (status != 200) failed_nanos.Add(nanos);
 }
 
+void VersionCounters::AddBatch(const Predicted& predicted) {
+  predictions.Add(predicted.rows);
+  executions.Add(predicted.executions);
+  input_nanos.Add(predicted.input_nanos);
+  predict_nanos.Add(predicted.predict_nanos);
+  output_nanos.Add(predicted.output_nanos);
+  for (Batch& batch : batches) {
+    if (batch.size.value() == 0) batch.size.Set(predicted.rows);
+    if (batch.size.value() != predicted.rows) continue;
+    batch.count.Add(1);
+    batch.input_nanos.Add(predicted.input_nanos);
+    batch.predict_nanos.Add(predicted.predict_nanos);
+    batch.output_nanos.Add(predicted.output_nanos);
+    return;
+  }
+}
+
+namespace {
+
+void AddBatches(const VersionCounters& counters, std::vector<BatchSum>& sums) {
+  for (const VersionCounters::Batch& batch : counters.batches) {
+    const std::int64_t size = batch.size.value();
+    if (size == 0) continue;
+    const auto at = std::ranges::lower_bound(sums, size, {}, &BatchSum::size);
+    BatchSum& sum = at != sums.end() && at->size == size ? *at : *sums.insert(at, BatchSum{size});
+    sum.count += batch.count.value();
+    sum.input_nanos += batch.input_nanos.value();
+    sum.predict_nanos += batch.predict_nanos.value();
+    sum.output_nanos += batch.output_nanos.value();
+  }
+}
+
+}  // namespace
+
 Metrics::Metrics(int threads) {
   for (int i = 0; i < threads; ++i) threads_.push_back(std::make_unique<ThreadCounters>());
 }
@@ -62,6 +96,11 @@ std::vector<Metrics::Sum> Metrics::Sums() const {
       sum.failed_nanos += counters->failed_nanos.value();
       sum.predictions += counters->predictions.value();
       sum.predict_nanos += counters->predict_nanos.value();
+      sum.executions += counters->executions.value();
+      sum.queue_nanos += counters->queue_nanos.value();
+      sum.input_nanos += counters->input_nanos.value();
+      sum.output_nanos += counters->output_nanos.value();
+      AddBatches(*counters, sum.batches);
       sum.out_of_range += counters->out_of_range.value();
       sum.unseen += counters->unseen.value();
       sum.last_millis = std::max(sum.last_millis, counters->last_millis.value());

@@ -35,13 +35,32 @@ struct alignas(64) VersionCounters {
   Counter latency_nanos;
   Counter failed_nanos;
   Counter predictions;
+  Counter executions;     // of the model, each of a batch of rows
+  Counter queue_nanos;    // from the bytes' arrival until the request was looked at
+  Counter input_nanos;    // reading the rows
   Counter predict_nanos;
+  Counter output_nanos;   // writing the answer
+  struct Batch {
+    Counter size;         // 0: not used yet
+    Counter count, input_nanos, predict_nanos, output_nanos;
+  };
+  std::array<Batch, 16> batches;  // of the first sizes that came
   Counter out_of_range;
   Counter unseen;
   std::array<Counter, 6> rungs;  // rows, by the rung that answered (serve::Rung)
   Counter last_millis;  // since 1970, of the latest answer
 
   void AddRequest(int status, std::int64_t nanos);
+  // A request that was predicted in some executions of the model.
+  struct Predicted {
+    std::int64_t rows, executions, input_nanos, predict_nanos, output_nanos;
+  };
+  void AddBatch(const Predicted& predicted);
+};
+
+// Requests of one batch size.
+struct BatchSum {
+  std::int64_t size = 0, count = 0, input_nanos = 0, predict_nanos = 0, output_nanos = 0;
 };
 
 // Why a request was turned away before its route was looked for.
@@ -70,8 +89,10 @@ class Metrics {
     std::array<std::int64_t, kCountedStatuses.size() + 1> statuses{};
     std::array<std::int64_t, kLatencyBounds.size() + 1> latency{};
     std::int64_t latency_nanos = 0, failed_nanos = 0, predictions = 0, predict_nanos = 0;
+    std::int64_t executions = 0, queue_nanos = 0, input_nanos = 0, output_nanos = 0;
     std::int64_t out_of_range = 0, unseen = 0, last_millis = 0;
     std::array<std::int64_t, 6> rungs{};
+    std::vector<BatchSum> batches;  // by size
     std::int64_t requests() const;
     std::int64_t succeeded() const { return statuses[0]; }
   };

@@ -1,56 +1,33 @@
-// /v2: the Open Inference Protocol over REST, with its binary tensor and statistics extensions.
-
-#include <bit>
+// /v2: the Open Inference Protocol over REST, with its extensions.
 
 #include "base/json.h"
 #include "base/text.h"
-#include "edge/oip_tensor_internal.h"
-#include "edge/worker_internal.h"
+#include "edge/oip_internal.h"
 
 namespace tenon::edge {
 namespace {
 
-Json TensorInfo(std::string_view name, std::string_view datatype, Json::Array shape) {
+Json TensorInfo(std::string_view name, std::string_view datatype, std::int64_t width) {
   Json out = Json::MakeObject();
   out["name"] = name;
   out["datatype"] = datatype;
+  Json::Array shape = {Json(-1)};
+  if (width != 0) shape.emplace_back(width);
   out["shape"] = std::move(shape);
   return out;
 }
 
-// The outputs of a version: what is asked for when a request names none.
-struct Output {
-  std::string_view name;
-  std::string_view datatype;
-  std::int64_t width;  // 0: one number a row
-};
-std::vector<Output> OutputsOf(const serve::Served& served) {
-  const std::string_view decision = served.predictor->classes().empty() ? "INT64" : "BYTES";
-  switch (served.predictor->task()) {
-    case model::Task::kRegression: return {{"value", "FP32", 0}};
-    case model::Task::kBinary: return {{"probability", "FP32", 0}, {"decision", decision, 0}};
-    default: return {{"probabilities", "FP32", served.predictor->outputs()}, {"decision", decision, 0}};
-  }
-}
-
-Json::Array ShapeOf(const Output& output, std::int64_t rows) {
-  Json::Array shape = {Json(rows)};
-  if (output.width != 0) shape.emplace_back(output.width);
-  return shape;
-}
-
-std::string PlatformOf(const serve::Served& served) { return Str("tenon_", served.predictor->model().format()); }
-
-void DescribeModel(const serve::Served& served, HttpResponse& response) {
+void DescribeModel(const Lane& lane, HttpResponse& response) {
+  const serve::Served& served = lane.served();
   Json out = Json::MakeObject();
   out["name"] = served.endpoint;
   out["versions"] = Json::ListOf(std::vector<std::string>{std::to_string(served.version)});
-  out["platform"] = PlatformOf(served);
+  out["platform"] = OipPlatformOf(served);
   Json inputs = Json::MakeArray();
-  for (const auto& field : served.fields) inputs.Push(TensorInfo(field.name, OipDatatypeOf(field.type), {Json(-1)}));
+  for (const auto& field : served.fields) inputs.Push(TensorInfo(field.name, OipDatatypeOf(field.type), 0));
   out["inputs"] = std::move(inputs);
   Json outputs = Json::MakeArray();
-  for (const Output& output : OutputsOf(served)) outputs.Push(TensorInfo(output.name, output.datatype, ShapeOf(output, -1)));
+  for (const OipOutput& output : lane.outputs) outputs.Push(TensorInfo(output.name, output.datatype, output.width));
   out["outputs"] = std::move(outputs);
   response.body = out.Dump();
 }
@@ -63,17 +40,22 @@ Json ConfigTensor(std::string_view name, std::string_view datatype, std::int64_t
   return out;
 }
 
-void DescribeConfig(const serve::Served& served, HttpResponse& response) {
+void DescribeConfig(const Lane& lane, HttpResponse& response) {
+  const serve::Served& served = lane.served();
   Json out = Json::MakeObject();
   out["name"] = served.endpoint;
-  out["platform"] = PlatformOf(served);
+  out["platform"] = OipPlatformOf(served);
   out["backend"] = "tenon";
-  out["max_batch_size"] = 65536;
+  Json policy = Json::MakeObject(), latest = Json::MakeObject();
+  latest["num_versions"] = 1;
+  policy["latest"] = std::move(latest);
+  out["version_policy"] = std::move(policy);
+  out["max_batch_size"] = kOipMostBatch;
   Json inputs = Json::MakeArray();
   for (const auto& field : served.fields) inputs.Push(ConfigTensor(field.name, OipDatatypeOf(field.type), 0));
   out["input"] = std::move(inputs);
   Json outputs = Json::MakeArray();
-  for (const Output& output : OutputsOf(served)) outputs.Push(ConfigTensor(output.name, output.datatype, output.width));
+  for (const OipOutput& output : lane.outputs) outputs.Push(ConfigTensor(output.name, output.datatype, output.width));
   out["output"] = std::move(outputs);
   response.body = out.Dump();
 }
@@ -85,199 +67,125 @@ Json Duration(std::int64_t count, std::int64_t nanos) {
   return out;
 }
 
-// Statistics of one model, or of all when the name is empty.
-void DescribeStatistics(Worker& worker, std::string_view name, HttpResponse& response) {
+void DescribeStatistics(const std::vector<OipStatistics>& all, HttpResponse& response) {
   Json list = Json::MakeArray();
-  const std::vector<Metrics::Sum> sums = worker.shared().metrics.Sums();
-  const auto each = [&](const std::string& endpoint, const std::shared_ptr<const serve::Served>& served) {
-    Metrics::Sum mine;
-    for (const Metrics::Sum& sum : sums) {
-      if (sum.endpoint == endpoint && sum.model == served->model) mine = sum;
-    }
-    const std::int64_t failed = mine.requests() - mine.succeeded();
+  for (const OipStatistics& one : all) {
+    const Metrics::Sum& sum = one.sum;
     Json stats = Json::MakeObject();
-    stats["success"] = Duration(mine.succeeded(), mine.latency_nanos - mine.failed_nanos);
-    stats["fail"] = Duration(failed, mine.failed_nanos);
-    stats["queue"] = Duration(mine.succeeded(), 0);
-    stats["compute_input"] = Duration(mine.succeeded(), 0);
-    stats["compute_infer"] = Duration(mine.succeeded(), mine.latency_nanos - mine.failed_nanos);
-    stats["compute_output"] = Duration(mine.succeeded(), 0);
+    stats["success"] = Duration(sum.succeeded(), sum.latency_nanos - sum.failed_nanos + sum.queue_nanos);
+    stats["fail"] = Duration(sum.requests() - sum.succeeded(), sum.failed_nanos);
+    stats["queue"] = Duration(sum.succeeded(), sum.queue_nanos);
+    stats["compute_input"] = Duration(sum.succeeded(), sum.input_nanos);
+    stats["compute_infer"] = Duration(sum.succeeded(), sum.predict_nanos);
+    stats["compute_output"] = Duration(sum.succeeded(), sum.output_nanos);
     stats["cache_hit"] = Duration(0, 0);
     stats["cache_miss"] = Duration(0, 0);
+    Json batches = Json::MakeArray();
+    for (const BatchSum& batch : sum.batches) {
+      Json entry = Json::MakeObject();
+      entry["batch_size"] = batch.size;
+      entry["compute_input"] = Duration(batch.count, batch.input_nanos);
+      entry["compute_infer"] = Duration(batch.count, batch.predict_nanos);
+      entry["compute_output"] = Duration(batch.count, batch.output_nanos);
+      batches.Push(std::move(entry));
+    }
     Json row = Json::MakeObject();
-    row["name"] = endpoint;
-    row["version"] = std::to_string(served->version);
-    row["last_inference"] = mine.last_millis;
-    row["inference_count"] = mine.predictions;
-    row["execution_count"] = mine.predictions;
+    row["name"] = one.name;
+    row["version"] = one.version;
+    row["last_inference"] = sum.last_millis;
+    row["inference_count"] = sum.predictions;
+    row["execution_count"] = sum.executions;
     row["inference_stats"] = std::move(stats);
     row["response_stats"] = Json::MakeObject();
-    row["batch_stats"] = Json::MakeArray();
+    row["batch_stats"] = std::move(batches);
     row["memory_usage"] = Json::MakeArray();
     list.Push(std::move(row));
-  };
-  for (const auto& [endpoint, route] : worker.endpoints()) {
-    if (!name.empty() && endpoint != name) continue;
-    for (const serve::Arm& arm : route->arms) each(endpoint, arm.served);
   }
   Json out = Json::MakeObject();
   out["model_stats"] = std::move(list);
   response.body = out.Dump();
 }
 
-// The values of all rows, before they are written in the order and form that was asked for.
-struct Answers {
-  std::vector<float> values;
-  std::vector<std::int64_t> decisions;
-};
-
-void AppendLittle(std::uint64_t value, int bytes, std::string* out) {
-  for (int i = 0; i < bytes; ++i) out->push_back(static_cast<char>(value >> (8 * i)));
-}
-
-void AppendElements(const Output& output, const Answers& answers, const std::vector<std::string>& classes, bool binary,
-                    std::string* out) {
-  if (output.datatype == "FP32") {
-    for (std::size_t i = 0; i < answers.values.size(); ++i) {
-      if (binary) {
-        AppendLittle(std::bit_cast<std::uint32_t>(answers.values[i]), 4, out);
-      } else {
-        if (i != 0) *out += ',';
-        AppendFloat(answers.values[i], out);
-      }
-    }
-    return;
-  }
-  for (std::size_t i = 0; i < answers.decisions.size(); ++i) {
-    const std::int64_t decision = answers.decisions[i];
-    if (!binary && i != 0) *out += ',';
-    if (output.datatype == "INT64") {
-      binary ? AppendLittle(static_cast<std::uint64_t>(decision), 8, out) : AppendInt(decision, out);
-      continue;
-    }
-    const std::string& word = classes[static_cast<std::size_t>(decision)];
-    if (binary) {
-      AppendLittle(word.size(), 4, out);
-      *out += word;
-    } else {
-      AppendJsonString(word, out);
-    }
-  }
-}
-
-Result<void> WriteAnswers(const serve::Served& served, const OipRequest& request, const Answers& answers, std::int64_t rows,
-                          HttpResponse& response) {
-  const std::vector<Output> all = OutputsOf(served);
-  std::vector<OipRequest::Output> asked = request.outputs;
-  if (request.all_outputs) {
-    for (const Output& output : all) asked.push_back({std::string(output.name), request.binary_outputs});
-  }
+void WriteAnswers(const Lane& lane, OipMemory& memory, HttpResponse& response) {
   std::string& json = response.body;
   json = R"({"model_name":)";
-  AppendJsonString(served.endpoint, &json);
-  json += Str(R"(,"model_version":")", served.version, '"');
-  if (!request.id.empty()) {
+  AppendJsonString(lane.served().endpoint, &json);
+  json += R"(,"model_version":")";
+  AppendInt(lane.served().version, &json);
+  json += '"';
+  if (!memory.request.id.empty()) {
     json += R"(,"id":)";
-    AppendJsonString(request.id, &json);
+    AppendJsonString(memory.request.id, &json);
   }
   json += R"(,"outputs":[)";
-  std::string raw;
-  for (std::size_t i = 0; i < asked.size(); ++i) {
-    const Output* output = nullptr;
-    std::vector<std::string> names;
-    for (const Output& known : all) {
-      names.emplace_back(known.name);
-      if (known.name == asked[i].name) output = &known;
+  memory.raw.clear();
+  bool any_binary = false;
+  for (const OipChosen& chosen : memory.chosen) {
+    if (&chosen != memory.chosen.data()) json += ',';
+    json += R"({"name":")";
+    json += chosen.output->name;
+    json += R"(","datatype":")";
+    json += chosen.datatype;
+    json += R"(","shape":[)";
+    AppendInt(memory.answers.rows, &json);
+    if (chosen.width != 0) {
+      json += ',';
+      AppendInt(chosen.width, &json);
     }
-    if (output == nullptr) {
-      return Error(Code::kInvalidArgument, Str("no output '", asked[i].name, "'", DidYouMean(asked[i].name, names)));
-    }
-    json += Str(i == 0 ? "" : ",", R"({"name":")", output->name, R"(","datatype":")", output->datatype, R"(","shape":)",
-                Json(ShapeOf(*output, rows)).Dump());
-    const std::size_t before = raw.size();
-    if (asked[i].binary) {
-      AppendElements(*output, answers, served.predictor->classes(), true, &raw);
-      json += Str(R"(,"parameters":{"binary_data_size":)", raw.size() - before, "}}");
+    if (chosen.binary) {
+      any_binary = true;
+      const std::size_t before = memory.raw.size();
+      AppendOipElements(lane, chosen, memory.answers, true, &memory.raw);
+      json += R"(],"parameters":{"binary_data_size":)";
+      AppendInt(static_cast<std::int64_t>(memory.raw.size() - before), &json);
+      json += "}}";
     } else {
-      json += R"(,"data":[)";
-      AppendElements(*output, answers, served.predictor->classes(), false, &json);
+      json += R"(],"data":[)";
+      AppendOipElements(lane, chosen, memory.answers, false, &json);
       json += "]}";
     }
   }
   json += "]}";
-  if (raw.empty()) return {};
+  if (!any_binary) return;
   response.AddHeader("Inference-Header-Content-Length", std::to_string(json.size()));
   response.content_type = "application/octet-stream";
-  json += raw;
-  return {};
+  json += memory.raw;
 }
 
-Result<void> Infer(Worker& worker, Lane& lane, const HttpRequest& request, HttpResponse& response) {
+// The version that answers stands in `lane` once it is known.
+Result<void> Infer(Worker& worker, std::string_view name, std::string_view version, const HttpRequest& request, Lane*& lane,
+                   HttpResponse& response) {
+  OipMemory& memory = worker.oip();
+  memory.request.Clear();
   std::size_t json_size = request.body.size();
+  bool has_json = true;
   if (const std::string_view given = request.Header("inference-header-content-length"); given.data() != nullptr) {
     std::int64_t size = 0;
-    if (!ParseInt64(given, &size) || size <= 0) {
+    if (!ParseInt64(given, &size) || size < 0) {
       return Error(Code::kInvalidArgument, "Inference-Header-Content-Length must be the size of the request's JSON part");
     }
     json_size = static_cast<std::size_t>(size);
+    has_json = size != 0;
   }
-  TENON_ASSIGN(const OipRequest asked, ReadOipRequest(request.body, json_size));
-  TENON_ASSIGN(const OipRows rows, OipRows::Of(asked, lane.served()));
-  serve::RowReader& reader = lane.session.reader();
-  reader.errors().clear();
-  Answers answers;
-  worker.DropKept();
-  const std::string_view id = worker.RequestId(request, response);
-  for (std::int64_t i = 0; i < rows.rows(); ++i) {
-    if (!rows.Read(i, reader)) {
-      if (reader.errors().size() >= serve::RowReader::kMostErrors) break;
-      continue;
-    }
-    if (reader.failed()) continue;
-    const model::Prediction prediction = worker.Predict(lane);
-    answers.values.insert(answers.values.end(), prediction.values.begin(), prediction.values.end());
-    answers.decisions.push_back(prediction.decision);
+  if (has_json) {
+    TENON_TRY(memory.json.Read(request.body, json_size, &memory.request));
+  } else {
+    TENON_ASSIGN(Lane* any, FindOip(worker, name, version));
+    TENON_TRY(ReadOipRawBody(request.body, any->served(), &memory.request));
   }
-  if (reader.failed()) return Error(Code::kInvalidArgument, FieldErrorsAsText(reader.errors()));
-  if (worker.Unanswered()) return Error(Code::kUnavailable, std::string(Worker::kUnanswered));
-  TENON_TRY(WriteAnswers(lane.served(), asked, answers, rows.rows(), response));
-  worker.LogKept(lane, id);
-  worker.Spend(rows.rows());
-  lane.counters->predictions.Add(rows.rows());
+  TENON_ASSIGN(lane, AskOip(worker, request, name, version, memory.request));
+  const std::string_view id = worker.RequestId(request.Header("x-request-id"));
+  if (!id.empty()) response.AddHeader("X-Request-Id", id);
+  TENON_TRY(InferOip(worker, *lane, {}, memory));
+  WriteAnswers(*lane, memory, response);
+  worker.LogKept(*lane, id);
   return {};
 }
 
-void AnswerInfer(Worker& worker, Lane& lane, const HttpRequest& request, HttpResponse& response) {
-  if (!worker.shared().Ready()) {
-    SetPlainError(503, "the server is not ready", response);
-  } else if (auto inferred = Infer(worker, lane, request, response); !inferred.ok()) {
-    SetPlainError(inferred.error().code() == Code::kUnavailable ? 503 : 400, inferred.error().message(), response);
-  }
-  worker.Count(lane, response.status);
-}
-
-void AnswerIndex(Worker& worker, HttpResponse& response) {
-  Json list = Json::MakeArray();
-  for (const auto& [name, route] : worker.endpoints()) {
-    for (const serve::Arm& arm : route->arms) {
-      Json row = Json::MakeObject();
-      row["name"] = name;
-      row["version"] = std::to_string(arm.served->version);
-      row["state"] = "READY";
-      row["reason"] = "";
-      list.Push(std::move(row));
-    }
-  }
-  response.body = list.Dump();
-}
-
-void AnswerServer(HttpResponse& response) {
-  Json out = Json::MakeObject();
-  out["name"] = "tenon";
-  out["version"] = "0.1.0";
-  out["extensions"] = Json::ListOf(std::vector<std::string>{"binary_tensor_data", "model_repository", "statistics",
-                                                            "parameters", "model_configuration"});
-  response.body = out.Dump();
+// The protocol's own error of a failure; it knows fewer statuses than this program has codes.
+void SetOipError(const Error& error, HttpResponse& response) {
+  response.headers.clear();
+  SetPlainError(RowOf(error.code()).http, error.message(), response);
 }
 
 // 405 with the protocol's own error body.
@@ -285,6 +193,14 @@ bool Takes(const HttpRequest& request, Method method, HttpResponse& response) {
   if (Allowed(request, {method}, response)) return true;
   SetPlainError(405, method == Method::kGet ? "this route takes GET" : "this route takes POST", response);
   return false;
+}
+
+void AnswerReady(Worker& worker, std::string_view name, bool found, HttpResponse& response) {
+  const bool ready = found && worker.shared().Ready();
+  response.status = ready ? 200 : 503;
+  response.body = R"({"name":)";
+  AppendJsonString(name, &response.body);
+  response.body += ready ? R"(,"ready":true})" : R"(,"ready":false})";
 }
 
 // models/<name>[/versions/<v>][/<what>]
@@ -298,30 +214,30 @@ void AnswerModel(Worker& worker, const HttpRequest& request, const std::vector<s
   }
   if (next < path.size()) what = path[next++];
   if (next < path.size()) return SetPlainError(404, "no such path below this model", response);
-  Lane* lane = what == "infer" ? worker.Ask(path[1], request, version) : worker.Find(path[1], version);
-  if (lane == nullptr) {
-    return SetPlainError(404, Str("no model '", path[1], "'", version.empty() ? "" : " of version " + version), response);
+  Result<Lane*> found = FindOip(worker, path[1], version);
+  if (!found.ok()) {
+    if (what == "ready" && found.error().code() == Code::kUnavailable) return AnswerReady(worker, path[1], false, response);
+    return SetOipError(found.error(), response);
   }
-  const serve::Served& served = lane->served();
+  Lane& lane = **found;
   if (what == "infer") {
-    if (Takes(request, Method::kPost, response)) AnswerInfer(worker, *lane, request, response);
-    return;
+    if (!Takes(request, Method::kPost, response)) return worker.Count(lane, 405);
+    Lane* answers = &lane;
+    if (auto inferred = Infer(worker, path[1], version, request, answers, response); !inferred.ok()) SetOipError(inferred.error(), response);
+    return worker.Count(*answers, response.status);
   }
   if (!Takes(request, Method::kGet, response)) return;
-  if (what.empty()) return DescribeModel(served, response);
-  if (what == "config") return DescribeConfig(served, response);
-  if (what == "stats") return DescribeStatistics(worker, served.endpoint, response);
-  if (what != "ready") return SetPlainError(404, Str("no '", what, "' below a model"), response);
-  const bool ready = worker.shared().Ready();
-  response.status = ready ? 200 : 503;
-  response.body = R"({"name":)";
-  AppendJsonString(served.endpoint, &response.body);
-  response.body += ready ? R"(,"ready":true})" : R"(,"ready":false})";
+  if (what.empty()) return DescribeModel(lane, response);
+  if (what == "config") return DescribeConfig(lane, response);
+  if (what == "ready") return AnswerReady(worker, path[1], true, response);
+  if (what != "stats") return SetPlainError(404, Str("no '", what, "' below a model"), response);
+  if (auto all = StatisticsOf(worker, path[1], version); all.ok()) DescribeStatistics(*all, response);
 }
 
 void AnswerModels(Worker& worker, const HttpRequest& request, const std::vector<std::string>& path, HttpResponse& response) {
   if (path.size() == 2 && path[1] == "stats") {
-    if (Takes(request, Method::kGet, response)) DescribeStatistics(worker, "", response);
+    if (!Takes(request, Method::kGet, response)) return;
+    if (auto all = StatisticsOf(worker, "", ""); all.ok()) DescribeStatistics(*all, response);
     return;
   }
   if (path.size() > 1) return AnswerModel(worker, request, path, response);
@@ -333,16 +249,35 @@ void AnswerModels(Worker& worker, const HttpRequest& request, const std::vector<
   response.body = out.Dump();
 }
 
-void AnswerRepository(Worker& worker, const HttpRequest& request, const std::vector<std::string>& path,
-                      HttpResponse& response) {
+void AnswerIndex(Worker& worker, const HttpRequest& request, HttpResponse& response) {
+  bool ready_only = false;
+  if (!request.body.empty()) {
+    auto body = Json::Parse(request.body, "body");
+    if (!body.ok() || !body->is_object()) return SetPlainError(400, "the body must be an object such as {\"ready\":true}, or empty", response);
+    ready_only = body->BoolAt("ready", false);
+  }
+  Json list = Json::MakeArray();
+  for (const OipIndexLine& line : OipIndex(worker, ready_only)) {
+    Json row = Json::MakeObject();
+    row["name"] = line.name;
+    row["version"] = line.version;
+    row["state"] = line.state;
+    row["reason"] = line.reason;
+    list.Push(std::move(row));
+  }
+  response.body = list.Dump();
+}
+
+// repository[/<repository>]/index and repository[/<repository>]/models/<name>/load or /unload
+void AnswerRepository(Worker& worker, const HttpRequest& request, const std::vector<std::string>& path, HttpResponse& response) {
   if (!Takes(request, Method::kPost, response)) return;
-  if (path.back() == "index") return AnswerIndex(worker, response);
-  if (path.size() < 4 || path[path.size() - 3] != "models") return SetPlainError(404, "no such repository path", response);
+  if (path.back() == "index" && path.size() <= 3) return AnswerIndex(worker, request, response);
+  const bool load = path.back() == "load";
+  if (path.size() < 4 || path.size() > 5 || path[path.size() - 3] != "models" || (!load && path.back() != "unload")) {
+    return SetPlainError(404, "the repository has index, models/<name>/load and models/<name>/unload", response);
+  }
   const std::string& name = path[path.size() - 2];
-  const bool there = worker.Find(name) != nullptr;
-  if (path.back() == "load" && there) return;  // it is loaded already
-  if (path.back() == "load") return SetPlainError(404, Str("no model '", name, "'; models come by deployment"), response);
-  SetPlainError(501, "models come and go by deployment here, not by this protocol", response);
+  if (auto done = load ? LoadOip(worker, name) : UnloadOip(worker, name); !done.ok()) SetOipError(done.error(), response);
 }
 
 void AnswerHealthOf(Worker& worker, const HttpRequest& request, std::string_view what, HttpResponse& response) {
@@ -356,6 +291,16 @@ void AnswerHealthOf(Worker& worker, const HttpRequest& request, std::string_view
   } else {
     SetPlainError(404, "there are /v2/health/live and /v2/health/ready", response);
   }
+}
+
+void AnswerServer(HttpResponse& response) {
+  Json out = Json::MakeObject();
+  out["name"] = "tenon";
+  out["version"] = TENON_VERSION;
+  Json extensions = Json::MakeArray();
+  for (const std::string_view extension : kOipExtensions) extensions.Push(extension);
+  out["extensions"] = std::move(extensions);
+  response.body = out.Dump();
 }
 
 }  // namespace
@@ -374,6 +319,9 @@ void AnswerOip(Worker& worker, const HttpRequest& request, std::string_view rest
   if (path[0] == "models") return AnswerModels(worker, request, path, response);
   if (path[0] == "health" && path.size() == 2) return AnswerHealthOf(worker, request, path[1], response);
   if (path[0] == "repository" && path.size() > 1) return AnswerRepository(worker, request, path, response);
+  if (path[0] == "logging" || path[0] == "trace" || path[0] == "systemsharedmemory" || path[0] == "cudasharedmemory") {
+    return SetPlainError(501, Str("this server has no ", path[0], " extension; see the extensions of GET /v2"), response);
+  }
   SetPlainError(404, Str("no route ", request.path), response);
 }
 

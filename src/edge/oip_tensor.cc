@@ -1,7 +1,6 @@
 #include "edge/oip_tensor_internal.h"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -11,166 +10,104 @@
 namespace tenon::edge {
 namespace {
 
-enum class Family { kBool, kInt, kUint, kFloat, kBytes };
-struct Datatype {
-  std::string_view name;
-  Family family;
-  std::size_t bytes;  // an element; 0: varies
-};
-constexpr std::array<Datatype, 12> kDatatypes = {{{"BOOL", Family::kBool, 1},
-                                                  {"INT8", Family::kInt, 1},
-                                                  {"INT16", Family::kInt, 2},
-                                                  {"INT32", Family::kInt, 4},
-                                                  {"INT64", Family::kInt, 8},
-                                                  {"UINT8", Family::kUint, 1},
-                                                  {"UINT16", Family::kUint, 2},
-                                                  {"UINT32", Family::kUint, 4},
-                                                  {"UINT64", Family::kUint, 8},
-                                                  {"FP32", Family::kFloat, 4},
-                                                  {"FP64", Family::kFloat, 8},
-                                                  {"BYTES", Family::kBytes, 0}}};
+constexpr std::array<OipDatatype, 14> kDatatypes = {{{"BOOL", OipFamily::kBool, 1, 1},
+                                                     {"UINT8", OipFamily::kUint, 1, 2},
+                                                     {"UINT16", OipFamily::kUint, 2, 3},
+                                                     {"UINT32", OipFamily::kUint, 4, 4},
+                                                     {"UINT64", OipFamily::kUint, 8, 5},
+                                                     {"INT8", OipFamily::kInt, 1, 6},
+                                                     {"INT16", OipFamily::kInt, 2, 7},
+                                                     {"INT32", OipFamily::kInt, 4, 8},
+                                                     {"INT64", OipFamily::kInt, 8, 9},
+                                                     {"FP16", OipFamily::kHalf, 2, 10},
+                                                     {"FP32", OipFamily::kFloat, 4, 11},
+                                                     {"FP64", OipFamily::kFloat, 8, 12},
+                                                     {"BYTES", OipFamily::kBytes, 0, 13},
+                                                     {"BF16", OipFamily::kBrain, 2, 14}}};
 
-int TypeNamed(std::string_view name) {
-  for (std::size_t i = 0; i < kDatatypes.size(); ++i) {
-    if (kDatatypes[i].name == name) return static_cast<int>(i);
-  }
-  return -1;
-}
-const Datatype& TypeAt(int i) { return kDatatypes[static_cast<std::size_t>(i)]; }
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+constexpr double kMostWhole = 9223372036854775808.0;
 
 Error Bad(std::string text) { return Error(Code::kInvalidArgument, std::move(text)); }
 
-std::uint64_t Little(std::string_view bytes) {
+std::uint64_t Little(const char* bytes, std::size_t size) {
   std::uint64_t value = 0;
-  for (std::size_t i = bytes.size(); i-- > 0;) value = (value << 8) | static_cast<unsigned char>(bytes[i]);
+  std::memcpy(&value, bytes, size);
+  if constexpr (std::endian::native == std::endian::big) value = __builtin_bswap64(value) >> (64 - 8 * size);
   return value;
 }
 
-double RawNumber(std::string_view bytes, Family family) {
-  const std::uint64_t bits = Little(bytes);
-  if (family == Family::kFloat) {
-    return bytes.size() == 4 ? static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits)))
-                             : std::bit_cast<double>(bits);
-  }
-  if (family == Family::kUint) return static_cast<double>(bits);
-  const int unused = 64 - 8 * static_cast<int>(bytes.size());
-  return static_cast<double>(static_cast<std::int64_t>(bits << unused) >> unused);
+// IEEE 754 binary16.
+double HalfValue(std::uint32_t bits) {
+  const double sign = (bits & 0x8000U) != 0 ? -1 : 1;
+  const int exponent = static_cast<int>(bits >> 10 & 31U);
+  const auto fraction = static_cast<double>(bits & 0x3ffU);
+  if (exponent == 31) return fraction == 0 ? sign * std::numeric_limits<double>::infinity() : kMissing;
+  if (exponent == 0) return sign * std::ldexp(fraction, -24);
+  return sign * std::ldexp(fraction + 1024, exponent - 25);
 }
 
-Result<void> ReadShape(const Json& input, OipTensor& tensor) {
-  const Json* shape = input.Find("shape");
-  if (shape == nullptr || !shape->is_array() || shape->array().empty()) {
-    return Bad(Str("input '", tensor.name, "' needs a 'shape' such as [1]"));
-  }
-  for (const Json& size : shape->array()) {
-    constexpr std::int64_t kMost = 1 << 28;
-    if (!size.is_int() || size.Int() < 0 || size.Int() > kMost) {
-      return Bad(Str("input '", tensor.name, "': the shape has a size that is not 0 or more"));
+// One element of `type.bytes` bytes.
+double RawNumber(const char* at, const OipDatatype& type) {
+  const std::uint64_t bits = Little(at, type.bytes);
+  switch (type.family) {
+    case OipFamily::kFloat:
+      return type.bytes == 4 ? static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits))) : std::bit_cast<double>(bits);
+    case OipFamily::kHalf: return HalfValue(static_cast<std::uint32_t>(bits));
+    case OipFamily::kBrain: return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16));
+    case OipFamily::kInt: {
+      const int unused = 64 - 8 * static_cast<int>(type.bytes);
+      return static_cast<double>(static_cast<std::int64_t>(bits << unused) >> unused);
     }
-    tensor.shape.push_back(size.Int());
-    tensor.count *= size.Int();
-    if (tensor.count > kMost) return Bad(Str("input '", tensor.name, "' is too large"));
-  }
-  return {};
-}
-
-void Flatten(const Json& data, OipTensor& tensor) {
-  for (const Json& item : data.array()) {
-    if (item.is_array()) {
-      Flatten(item, tensor);
-    } else {
-      tensor.elements.push_back(&item);
-    }
+    default: return static_cast<double>(bits);
   }
 }
 
-// Cuts the texts out of a BYTES tensor: each u32 size, bytes.
-Result<void> CutTexts(OipTensor& tensor) {
-  std::string_view rest = tensor.raw;
-  for (std::int64_t i = 0; i < tensor.count; ++i) {
-    const std::uint64_t size = rest.size() < 4 ? ~std::uint64_t{0} : Little(rest.substr(0, 4));
-    if (size > rest.size() || size + 4 > rest.size()) {
-      return Bad(Str("input '", tensor.name, "': its bytes end within element ", i));
-    }
-    tensor.texts.push_back(rest.substr(4, static_cast<std::size_t>(size)));
-    if (!IsUtf8(tensor.texts.back())) return Bad(Str("input '", tensor.name, "': element ", i, " is not UTF-8"));
-    rest.remove_prefix(4 + static_cast<std::size_t>(size));
-  }
-  if (!rest.empty()) return Bad(Str("input '", tensor.name, "' has ", rest.size(), " bytes too many"));
-  return {};
-}
-
-Result<void> ReadData(const Json& input, std::string_view& raw, OipTensor& tensor) {
-  const int type = TypeNamed(tensor.datatype);
-  if (type < 0) return Bad(Str("input '", tensor.name, "': datatype '", tensor.datatype, "' is not taken here"));
-  const Json* data = input.Find("data");
-  const Json* parameters = input.Find("parameters");
-  const Json* size = parameters == nullptr ? nullptr : parameters->Find("binary_data_size");
-  if (data != nullptr && size != nullptr) return Bad(Str("input '", tensor.name, "' has both data and binary_data_size"));
-  if (size != nullptr) {
-    if (!size->is_int() || size->Int() < 0 || static_cast<std::uint64_t>(size->Int()) > raw.size()) {
-      return Bad(Str("input '", tensor.name, "': binary_data_size is more than the body has"));
-    }
-    tensor.binary = true;
-    tensor.raw = raw.substr(0, static_cast<std::size_t>(size->Int()));
-    raw.remove_prefix(tensor.raw.size());
-    if (TypeAt(type).family == Family::kBytes) return CutTexts(tensor);
-    const std::size_t wanted = static_cast<std::size_t>(tensor.count) * TypeAt(type).bytes;
-    if (tensor.raw.size() == wanted) return {};
-    return Bad(Str("input '", tensor.name, "' has ", tensor.raw.size(), " bytes where its shape needs ", wanted));
-  }
-  if (data == nullptr || !data->is_array()) return Bad(Str("input '", tensor.name, "' needs a list 'data'"));
-  Flatten(*data, tensor);
-  if (static_cast<std::int64_t>(tensor.elements.size()) == tensor.count) return {};
-  return Bad(Str("input '", tensor.name, "' has ", tensor.elements.size(), " elements where its shape needs ", tensor.count));
-}
-
-void ReadOutputs(const Json& json, OipRequest& request) {
-  if (const Json* parameters = json.Find("parameters"); parameters != nullptr) {
-    request.binary_outputs = parameters->BoolAt("binary_data_output", false);
-  }
-  const Json* outputs = json.Find("outputs");
-  if (outputs == nullptr || !outputs->is_array()) return;
-  for (const Json& output : outputs->array()) {
-    const Json* parameters = output.Find("parameters");
-    const bool binary = parameters == nullptr ? request.binary_outputs
-                                              : parameters->BoolAt("binary_data", request.binary_outputs);
-    request.outputs.push_back({output.StringAt("name"), binary});
-    request.all_outputs = false;
-  }
-}
-
-bool Fits(Family family, table::Type type) {
+bool Fits(OipFamily family, table::Type type) {
   switch (type) {
-    case table::Type::kBool: return family == Family::kBool;
+    case table::Type::kBool: return family == OipFamily::kBool;
     case table::Type::kString:
-    case table::Type::kTimestamp: return family == Family::kBytes;
-    default: return family == Family::kInt || family == Family::kUint || family == Family::kFloat;
+    case table::Type::kTimestamp: return family == OipFamily::kBytes;
+    default: return family != OipFamily::kBool && family != OipFamily::kBytes;
   }
 }
 
-void ReadJson(const Json& value, Family family, int slot, serve::RowReader& reader) {
-  if (value.is_null()) {
-    reader.Null(slot);
-  } else if (value.is_bool()) {
-    reader.Bool(slot, value.Bool());
-  } else if (value.is_number() && family == Family::kFloat) {
-    // FP32 in JSON may come with a double's digits; the number is what the text says.
-    reader.Number(slot, value.Number());
-  } else if (value.is_int() || (value.is_number() && family != Family::kBytes && family != Family::kBool)) {
-    if (family == Family::kBool) {
-      reader.Wrong(slot, FormatDouble(value.Number()));
-    } else {
-      reader.Number(slot, value.Number());
-    }
-  } else if (value.is_string()) {
-    reader.Text(slot, value.String());
-  } else {
-    reader.Wrong(slot, value.KindName());
+bool IsNumber(table::Type type) { return type == table::Type::kFloat64 || type == table::Type::kInt64; }
+
+// What a field takes without anybody having to be told.
+struct Plain {
+  explicit Plain(const serve::Served::Field& field) : required(field.required), whole(field.type == table::Type::kInt64) {
+    if (field.least == 0 && field.most == 0) return;
+    least = field.least;
+    most = field.most;
   }
+  bool Takes(double value) const {
+    if (!(value >= least && value <= most)) return std::isnan(value) && !required;
+    return !whole || (std::trunc(value) == value && std::abs(value) <= kMostWhole);
+  }
+  bool required, whole;
+  double least = -std::numeric_limits<double>::infinity(), most = std::numeric_limits<double>::infinity();
+};
+
+template <typename Load>
+bool CopyNumbers(const Plain& plain, std::size_t n, double* out, Load load) {
+  bool good = true;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double value = load(i);
+    good &= plain.Takes(value);
+    out[i] = std::isnan(value) ? kMissing : value;
+  }
+  return good;
 }
 
 }  // namespace
+
+const OipDatatype* OipDatatypeNamed(std::string_view name) {
+  for (const OipDatatype& type : kDatatypes) {
+    if (type.name == name) return &type;
+  }
+  return nullptr;
+}
 
 std::string_view OipDatatypeOf(table::Type type) {
   switch (type) {
@@ -181,95 +118,223 @@ std::string_view OipDatatypeOf(table::Type type) {
   }
 }
 
-Result<OipRequest> ReadOipRequest(std::string_view body, std::size_t json_size) {
-  if (json_size > body.size()) return Bad("Inference-Header-Content-Length is more than the body");
-  OipRequest request;
-  TENON_ASSIGN(request.json, Json::Parse(body.substr(0, json_size), "body"));
-  if (!request.json.is_object()) return Bad(Str("the request must be an object, not ", request.json.KindName()));
-  const Json* inputs = request.json.Find("inputs");
-  if (inputs == nullptr || !inputs->is_array() || inputs->array().empty()) return Bad("the request needs a list 'inputs'");
-  request.id = request.json.StringAt("id");
-  std::string_view raw = body.substr(json_size);
-  for (const Json& input : inputs->array()) {
-    OipTensor tensor;
-    tensor.name = input.StringAt("name");
-    tensor.datatype = input.StringAt("datatype");
-    if (tensor.name.empty()) return Bad("an input has no name");
-    TENON_TRY(ReadShape(input, tensor));
-    TENON_TRY(ReadData(input, raw, tensor));
-    request.inputs.push_back(std::move(tensor));
-  }
-  if (!raw.empty()) return Bad(Str("the body has ", raw.size(), " bytes more than its tensors"));
-  ReadOutputs(request.json, request);
-  return request;
+double OipRawNumber(const OipTensor& tensor, std::size_t i) {
+  return RawNumber(tensor.raw.data() + i * tensor.type->bytes, *tensor.type);
 }
 
-Result<OipRows> OipRows::Of(const OipRequest& request, const serve::Served& served) {
-  OipRows rows;
-  const auto& fields = served.fields;
-  const auto is_number = [](const serve::Served::Field& f) {
-    return f.type == table::Type::kFloat64 || f.type == table::Type::kInt64;
-  };
+void OipRequest::Clear() {
+  constexpr std::size_t kMostKept = 1 << 16;
+  model = version = id = {};
+  inputs.clear();
+  if (elements.capacity() > kMostKept) elements = {};
+  elements.clear();
+  outputs.clear();
+  binary_outputs = false;
+  all_outputs = true;
+}
+
+Result<void> OipTensor::AddSize(std::int64_t size) {
+  constexpr std::int64_t kMost = 1 << 28;
+  if (dims == kMostDims) return Bad(Str("input '", name, "' has more than ", kMostDims, " dimensions"));
+  if (size < 0) return Bad(Str("input '", name, "': the shape has a size that is not 0 or more"));
+  if (size > kMost || (count *= size) > kMost) return Bad(Str("input '", name, "' is too large"));
+  shape[static_cast<std::size_t>(dims++)] = size;
+  return {};
+}
+
+Result<void> SetOipRaw(OipRequest& request, OipTensor& tensor, std::string_view raw) {
+  if (tensor.type->bytes != 0) {
+    const std::size_t wanted = static_cast<std::size_t>(tensor.count) * tensor.type->bytes;
+    if (raw.size() != wanted) return Bad(Str("input '", tensor.name, "' has ", raw.size(), " bytes where its shape needs ", wanted));
+    tensor.is_raw = true;
+    tensor.raw = raw;
+    return {};
+  }
+  tensor.first = request.elements.size();
+  for (std::int64_t i = 0; i < tensor.count; ++i) {
+    const std::size_t size = raw.size() < 4 ? raw.size() : static_cast<std::size_t>(Little(raw.data(), 4));
+    if (raw.size() < 4 || size > raw.size() - 4) return Bad(Str("input '", tensor.name, "': its bytes end within element ", i));
+    const std::string_view text = raw.substr(4, size);
+    if (!IsUtf8(text)) return Bad(Str("input '", tensor.name, "': element ", i, " is not UTF-8"));
+    request.elements.push_back({OipElement::Kind::kText, 0, text});
+    raw.remove_prefix(4 + size);
+  }
+  if (!raw.empty()) return Bad(Str("input '", tensor.name, "' has ", raw.size(), " bytes too many"));
+  return {};
+}
+
+Result<void> CheckOipElements(const OipRequest& request, const OipTensor& tensor) {
+  const std::size_t n = request.elements.size() - tensor.first;
+  if (static_cast<std::int64_t>(n) != tensor.count) {
+    return Bad(Str("input '", tensor.name, "' has ", n, " elements where its shape needs ", tensor.count));
+  }
+  const bool is_signed = tensor.type->family == OipFamily::kInt;
+  if (!is_signed && tensor.type->family != OipFamily::kUint) return {};
+  const int bits = 8 * static_cast<int>(tensor.type->bytes) - (is_signed ? 1 : 0);
+  const double most = std::ldexp(1.0, bits);  // rounded for 64 bits, where larger ones do not come
+  for (std::size_t i = tensor.first; i < request.elements.size(); ++i) {
+    const OipElement& element = request.elements[i];
+    if (element.kind != OipElement::Kind::kNumber) continue;
+    if (element.number >= (is_signed ? -most : 0) && (bits >= 63 ? element.number <= most : element.number < most)) continue;
+    return Bad(Str("input '", tensor.name, "': ", element.number, " is no ", tensor.type->name));
+  }
+  return {};
+}
+
+Result<void> ReadOipRawBody(std::string_view body, const serve::Served& served, OipRequest* out) {
+  if (served.fields.size() != 1) {
+    return Bad(Str("a body of tensor bytes alone is for models of one input; this one has ", served.fields.size(),
+                   ", so Inference-Header-Content-Length must be the size of the JSON part"));
+  }
+  OipTensor tensor;
+  tensor.name = served.fields[0].name;
+  tensor.type = OipDatatypeNamed(OipDatatypeOf(served.fields[0].type));
+  TENON_TRY(tensor.AddSize(1));
+  TENON_TRY(SetOipRaw(*out, tensor, body));
+  out->inputs.push_back(tensor);
+  out->binary_outputs = true;
+  return {};
+}
+
+Result<void> OipRows::BindTile(const OipTensor& tensor, const serve::Served& served) {
+  const std::size_t width = served.fields.size();
+  if (tensor.dims != 2 || tensor.shape[1] != static_cast<std::int64_t>(width) || !Fits(tensor.type->family, table::Type::kFloat64)) {
+    return Bad(Str("'input' must be numbers of shape [n, ", width, "]"));
+  }
+  rows_ = tensor.shape[0];
+  for (std::size_t i = 0; i < width; ++i) sources_.push_back({&tensor, static_cast<int>(i), i, width});
+  std::ranges::fill(given_, std::uint8_t{1});
+  return {};
+}
+
+Result<void> OipRows::Bind(const OipRequest& request, const serve::RowReader& reader) {
+  const serve::Served& served = reader.served();
+  request_ = &request;
+  sources_.clear();
+  given_.assign(served.fields.size(), 0);
+  if (request.inputs.empty()) return Bad("the request has no inputs");
   const OipTensor& first = request.inputs.front();
-  const bool has_field = std::ranges::any_of(fields, [&](const auto& f) { return f.name == first.name; });
-  if (request.inputs.size() == 1 && first.name == "input" && !has_field && std::ranges::all_of(fields, is_number)) {
-    const int type = TypeNamed(first.datatype);
-    if (first.shape.size() != 2 || first.shape[1] != static_cast<std::int64_t>(fields.size()) ||
-        !Fits(TypeAt(type).family, table::Type::kFloat64)) {
-      return Bad(Str("'input' must be numbers of shape [n, ", fields.size(), "]"));
-    }
-    rows.tile_ = true;
-    rows.rows_ = first.shape[0];
-    rows.sources_.push_back({&first, 0, type});
-    return rows;
+  if (request.inputs.size() == 1 && first.name == "input" && reader.slots().Find(first.name) < 0 &&
+      std::ranges::all_of(served.fields, IsNumber, &serve::Served::Field::type)) {
+    return BindTile(first, served);
   }
-  std::vector<std::string> names;
-  for (const auto& field : fields) names.push_back(field.name);
-  std::vector<bool> given(fields.size(), false);
+  rows_ = first.dims == 0 ? 0 : first.shape[0];
   for (const OipTensor& tensor : request.inputs) {
-    const auto at = std::ranges::find(names, tensor.name);
-    if (at == names.end()) return Bad(Str("no input '", tensor.name, "'", DidYouMean(tensor.name, names)));
-    const auto slot = static_cast<std::size_t>(at - names.begin());
-    if (given[slot]) return Bad(Str("input '", tensor.name, "' is given twice"));
-    given[slot] = true;
-    const int type = TypeNamed(tensor.datatype);
-    if (!Fits(TypeAt(type).family, fields[slot].type)) {
-      return Bad(Str("input '", tensor.name, "' is ", tensor.datatype, "; expected ", OipDatatypeOf(fields[slot].type)));
+    const int slot = reader.slots().Find(tensor.name);
+    if (slot < 0 && !served.key.empty() && tensor.name == served.key) continue;
+    if (slot < 0) return Bad(Str("no input '", tensor.name, "'", DidYouMean(tensor.name, reader.slots().Names())));
+    std::uint8_t& given = given_[static_cast<std::size_t>(slot)];
+    if (given != 0) return Bad(Str("input '", tensor.name, "' is given twice"));
+    given = 1;
+    const table::Type wanted = served.fields[static_cast<std::size_t>(slot)].type;
+    if (!Fits(tensor.type->family, wanted)) {
+      return Bad(Str("input '", tensor.name, "' is ", tensor.type->name, "; expected ", OipDatatypeOf(wanted)));
     }
-    const bool column = tensor.shape.size() == 1 || (tensor.shape.size() == 2 && tensor.shape[1] == 1);
-    if (!column) return Bad(Str("input '", tensor.name, "' must have the shape [n] or [n, 1]"));
-    if (&tensor != &first && tensor.shape[0] != rows.rows_) {
-      return Bad(Str("input '", tensor.name, "' has ", tensor.shape[0], " rows, '", first.name, "' has ", rows.rows_));
+    if (tensor.dims != 1 && (tensor.dims != 2 || tensor.shape[1] != 1)) {
+      return Bad(Str("input '", tensor.name, "' must have the shape [n] or [n, 1]"));
     }
-    rows.rows_ = tensor.shape[0];
-    rows.sources_.push_back({&tensor, static_cast<int>(slot), type});
+    if (tensor.shape[0] != rows_) {
+      return Bad(Str("input '", tensor.name, "' has ", tensor.shape[0], " rows, '", first.name, "' has ", rows_));
+    }
+    sources_.push_back({&tensor, slot, 0, 1});
   }
-  return rows;
+  return {};
 }
 
-bool OipRows::Read(std::int64_t row, serve::RowReader& reader) const {
-  reader.Begin(static_cast<int>(row));
-  const std::size_t width = tile_ ? static_cast<std::size_t>(sources_[0].tensor->shape[1]) : sources_.size();
-  for (std::size_t k = 0; k < width; ++k) {
-    const Source& source = tile_ ? sources_[0] : sources_[k];
-    const int slot = tile_ ? static_cast<int>(k) : source.slot;
-    const OipTensor& tensor = *source.tensor;
-    const std::size_t at = tile_ ? static_cast<std::size_t>(row) * width + k : static_cast<std::size_t>(row);
-    (void)reader.Take(slot);
-    const Datatype& type = TypeAt(source.type);
-    if (!tensor.binary) {
-      ReadJson(*tensor.elements[at], type.family, slot, reader);
-    } else if (type.family == Family::kBytes) {
-      reader.Text(slot, tensor.texts[at]);
-    } else if (type.family == Family::kBool) {
-      reader.Bool(slot, tensor.raw[at] != 0);
+void OipRows::Fill(std::int64_t from, std::int64_t n, serve::Session& session) const {
+  if (FillColumns(from, n, session)) return;
+  // Something about these rows has to be told or counted: each goes the way of rows.
+  session.rows().Clear();
+  serve::RowReader& reader = session.reader();
+  for (std::int64_t row = from; row < from + n && reader.errors().size() < serve::RowReader::kMostErrors; ++row) {
+    if (ReadRow(row, reader)) session.rows().Add(reader.row());
+  }
+}
+
+bool OipRows::FillColumns(std::int64_t from, std::int64_t n, serve::Session& session) const {
+  const auto& fields = session.served().fields;
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (given_[i] == 0 && fields[i].required) return false;
+  }
+  session.rows().Reset(static_cast<std::size_t>(n));
+  return std::ranges::all_of(sources_, [&](const Source& source) { return FillColumn(source, from, n, session); });
+}
+
+bool OipRows::FillColumn(const Source& source, std::int64_t from, std::int64_t n, serve::Session& session) const {
+  const OipTensor& tensor = *source.tensor;
+  const serve::Served::Field& field = session.served().fields[static_cast<std::size_t>(source.slot)];
+  const auto rows = static_cast<std::size_t>(n);
+  const std::size_t start = static_cast<std::size_t>(from) * source.stride + source.offset;
+  double* numbers = session.rows().numbers(source.slot);
+  const Plain plain(field);
+  if (tensor.is_raw) {
+    const std::size_t step = source.stride * tensor.type->bytes;
+    const char* at = tensor.raw.data() + start * tensor.type->bytes;
+    if (tensor.type->family == OipFamily::kBool) {
+      for (std::size_t i = 0; i < rows; ++i) numbers[i] = at[i * step] != 0 ? 1 : 0;
+      return true;
+    }
+    if (tensor.type->name == "FP32") {
+      return CopyNumbers(plain, rows, numbers, [=](std::size_t i) {
+        return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(Little(at + i * step, 4))));
+      });
+    }
+    if (tensor.type->name == "FP64") {
+      return CopyNumbers(plain, rows, numbers, [=](std::size_t i) { return std::bit_cast<double>(Little(at + i * step, 8)); });
+    }
+    return CopyNumbers(plain, rows, numbers, [&](std::size_t i) { return RawNumber(at + i * step, *tensor.type); });
+  }
+  const OipElement* elements = request_->elements.data() + tensor.first + start;
+  if (IsNumber(field.type)) {
+    bool good = true;
+    for (std::size_t i = 0; i < rows; ++i) good &= elements[i * source.stride].kind == OipElement::Kind::kNumber;
+    return good && CopyNumbers(plain, rows, numbers, [=](std::size_t i) { return elements[i * source.stride].number; });
+  }
+  std::string_view* texts = session.rows().texts(source.slot);
+  for (std::size_t i = 0; i < rows; ++i) {
+    const OipElement& element = elements[i];
+    if (field.type == table::Type::kBool && element.kind == OipElement::Kind::kBool) {
+      numbers[i] = element.number;
+    } else if (field.type == table::Type::kString && element.kind == OipElement::Kind::kText &&
+               session.reader().slots().Allows(source.slot, element.text)) {
+      texts[i] = element.text.data() == nullptr ? std::string_view("", 0) : element.text;
     } else {
-      const double value = RawNumber(tensor.raw.substr(at * type.bytes, type.bytes), type.family);
-      if (std::isnan(value)) {
-        reader.Null(slot);
-      } else {
-        reader.Number(slot, value);
+      return false;
+    }
+  }
+  return true;
+}
+
+bool OipRows::ReadRow(std::int64_t row, serve::RowReader& reader) const {
+  reader.Begin(static_cast<int>(row));
+  for (const Source& source : sources_) {
+    const OipTensor& tensor = *source.tensor;
+    const std::size_t at = static_cast<std::size_t>(row) * source.stride + source.offset;
+    (void)reader.Take(source.slot);
+    if (tensor.is_raw) {
+      const char* bytes = tensor.raw.data() + at * tensor.type->bytes;
+      const double value = RawNumber(bytes, *tensor.type);
+      if (tensor.type->family == OipFamily::kBool) {
+        reader.Bool(source.slot, *bytes != 0);
+      } else if (!std::isnan(value)) {
+        reader.Number(source.slot, value);
       }
+      continue;
+    }
+    const OipElement& element = request_->elements[tensor.first + at];
+    switch (element.kind) {
+      case OipElement::Kind::kNull: reader.Null(source.slot); break;
+      case OipElement::Kind::kBool: reader.Bool(source.slot, element.number != 0); break;
+      case OipElement::Kind::kText: reader.Text(source.slot, element.text); break;
+      case OipElement::Kind::kOther: reader.Wrong(source.slot, element.text); break;
+      case OipElement::Kind::kNumber:
+        if (std::isnan(element.number)) {
+          reader.Null(source.slot);
+        } else if (tensor.type->family == OipFamily::kBool || tensor.type->family == OipFamily::kBytes) {
+          reader.Wrong(source.slot, FormatDouble(element.number));
+        } else {
+          reader.Number(source.slot, element.number);
+        }
     }
   }
   return reader.End();

@@ -1,65 +1,121 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/json.h"
+#include "base/result.h"
 #include "serve/session.h"
 
 namespace tenon::edge {
 
-// The tensors of the Open Inference Protocol V2, JSON and binary, as the rows they hold.
+// The tensors of the Open Inference Protocol V2 as the rows they hold, however they came: as JSON, as raw bytes behind it,
+// or as protobuf.
 
-// One input tensor of a request. Borrows the request's JSON and bytes.
+enum class OipFamily : std::uint8_t { kBool, kInt, kUint, kFloat, kHalf, kBrain, kBytes };
+struct OipDatatype {
+  std::string_view name;    // "FP32"
+  OipFamily family;
+  std::size_t bytes;        // an element; 0: varies
+  int config;               // number of the enumeration DataType in a model configuration
+};
+// Null when there is no such datatype.
+const OipDatatype* OipDatatypeNamed(std::string_view name);
+// The datatype that a field is announced with: FP64, INT64, BOOL, or BYTES for texts and times.
+std::string_view OipDatatypeOf(table::Type type);
+
+// One value that came by itself rather than as raw bytes.
+struct OipElement {
+  enum class Kind : std::uint8_t { kNull, kBool, kNumber, kText, kOther };
+  Kind kind = Kind::kNull;
+  double number = 0;
+  std::string_view text;  // of kText; of kOther, what came
+};
+
+// One input tensor of a request.
 struct OipTensor {
-  std::string name;
-  std::string datatype;
-  std::vector<std::int64_t> shape;
-  std::int64_t count = 1;                 // elements: the product of the shape
-  std::vector<const Json*> elements;      // of JSON data, flat
-  std::string_view raw;                   // of binary data
-  std::vector<std::string_view> texts;    // of binary BYTES
-  bool binary = false;
+  static constexpr int kMostDims = 8;
+  std::string_view name;
+  const OipDatatype* type = nullptr;
+  std::array<std::int64_t, kMostDims> shape{};
+  int dims = 0;
+  std::int64_t count = 1;       // elements: the product of the shape
+  bool is_raw = false;
+  std::string_view raw;         // `count` elements of a fixed size, little-endian
+  std::size_t first = 0;        // else: of its elements in OipRequest::elements
+
+  Result<void> AddSize(std::int64_t size);  // one more dimension
 };
 
+// A request, borrowing the bytes it was read from. Reused by its thread.
 struct OipRequest {
-  Json json;  // what the tensors borrow
-  std::string id;
-  std::vector<OipTensor> inputs;
   struct Output {
-    std::string name;
+    std::string_view name;
     bool binary = false;
+    int classes = 0;            // the classification extension: so many best; 0: the tensor itself
   };
-  bool all_outputs = true;   // none were named
-  bool binary_outputs = false;
+  std::string_view model, version, id;  // model and version are given by gRPC only
+  std::vector<OipTensor> inputs;
+  std::vector<OipElement> elements;
+  bool binary_outputs = false;  // unless an output says otherwise
+  bool all_outputs = true;      // none were named
   std::vector<Output> outputs;
+  void Clear();
 };
 
-// Reads the body of an infer request; `json_size` bytes of it are JSON, the rest tensor bytes. Every size is checked.
-Result<OipRequest> ReadOipRequest(std::string_view body, std::size_t json_size);
+// Element i of a tensor of raw numbers.
+double OipRawNumber(const OipTensor& tensor, std::size_t i);
 
-// Which tensor each field of a version comes from, once the names, shapes and types are found to fit.
+// Gives a tensor its raw bytes; BYTES are cut into elements. Every size is checked.
+Result<void> SetOipRaw(OipRequest& request, OipTensor& tensor, std::string_view raw);
+// Whether the elements that were added for the tensor are as many as its shape says, and of its datatype.
+Result<void> CheckOipElements(const OipRequest& request, const OipTensor& tensor);
+
+// Reads bodies of infer requests: `json_size` bytes of JSON, the rest raw tensors. One thread; its memory is used again.
+class OipJsonReader {
+ public:
+  OipJsonReader();
+  ~OipJsonReader();
+  // `body` and this reader stay as they are while the request is used. Behind the body there are 64 readable bytes.
+  Result<void> Read(std::string_view body, std::size_t json_size, OipRequest* out);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// A request of raw bytes alone, for a version with one field: a batch of one row.
+Result<void> ReadOipRawBody(std::string_view body, const serve::Served& served, OipRequest* out);
+
+// Which tensor each field of a version comes from. Reused by its thread.
 class OipRows {
  public:
-  static Result<OipRows> Of(const OipRequest& request, const serve::Served& served);
+  // Errors when names, shapes or types do not fit.
+  Result<void> Bind(const OipRequest& request, const serve::RowReader& reader);
   std::int64_t rows() const { return rows_; }
-  // Puts row i into the reader; true when it is whole and right.
-  bool Read(std::int64_t row, serve::RowReader& reader) const;
+  // Puts rows [from, from + n) into session.rows(). When some are wrong the errors are in session.reader().errors(), and
+  // those rows are left out.
+  void Fill(std::int64_t from, std::int64_t n, serve::Session& session) const;
 
  private:
   struct Source {
     const OipTensor* tensor = nullptr;
     int slot = -1;
-    int type = 0;  // index into the datatypes' table
+    std::size_t offset = 0;  // of the field within a row of the tensor
+    std::size_t stride = 1;  // elements a row of the tensor
   };
+  Result<void> BindTile(const OipTensor& tensor, const serve::Served& served);
+  bool FillColumns(std::int64_t from, std::int64_t n, serve::Session& session) const;
+  bool FillColumn(const Source& source, std::int64_t from, std::int64_t n, serve::Session& session) const;
+  bool ReadRow(std::int64_t row, serve::RowReader& reader) const;
+
+  const OipRequest* request_ = nullptr;
   std::vector<Source> sources_;
-  bool tile_ = false;  // one tensor [rows, fields]
+  std::vector<std::uint8_t> given_;  // of each slot
   std::int64_t rows_ = 0;
 };
-
-// The datatype that a field is announced with: FP64, INT64, BOOL, or BYTES for texts and times.
-std::string_view OipDatatypeOf(table::Type type);
 
 }  // namespace tenon::edge

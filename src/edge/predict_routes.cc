@@ -9,6 +9,8 @@
 namespace tenon::edge {
 namespace {
 
+constexpr std::size_t kBatchRows = 4096;  // predicted at a time: what the model's kernels take at once
+
 void AppendPrediction(const Lane& lane, const model::Prediction& prediction, std::string* out) {
   switch (lane.served().predictor->task()) {
     case model::Task::kRegression:
@@ -44,10 +46,10 @@ void AppendPrediction(const Lane& lane, const model::Prediction& prediction, std
 }
 
 // Attributions of the margin behind the answer: of the positive class, of the class decided for, or of the value.
-void AppendExplanation(Lane& lane, int decision, std::string* out) {
+void AppendExplanation(Lane& lane, std::size_t row, int decision, std::string* out) {
   const int output = lane.served().predictor->task() == model::Task::kMulticlass ? decision : 0;
   double base = 0;
-  const std::vector<double>& contributions = lane.session.Explain(output, &base);
+  const std::vector<double>& contributions = lane.session.Explain(row, output, &base);
   *out += R"(,"contributions":{)";
   for (std::size_t i = 0; i < contributions.size(); ++i) {
     if (i != 0) *out += ',';
@@ -124,6 +126,9 @@ Json DescribeEndpoint(const serve::Route& route) {
 
 void Predict(Worker& worker, const HttpRequest& request, std::string_view name, bool explain, HttpResponse& response) {
   Lane* lane = worker.Ask(name, request);
+  if (lane == nullptr && serve::Endpoints::FindIn(*worker.unloaded(), name) != nullptr) {
+    return SetError(Code::kUnavailable, worker.WhyNot(name).message(), response);
+  }
   if (lane == nullptr) {
     return SetError(Code::kNotFound, Str("no endpoint '", name, "'", DidYouMean(name, NamesOf(worker.endpoints()))), response);
   }
@@ -148,38 +153,45 @@ void Predict(Worker& worker, const HttpRequest& request, std::string_view name, 
 }  // namespace
 
 bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, PredictStyle style, HttpResponse& response) {
-  const std::string_view id = worker.RequestId(request, response);
+  const std::string_view id = worker.RequestId(request.Header("x-request-id"));
+  if (!id.empty()) response.AddHeader("X-Request-Id", id);
   if (style.model) {
     response.body += lane.head;
   } else {
     response.body += R"({"predictions":[)";
   }
-  std::int64_t rows = 0;
-  struct Step {
-    Worker& worker;
-    Lane& lane;
-    HttpResponse& response;
-    PredictStyle style;
-    std::int64_t& rows;
-  } step{worker, lane, response, style, rows};
   worker.DropKept();
-  const bool whole = worker.decoder().ReadInstances(request.body, lane.session.reader(), [&step] {
-    const model::Prediction prediction = step.worker.Predict(step.lane);
-    std::string& out = step.response.body;
-    out += step.rows++ == 0 ? "{" : ",{";
-    AppendPrediction(step.lane, prediction, &out);
-    if (step.worker.rung() != serve::Rung::kModel) out += Str(R"(,"rung":")", serve::NameOf(step.worker.rung()), '"');
-    if (step.style.explain && step.worker.rung() == serve::Rung::kModel) AppendExplanation(step.lane, prediction.decision, &out);
-    out += '}';
+  serve::Rows& rows = lane.session.rows();
+  rows.Clear();
+  bool first = true;
+  const auto predict = [&] {
+    const std::span<const float> values = worker.PredictRows(lane);
+    const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
+    std::string& out = response.body;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const std::span<const float> mine = values.subspan(i * outputs, outputs);
+      const model::Prediction prediction{mine, lane.served().predictor->Decide(mine.data())};
+      out += first ? "{" : ",{";
+      first = false;
+      AppendPrediction(lane, prediction, &out);
+      const serve::Rung rung = worker.rung(i);
+      if (rung != serve::Rung::kModel) out += Str(R"(,"rung":")", serve::NameOf(rung), '"');
+      if (style.explain && rung == serve::Rung::kModel) AppendExplanation(lane, i, prediction.decision, &out);
+      out += '}';
+    }
+    rows.Clear();
+  };
+  const bool whole = worker.decoder().ReadInstances(request.body, lane.session.reader(), [&] {
+    rows.Add(lane.session.reader().row());
+    if (rows.size() == kBatchRows) predict();
   });
   if (!whole || lane.session.reader().failed() || worker.Unanswered()) {
     response.body.clear();
     return false;
   }
+  if (rows.size() != 0) predict();
   response.body += "]}";
   worker.LogKept(lane, id);
-  worker.Spend(rows);
-  lane.counters->predictions.Add(rows);
   return true;
 }
 

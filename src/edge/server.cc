@@ -16,6 +16,7 @@ class PredictionServer final : public Server {
   ~PredictionServer() override { Stop(std::chrono::seconds(1)); }
 
   int port() const override { return transport_->port(); }
+  int grpc_port() const override { return transport_->grpc_port(); }
   void Stop(std::chrono::milliseconds grace) override {
     shared_->stopping.store(true);
     transport_->Stop(grace);
@@ -28,7 +29,7 @@ class PredictionServer final : public Server {
 
 }  // namespace
 
-Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options, const serve::Endpoints& endpoints,
+Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options, serve::Endpoints& endpoints,
                                             serve::InferenceLog* log, std::function<bool()> ready) {
   ServerOptions settled = options;
   if (settled.threads <= 0) settled.threads = static_cast<int>(std::thread::hardware_concurrency());

@@ -21,6 +21,8 @@ struct ServerOptions {
   int threads = 0;                  // 0: one a core
   std::int64_t most_body = 8 << 20; // bytes of a request's body; more is 413
   std::int64_t most_header = 16 << 10;
+  int grpc_port = -1;               // a port of its own for gRPC, beside the one that takes both; 0: a free one, -1: none
+  bool repository = true;           // whether requests may load and unload models
   double rate = 0;                  // requests a second and principal (key, certificate, else address); 0: no limit; more is 429
   double budget = 0;                // predictions a day and principal; 0: no limit; more is 429
   std::chrono::milliseconds longest_queue = std::chrono::milliseconds(0);  // waited longer under load: 503; 0: no limit
@@ -46,13 +48,14 @@ struct ServerOptions {
 class Server {
  public:
   virtual ~Server() = default;       // as Stop
-  virtual int port() const = 0;
+  virtual int port() const = 0;       // takes HTTP/1.1, and HTTP/2 of clients that begin with it, so gRPC too
+  virtual int grpc_port() const = 0;  // the port of its own, or the same
   // Ready says no from now on; requests under way finish, up to `grace`; then connections close. Idempotent.
   virtual void Stop(std::chrono::milliseconds grace) = 0;
 };
 
 // Everything given outlives the server; `log` may be null. `ready` is asked by readiness probes and may be empty.
-Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options, const serve::Endpoints& endpoints,
+Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options, serve::Endpoints& endpoints,
                                             serve::InferenceLog* log, std::function<bool()> ready);
 
 }  // namespace tenon::edge

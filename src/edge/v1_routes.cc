@@ -9,12 +9,18 @@ namespace {
 
 void Predict(Worker& worker, const HttpRequest& request, std::string_view name, bool explain, HttpResponse& response) {
   Lane* lane = worker.Ask(name, request);
-  if (lane == nullptr) return SetPlainError(404, Str("no model '", name, "'"), response);
+  if (lane == nullptr) {
+    const Error why = worker.WhyNot(name);
+    return SetPlainError(RowOf(why.code()).http, why.message(), response);
+  }
   if (!Allowed(request, {Method::kPost}, response)) return worker.Count(*lane, 405);
   if (!PredictInstances(worker, *lane, request, {.model = false, .explain = explain}, response)) {
     const std::string& problem = worker.decoder().problem();
-    if (worker.Unanswered()) SetPlainError(503, Worker::kUnanswered, response);
-    else SetPlainError(400, problem.empty() ? FieldErrorsAsText(lane->session.reader().errors()) : problem, response);
+    if (worker.Unanswered()) {
+      SetPlainError(503, Worker::kUnanswered, response);
+      return worker.Count(*lane, 503);
+    }
+    SetPlainError(400, problem.empty() ? FieldErrorsAsText(lane->session.reader().errors()) : problem, response);
   }
   worker.Count(*lane, response.status);
 }

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "edge/compression_internal.h"
+#include "edge/oip_internal.h"
 #include "edge/worker_internal.h"
 
 namespace tenon::edge {
@@ -23,11 +24,12 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 
 }  // namespace
 
-Shared::Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
+Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
                const ServerOptions& options)
     : endpoints(all), log(its_log), tallies(options.tallies), mirror(options.mirror), feedback(options.feedback),
       readiness(options.readiness), ready_to_serve(std::move(is_ready)), metrics(options.threads),
-      access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)) {
+      access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)),
+      repository(options.repository) {
   std::random_device random;
   run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
   if (options.rate > 0 || access != nullptr) limit = std::make_unique<RateLimit>(options.rate, run_id);
@@ -43,9 +45,11 @@ Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_co
     decisions.emplace_back();
     AppendJsonString(name, &decisions.back());
   }
+  outputs = OipOutputsOf(served());
 }
 
-Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), guard_(shared.access) { Refresh(); }
+Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), guard_(shared.access), oip_(std::make_unique<OipMemory>()) { Refresh(); }
+Worker::~Worker() = default;
 
 void Worker::Refresh() {
   const std::uint64_t now = shared_->endpoints.revision();
@@ -67,6 +71,7 @@ void Worker::Refresh() {
     }
   }
   map_ = map;
+  unloaded_ = shared_->endpoints.withdrawn();
   lanes_ = std::move(lanes);
   revision_ = now;
 }
@@ -84,14 +89,30 @@ std::size_t Worker::IndexOf(std::string_view name) const {
   return low < map_->size() && (*map_)[low].first == name ? low : map_->size();
 }
 
-void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
+Error Worker::WhyNot(std::string_view name) const {
+  if (serve::Endpoints::FindIn(*unloaded_, name) != nullptr) {
+    return Error(Code::kUnavailable, Str("the model '", name, "' is unloaded; POST /v2/repository/models/", name, "/load brings it back"));
+  }
+  std::vector<std::string> names;
+  for (const auto& entry : *map_) names.push_back(entry.first);
+  return Error(Code::kNotFound, Str("no model '", name, "'", DidYouMean(name, names)));
+}
+
+void Worker::Begin(const HttpPeer& peer) {
   began_ = std::chrono::steady_clock::now();
-  Refresh();
-  ThreadCounters& counters = shared_->metrics.thread(thread_);
-  counters.requests.Add(1);
-  if (!LetIn(request, peer, response)) return;
-  counters.in_flight.Add(1);
+  queued_ = peer.arrived.time_since_epoch().count() == 0 ? std::chrono::nanoseconds(0) : began_ - peer.arrived;
+  predicting_ = {};
+  rows_ = executions_ = 0;
   DropKept();
+  Refresh();
+  shared_->metrics.thread(thread_).requests.Add(1);
+}
+
+void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
+  Begin(peer);
+  if (!LetIn(request, peer, response)) return;
+  ThreadCounters& counters = shared_->metrics.thread(thread_);
+  counters.in_flight.Add(1);
   if (request.Header("content-encoding").empty()) {
     Route(request, response);
   } else if (Unpack(request, response)) {
@@ -104,6 +125,7 @@ void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpRespon
 
 bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response) {
   shared_->metrics.thread(thread_).refused[static_cast<std::size_t>(why)].Add(1);
+  refusal_ = text;
   if (Below(request.path, "/v2").data() != nullptr || Below(request.path, "/v1/models").data() != nullptr) {
     SetPlainError(status, text, response);
   } else {
@@ -193,9 +215,9 @@ void Worker::Route(const HttpRequest& request, HttpResponse& response) {
   SetError(Code::kNotFound, Str("no route ", path, "; there are /v1/endpoints, /v2, /v1/models, /healthz, /metrics"), response);
 }
 
-std::string_view Worker::RequestId(const HttpRequest& request, HttpResponse& response) {
+std::string_view Worker::RequestId(std::string_view given) {
   if (shared_->log == nullptr) return {};
-  if (const std::string_view given = request.Header("x-request-id"); !given.empty() && given.size() <= kMostRequestId) {
+  if (!given.empty() && given.size() <= kMostRequestId) {
     request_id_ = given;
   } else {
     char digits[64];
@@ -206,7 +228,6 @@ std::string_view Worker::RequestId(const HttpRequest& request, HttpResponse& res
     end = std::to_chars(end, end + 20, next_id_++).ptr;
     request_id_.assign(digits, end);
   }
-  response.AddHeader("X-Request-Id", request_id_);
   return request_id_;
 }
 

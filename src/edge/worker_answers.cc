@@ -10,6 +10,8 @@
 namespace tenon::edge {
 namespace {
 
+constexpr std::size_t kMostKeptAnswers = 4096;  // whose memory waits for the next request
+
 // The text of the first value that a JSON body gives this field: what stands between the colon and the comma. A view of
 // null when there is none. An object's key is the only place where "field" and a colon follow each other.
 std::string_view FirstValueOf(std::string_view field, std::string_view body) {
@@ -73,7 +75,13 @@ Lane* Worker::Find(std::string_view name, std::string_view version) {
   return arm < 0 ? nullptr : LaneOf(index, static_cast<std::size_t>(arm));
 }
 
-Lane* Worker::Ask(std::string_view name, const HttpRequest& request, std::string_view version) {
+std::string_view Worker::StickyOf(std::string_view name) const {
+  const std::size_t index = IndexOf(name);
+  if (index == map_->size() || !(*map_)[index].second->split()) return {};
+  return (*map_)[index].second->sticky;
+}
+
+Lane* Worker::Ask(std::string_view name, const HttpRequest& request, std::string_view version, std::string_view given_key) {
   std::size_t index = IndexOf(name);
   if (index == map_->size()) {
     const std::size_t at = name.rfind('@');
@@ -84,13 +92,13 @@ Lane* Worker::Ask(std::string_view name, const HttpRequest& request, std::string
   const serve::Route& route = *(*map_)[index].second;
   if (route.arms.size() == 1) return LaneOf(index, 0);
   if (const std::string_view asked = request.Header("tenon-version"); !asked.empty()) return Find(name, asked);
-  return LaneOf(index, Choose(route, request));
+  return LaneOf(index, Choose(route, request, given_key));
 }
 
-
-std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request) {
+std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request, std::string_view given_key) {
   if (!route.split()) return 0;
   if (const std::string_view key = request.Header("tenon-key"); !key.empty()) return route.Choose(key);
+  if (!given_key.empty()) return route.Choose(given_key);
   if (!route.sticky.empty()) {
     if (const std::string_view key = FirstValueOf(route.sticky, request.body); !key.empty()) return route.Choose(key);
   }
@@ -98,57 +106,89 @@ std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request
   return route.Choose(shared_->run_id + (static_cast<std::uint64_t>(thread_) << 56) + ++chosen_);
 }
 
-model::Prediction Worker::Predict(Lane& lane) {
+std::span<const float> Worker::PredictRows(Lane& lane) {
   if (lane.route->ladder != nullptr) return Descend(lane);
-  const model::Prediction prediction = lane.session.Predict();
-  Keep(lane, lane.session.reader().row(), prediction);
-  return prediction;
+  const auto before = std::chrono::steady_clock::now();
+  const std::span<const float> values = lane.session.PredictRows();
+  predicted_ = std::chrono::steady_clock::now();
+  predicting_ += predicted_ - before;
+  ++executions_;
+  const serve::Rows& rows = lane.session.rows();
+  rows_ += static_cast<std::int64_t>(rows.size());
+  if (shared_->log == nullptr && lane.tally == nullptr && lane.mirrored == 0) return values;
+  const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::span<const float> mine = values.subspan(i * outputs, outputs);
+    rows.Get(i, &row_);
+    Keep(row_, {mine, lane.served().predictor->Decide(mine.data())}, serve::Rung::kModel);
+  }
+  return values;
 }
 
-// The model itself: false when it is later than the deadline.
-bool Worker::AskModel(Lane& lane, model::Prediction* out) {
-  const auto deadline = lane.route->ladder->spec().deadline;
-  if (lane.apart != nullptr) return lane.apart->Predict(lane.session.reader().row(), began_ + deadline, out);
-  *out = lane.session.Predict();
+// The model itself, into answers_of_rungs_, not a number where it has no answer; false when it is later than the deadline.
+bool Worker::AskModel(Lane& lane, std::size_t outputs) {
+  const serve::Rows& rows = lane.session.rows();
+  if (lane.apart == nullptr) {
+    const std::span<const float> values = lane.session.PredictRows();
+    answers_of_rungs_.assign(values.begin(), values.end());
+    return true;
+  }
+  const auto by = began_ + lane.route->ladder->spec().deadline;
+  answers_of_rungs_.assign(rows.size() * outputs, std::numeric_limits<float>::quiet_NaN());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows.Get(i, &row_);
+    model::Prediction one;
+    if (!lane.apart->Predict(row_, by, &one)) return false;
+    std::ranges::copy(one.values, answers_of_rungs_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
+  }
   return true;
 }
 
-// Down the ladder until a rung has an answer.
-model::Prediction Worker::Descend(Lane& lane) {
+// Down the ladder, each row until a rung has an answer.
+std::span<const float> Worker::Descend(Lane& lane) {
   const serve::Ladder& ladder = *lane.route->ladder;
-  const serve::Row& row = lane.session.reader().row();
-  model::Prediction out;
-  bool answered = false;
-  rung_ = lane.route->degraded ? serve::Rung::kLastGood : serve::Rung::kModel;
-  if (lane.breaker == nullptr || lane.breaker->Allow(began_)) {
-    answered = AskModel(lane, &out) && serve::AllFinite(out);
-    if (lane.breaker != nullptr) answered ? lane.breaker->Succeeded() : lane.breaker->Failed(std::chrono::steady_clock::now());
-    if (answered && ladder.cache() != nullptr) ladder.cache()->Put(serve::HashOfRow(row), out, began_);
-  }
-  if (!answered) {
-    out = {};
-    rung_ = ladder.Answer(lane.served(), row, began_, lane.memory, &out);
-    if (rung_ == serve::Rung::kNone) {  // the request is refused; what it would have said is never sent
-      lane.memory.values.assign(static_cast<std::size_t>(lane.served().predictor->outputs()), std::numeric_limits<float>::quiet_NaN());
-      out = {lane.memory.values, -1};
+  const serve::Rows& rows = lane.session.rows();
+  const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
+  const auto before = std::chrono::steady_clock::now();
+  const bool asked = lane.breaker == nullptr || lane.breaker->Allow(before);
+  bool fine = asked && AskModel(lane, outputs);
+  if (!asked) answers_of_rungs_.assign(rows.size() * outputs, std::numeric_limits<float>::quiet_NaN());
+  predicted_ = std::chrono::steady_clock::now();
+  predicting_ += predicted_ - before;
+  ++executions_;
+  rows_ += static_cast<std::int64_t>(rows.size());
+  rungs_.assign(rows.size(), lane.route->degraded ? serve::Rung::kLastGood : serve::Rung::kModel);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::span<float> mine(answers_of_rungs_.data() + i * outputs, outputs);
+    rows.Get(i, &row_);
+    model::Prediction answer{mine, -1};
+    if (serve::AllFinite(answer)) {
+      answer.decision = lane.served().predictor->Decide(mine.data());
+      if (ladder.cache() != nullptr) ladder.cache()->Put(serve::HashOfRow(row_), answer, before);
+    } else {
+      fine = false;
+      model::Prediction lower;
+      rungs_[i] = ladder.Answer(lane.served(), row_, before, lane.memory, &lower);
+      if (rungs_[i] != serve::Rung::kNone) std::ranges::copy(lower.values, mine.begin());
+      answer.decision = lower.decision;
     }
+    furthest_ = std::max(furthest_, rungs_[i]);
+    lane.counters->rungs[static_cast<std::size_t>(rungs_[i])].Add(1);
+    Keep(row_, answer, rungs_[i]);
   }
-  furthest_ = std::max(furthest_, rung_);
-  lane.counters->rungs[static_cast<std::size_t>(rung_)].Add(1);
-  Keep(lane, row, out);
-  return out;
+  if (asked && lane.breaker != nullptr) fine ? lane.breaker->Succeeded() : lane.breaker->Failed(predicted_);
+  return answers_of_rungs_;
 }
 
-void Worker::Keep(const Lane& lane, const serve::Row& row, const model::Prediction& prediction) {
-  if (shared_->log == nullptr && lane.tally == nullptr && lane.mirrored == 0) return;
+void Worker::Keep(const serve::Row& row, const model::Prediction& prediction, serve::Rung rung) {
   if (kept_ == answers_.size()) answers_.emplace_back();
   Answer& answer = answers_[kept_++];
   answer.row.numbers.assign(row.numbers.begin(), row.numbers.end());
   answer.row.texts.assign(row.texts.begin(), row.texts.end());
   answer.values.assign(prediction.values.begin(), prediction.values.end());
   answer.decision = prediction.decision;
-  answer.lower = rung_ != serve::Rung::kModel;
-  answer.failed = rung_ != serve::Rung::kModel || !serve::AllFinite(prediction);
+  answer.lower = rung != serve::Rung::kModel;
+  answer.failed = rung != serve::Rung::kModel || !serve::AllFinite(prediction);
 }
 
 void Worker::LogKept(const Lane& lane, std::string_view id) {
@@ -165,6 +205,7 @@ void Worker::LogKept(const Lane& lane, std::string_view id) {
     shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision});
   }
   kept_ = 0;  // the rungs stay: they are asked after the answer is written
+  if (answers_.size() > kMostKeptAnswers) answers_.resize(kMostKeptAnswers);
 }
 
 // What was kept, for the rollout: counted, or shown to the shadow.
@@ -188,11 +229,18 @@ void Worker::Judge(const Lane& lane) {
 
 void Worker::Count(Lane& lane, int status) {
   const auto now = std::chrono::steady_clock::now();
-  lane.counters->AddRequest(status, std::chrono::nanoseconds(now - began_).count());
+  VersionCounters& counters = *lane.counters;
+  counters.AddRequest(status, std::chrono::nanoseconds(now - began_).count());
   if (status == 200) {
     const auto since = now - shared_->steady_start;
-    lane.counters->last_millis.Set(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                       shared_->started.time_since_epoch() + since).count());
+    counters.last_millis.Set(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                 shared_->started.time_since_epoch() + since).count());
+    counters.queue_nanos.Add(queued_.count());
+  }
+  if (status == 200 && executions_ != 0) {
+    Spend(rows_);
+    counters.AddBatch({rows_, executions_, std::chrono::nanoseconds(predicted_ - began_ - predicting_).count(), predicting_.count(),
+                       std::chrono::nanoseconds(now - predicted_).count()});
   }
   if (lane.tally != nullptr && status == 200) lane.tally->Took(std::chrono::duration<double>(now - began_).count());
   if (lane.tally != nullptr && status >= 500) {
@@ -200,8 +248,8 @@ void Worker::Count(Lane& lane, int status) {
     lane.tally->Failed(1);
   }
   serve::Surprises& surprises = lane.session.reader().surprises();
-  if (surprises.out_of_range != 0) lane.counters->out_of_range.Add(surprises.out_of_range);
-  if (surprises.unseen != 0) lane.counters->unseen.Add(surprises.unseen);
+  if (surprises.out_of_range != 0) counters.out_of_range.Add(surprises.out_of_range);
+  if (surprises.unseen != 0) counters.unseen.Add(surprises.unseen);
   surprises = {};
 }
 

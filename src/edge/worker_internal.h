@@ -20,9 +20,9 @@ namespace tenon::edge {
 
 // What all threads of a server share.
 struct Shared {
-  Shared(const serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
+  Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
          const ServerOptions& options);
-  const serve::Endpoints& endpoints;
+  serve::Endpoints& endpoints;
   serve::InferenceLog* log;  // may be null
   serve::Tallies* tallies;   // may be null, as the next two
   serve::Mirror* mirror;
@@ -39,10 +39,20 @@ struct Shared {
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   std::chrono::steady_clock::time_point steady_start = std::chrono::steady_clock::now();
   std::size_t most_body;
+  bool repository;           // whether requests may load and unload models
   std::uint64_t run_id = 0;  // of this start, in the ids it gives to requests
 
   bool Ready() const { return !stopping.load(std::memory_order_relaxed) && (!ready_to_serve || ready_to_serve()); }
 };
+
+// One tensor of a version's answers in the Open Inference Protocol.
+struct OipOutput {
+  std::string_view name;
+  std::string_view datatype;
+  std::int64_t width;  // 0: one element a row
+};
+std::vector<OipOutput> OipOutputsOf(const serve::Served& served);
+struct OipMemory;
 
 // One thread's view of one version at one endpoint: its session, its counters and the constant parts of its answers.
 struct Lane {
@@ -58,6 +68,7 @@ struct Lane {
   double mirrored = 0;                        // part of its answers that the route's shadow sees
   std::string head;                    // {"model":"loan-approval@1","predictions":[
   std::vector<std::string> decisions;  // "no", as JSON, by class
+  std::vector<OipOutput> outputs;
   const serve::Served& served() const { return session.served(); }
 };
 
@@ -65,7 +76,10 @@ struct Lane {
 class Worker final : public HttpHandler {
  public:
   Worker(Shared& shared, int thread);
+  ~Worker() override;
   void Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
+  RpcKind KindOf(std::string_view path) const override;
+  void Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& response) override;
   void Tick() override { Refresh(); }
 
   // For the routes:
@@ -74,30 +88,37 @@ class Worker final : public HttpHandler {
   // The champion of a name, or its arm of that version; null when there is none. Valid during the request.
   Lane* Find(std::string_view name, std::string_view version = {});
   // The arm that answers this request, asked once a request: the version asked for (by `version`, "name@7" or the header
-  // Tenon-Version), else what the route chooses for the request's key: the header Tenon-Key, the route's sticky field in
-  // the body, the X-Request-Id, or a number of its own. Null as Find.
-  Lane* Ask(std::string_view name, const HttpRequest& request, std::string_view version = {});
+  // Tenon-Version), else what the route chooses for the request's key: the header Tenon-Key, the route's sticky field (as
+  // `key`, or found in a JSON body), the X-Request-Id, or a number of its own. Null as Find.
+  Lane* Ask(std::string_view name, const HttpRequest& request, std::string_view version = {}, std::string_view key = {});
+  // The field whose value decides which arm answers; empty when there is no choice to make.
+  std::string_view StickyOf(std::string_view name) const;
   const serve::Endpoints::Map& endpoints() const { return *map_; }
+  const std::shared_ptr<const serve::Endpoints::Map>& unloaded() const { return unloaded_; }
+  // Why Find gives nothing: not_found, or unavailable when it was unloaded.
+  Error WhyNot(std::string_view name) const;
+  OipMemory& oip() { return *oip_; }
+  // Predicts the rows in lane.session.rows() as one batch and keeps the answers: the way of every protocol to a model's
+  // numbers. rows x outputs() of them; they live until the next call.
+  std::span<const float> PredictRows(Lane& lane);
   std::chrono::steady_clock::time_point began() const { return began_; }
-  // Answers the row that the lane's reader holds, and keeps the answer: what every protocol calls. The values live until
-  // the lane's next answer.
-  model::Prediction Predict(Lane& lane);
-  // Which rung gave the row answered last, and the furthest down of this request; kNone when no rung had an answer, and
-  // the request is to be refused with Unanswered.
-  serve::Rung rung() const { return rung_; }
+  // Which rung gave row i of the rows predicted last; whether some row of the request has no answer of any rung: it is to
+  // be refused then.
+  serve::Rung rung(std::size_t i) const { return rungs_.empty() ? serve::Rung::kModel : rungs_[i]; }
   bool Unanswered() const { return furthest_ == serve::Rung::kNone; }
   static constexpr std::string_view kUnanswered = "the model failed and no rung of the endpoint's fallback has an answer";
   // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
   // has answered nobody, and must not be monitored. The row's texts must live until then.
-  void Keep(const Lane& lane, const serve::Row& row, const model::Prediction& prediction);
+  void Keep(const serve::Row& row, const model::Prediction& prediction, serve::Rung rung);
   void DropKept() {
     kept_ = 0;
-    rung_ = furthest_ = serve::Rung::kModel;
+    furthest_ = serve::Rung::kModel;
+    rungs_.clear();
   }
   // Logs what was kept, when there is a log, counts it for the rollout and shows it to the shadow. `id` is the client's own, or one made by RequestId.
   void LogKept(const Lane& lane, std::string_view id);
-  // The client's X-Request-Id, or a new one; it is sent back when answers are logged.
-  std::string_view RequestId(const HttpRequest& request, HttpResponse& response);
+  // The id of the request under way: the client's own, or a new one. Empty when answers are not logged.
+  std::string_view RequestId(std::string_view given);
   // Whether the request may go on: who asks, what that one may and how often, and whether it has waited too long. Answers
   // it with an error in the form of its path otherwise. Nothing to do where no rule is set.
   bool LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
@@ -107,21 +128,23 @@ class Worker final : public HttpHandler {
   void Spend(std::int64_t rows) {
     if (shared_->budget != nullptr) shared_->budget->Spend(asker_.hash, began_, rows);
   }
-  // Counts the request that is being answered for this version.
+  // Counts the request that is being answered for this version, with the rows it had predicted.
   void Count(Lane& lane, int status);
   // Percent-decoded; valid until the next call. Empty view with null data() when malformed.
   std::string_view Decoded(std::string_view segment);
 
  private:
   void Refresh();
+  // Starts counting a request.
+  void Begin(const HttpPeer& peer);
   bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
   std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
   Lane* LaneOf(std::size_t index, std::size_t arm);
   void Bind(Lane& lane, const std::shared_ptr<const serve::Route>& route, const serve::Arm& arm);
   void Judge(const Lane& lane);
-  model::Prediction Descend(Lane& lane);
-  bool AskModel(Lane& lane, model::Prediction* out);
-  std::size_t Choose(const serve::Route& route, const HttpRequest& request);
+  std::span<const float> Descend(Lane& lane);
+  bool AskModel(Lane& lane, std::size_t outputs);
+  std::size_t Choose(const serve::Route& route, const HttpRequest& request, std::string_view key);
   void Route(const HttpRequest& request, HttpResponse& response);
   // Decompresses a body into inflated_; false when it was answered with an error instead.
   bool Unpack(const HttpRequest& request, HttpResponse& response);
@@ -131,15 +154,24 @@ class Worker final : public HttpHandler {
   int thread_;
   JsonDecoder decoder_;
   Guard guard_;
+  std::string refusal_;  // why the last one was not let in
   Asker asker_;
   std::shared_ptr<const serve::Endpoints::Map> map_;
+  std::shared_ptr<const serve::Endpoints::Map> unloaded_;
   std::uint64_t revision_ = 0;
+  std::unique_ptr<OipMemory> oip_;
+  // Of the request under way.
+  std::chrono::steady_clock::time_point began_, predicted_;
+  std::chrono::nanoseconds queued_{}, predicting_{};
+  std::int64_t rows_ = 0, executions_ = 0;
+  serve::Row row_;
   using Lanes = std::vector<std::unique_ptr<Lane>>;  // as the arms of a route; null until first asked
   std::vector<Lanes> lanes_;                         // as map_
-  std::chrono::steady_clock::time_point began_;
   std::string request_id_;
   std::uint64_t next_id_ = 0;
-  serve::Rung rung_ = serve::Rung::kModel, furthest_ = serve::Rung::kModel;
+  serve::Rung furthest_ = serve::Rung::kModel;
+  std::vector<serve::Rung> rungs_;   // of the rows predicted last, where there is a ladder
+  std::vector<float> answers_of_rungs_;
   std::uint64_t chosen_ = 0;  // requests without a key that a route chose an arm for
   std::string decoded_;
   HttpRequest unpacked_;  // the request with its body decompressed

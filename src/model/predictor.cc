@@ -97,6 +97,27 @@ Prediction Predictor::PredictRow(const double* numbers, const std::string_view* 
   return {{scratch.values.data(), outputs}, Decide(scratch.values.data())};
 }
 
+void Predictor::PredictSlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* out,
+                             Scratch& scratch) const {
+  const std::int64_t width = graph_->width();
+  const std::int64_t step = std::min(TileRows(graph_->width()), n);
+  const std::size_t inputs = graph_->inputs().size();
+  const auto outputs = static_cast<std::int64_t>(model_->outputs());
+  scratch.tile.resize(std::max(scratch.tile.size(), static_cast<std::size_t>(step * width)));
+  scratch.numbers.assign(numbers, numbers + inputs);
+  scratch.texts.assign(texts, texts + inputs);
+  for (std::int64_t from = 0; from < n; from += step) {
+    const std::int64_t rows = std::min(step, n - from);
+    graph_->ApplySlots(scratch.numbers.data(), scratch.texts.data(), rows, scratch.tile.data(), width, scratch.graph);
+    model_->Predict(scratch.tile.data(), rows, width, out + from * outputs);
+    Calibrate(calibration_, task(), out + from * outputs, rows);
+    for (std::size_t i = 0; i < inputs; ++i) {
+      if (scratch.numbers[i] != nullptr) scratch.numbers[i] += rows;
+      if (scratch.texts[i] != nullptr) scratch.texts[i] += rows;
+    }
+  }
+}
+
 Result<std::vector<float>> Predictor::PredictBatch(const Call& call, const table::Batch& rows, Scratch& scratch) const {
   const std::int64_t width = graph_->width();
   const std::int64_t step = TileRows(graph_->width());

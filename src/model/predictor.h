@@ -27,6 +27,8 @@ class Predictor {
     std::vector<float> tile;
     std::vector<float> values;
     std::vector<double> contributions;
+    std::vector<const double*> numbers;
+    std::vector<const std::string_view*> texts;
   };
 
   // Loads the sections graph and model. data_loss or invalid_argument naming the section.
@@ -48,6 +50,10 @@ class Predictor {
   // One row from slots (see FittedGraph::ApplyRow). The values live in `scratch` until its next use. No allocation once
   // the scratch is warm.
   Prediction PredictRow(const double* numbers, const std::string_view* texts, Scratch& scratch) const;
+  // n rows whose slots are kept column by column (see FittedGraph::ApplySlots) into n x outputs() numbers. Bit-equal to
+  // PredictRow on each row.
+  void PredictSlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* out,
+                    Scratch& scratch) const;
   // rows() x outputs() numbers. Bit-equal to PredictRow on each row.
   Result<std::vector<float>> PredictBatch(const Call& call, const table::Batch& rows, Scratch& scratch) const;
   int Decide(const float* values) const;

@@ -35,6 +35,8 @@ struct ServeSpec {
   bool strict = false;               // refuse values outside what training saw
   double rate = 0;                   // requests a second and client; 0: no limit
   std::int64_t most_body = 8 << 20;  // bytes
+  int grpc_port = -1;                // a port of its own for gRPC; 0: a free one, -1: none beside the server's
+  bool repository = true;            // whether requests may load and unload the model
   TlsSpec tls;
   LimitsSpec limits;
   std::optional<serve::LadderSpec> fallback;  // what answers when the model fails; none: nothing

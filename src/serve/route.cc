@@ -56,13 +56,17 @@ int Route::ArmOf(int version) const {
 }
 
 std::shared_ptr<const Endpoints::Map> Endpoints::all() const {
-  auto map = map_.load(std::memory_order_acquire);
-  return map != nullptr ? map : std::make_shared<const Map>();
+  auto maps = maps_.load(std::memory_order_acquire);
+  return {maps, &maps->active};
+}
+
+std::shared_ptr<const Endpoints::Map> Endpoints::withdrawn() const {
+  auto maps = maps_.load(std::memory_order_acquire);
+  return {maps, &maps->withdrawn};
 }
 
 std::shared_ptr<const Route> Endpoints::Find(std::string_view name) const {
-  const auto map = map_.load(std::memory_order_acquire);
-  return map == nullptr ? nullptr : FindIn(*map, name);
+  return FindIn(maps_.load(std::memory_order_acquire)->active, name);
 }
 
 std::shared_ptr<const Route> Endpoints::FindIn(const Map& map, std::string_view name) {
@@ -70,27 +74,58 @@ std::shared_ptr<const Route> Endpoints::FindIn(const Map& map, std::string_view 
   return at == map.end() || at->first != name ? nullptr : at->second;
 }
 
+namespace {
+
+void Put(Endpoints::Map& map, const std::shared_ptr<const Route>& route) {
+  const auto at = std::ranges::lower_bound(map, std::string_view(route->name), {}, &Endpoints::Map::value_type::first);
+  if (at != map.end() && at->first == route->name) {
+    at->second = route;
+  } else {
+    map.insert(at, {route->name, route});
+  }
+}
+
+bool Move(Endpoints::Map& from, Endpoints::Map& to, std::string_view name) {
+  const auto route = Endpoints::FindIn(from, name);
+  if (route == nullptr) return false;
+  std::erase_if(from, [&](const auto& entry) { return entry.first == name; });
+  Put(to, route);
+  return true;
+}
+
+}  // namespace
+
 void Endpoints::Set(std::shared_ptr<const Route> route) {
-  Change([&](Map& map) {
-    const auto at = std::ranges::lower_bound(map, std::string_view(route->name), {}, &Map::value_type::first);
-    if (at != map.end() && at->first == route->name) {
-      at->second = route;
-    } else {
-      map.insert(at, {route->name, route});
-    }
+  Change([&](Maps& maps) {
+    const bool away = FindIn(maps.withdrawn, route->name) != nullptr;
+    Put(away ? maps.withdrawn : maps.active, route);
   });
 }
 
 void Endpoints::Remove(std::string_view name) {
-  Change([&](Map& map) { std::erase_if(map, [&](const auto& entry) { return entry.first == name; }); });
+  Change([&](Maps& maps) {
+    for (Map* map : {&maps.active, &maps.withdrawn}) std::erase_if(*map, [&](const auto& entry) { return entry.first == name; });
+  });
 }
 
-void Endpoints::Change(const std::function<void(Map&)>& edit) {
-  std::shared_ptr<const Map> before = map_.load(std::memory_order_acquire);
+bool Endpoints::Withdraw(std::string_view name) {
+  bool moved = false;
+  Change([&](Maps& maps) { moved = Move(maps.active, maps.withdrawn, name); });
+  return moved;
+}
+
+bool Endpoints::Restore(std::string_view name) {
+  bool moved = false;
+  Change([&](Maps& maps) { moved = Move(maps.withdrawn, maps.active, name); });
+  return moved;
+}
+
+void Endpoints::Change(const std::function<void(Maps&)>& edit) {
+  std::shared_ptr<const Maps> before = maps_.load(std::memory_order_acquire);
   while (true) {
-    auto after = before == nullptr ? std::make_shared<Map>() : std::make_shared<Map>(*before);
+    auto after = std::make_shared<Maps>(*before);
     edit(*after);
-    if (map_.compare_exchange_weak(before, std::move(after), std::memory_order_acq_rel)) break;
+    if (maps_.compare_exchange_weak(before, std::move(after), std::memory_order_acq_rel)) break;
   }
   revision_.fetch_add(1, std::memory_order_release);
 }

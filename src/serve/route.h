@@ -66,14 +66,22 @@ class Endpoints {
   void Set(std::shared_ptr<const Route> route);
   void Set(std::shared_ptr<const Served> served) { Set(Route::Of(std::move(served))); }
   void Remove(std::string_view name);
+  // Takes an endpoint out of service, and back into it; false when there is none to take. Meanwhile Set replaces what will
+  // answer when it is back.
+  bool Withdraw(std::string_view name);
+  bool Restore(std::string_view name);
+  std::shared_ptr<const Map> withdrawn() const;
   // Grows with every change: a thread that keeps all() looks again only when this differs.
   std::uint64_t revision() const { return revision_.load(std::memory_order_acquire); }
   // In a map that is already had; it is sorted by name.
   static std::shared_ptr<const Route> FindIn(const Map& map, std::string_view name);
 
  private:
-  void Change(const std::function<void(Map&)>& edit);
-  std::atomic<std::shared_ptr<const Map>> map_;
+  struct Maps {
+    Map active, withdrawn;
+  };
+  void Change(const std::function<void(Maps&)>& edit);
+  std::atomic<std::shared_ptr<const Maps>> maps_ = std::make_shared<const Maps>();
   std::atomic<std::uint64_t> revision_{1};
 };
 

@@ -210,7 +210,62 @@ bool RowReader::End() {
   return !row_failed_;
 }
 
-Session::Session(std::shared_ptr<const Served> served) : served_(std::move(served)), reader_(*served_) {
+Rows::Rows(const Served& served) {
+  const std::size_t slots = served.fields.size();
+  for (const Served::Field& field : served.fields) {
+    is_text_.push_back(field.type == table::Type::kString || field.type == table::Type::kEmbedding);
+  }
+  numbers_.resize(slots);
+  texts_.resize(slots);
+  number_columns_.resize(slots);
+  text_columns_.resize(slots);
+}
+
+void Rows::Room(std::size_t n) {
+  if (n <= room_) return;
+  room_ = std::max<std::size_t>(n, room_ * 2);
+  for (std::size_t i = 0; i < numbers_.size(); ++i) {
+    numbers_[i].resize(room_, kMissing);
+    if (is_text_[i]) texts_[i].resize(room_);
+    number_columns_[i] = numbers_[i].data();
+    text_columns_[i] = is_text_[i] ? texts_[i].data() : nullptr;
+  }
+}
+
+void Rows::Add(const Row& row) {
+  Room(size_ + 1);
+  for (std::size_t i = 0; i < numbers_.size(); ++i) {
+    if (is_text_[i]) {
+      texts_[i][size_] = row.texts[i];
+    } else {
+      numbers_[i][size_] = row.numbers[i];
+    }
+  }
+  ++size_;
+}
+
+void Rows::Reset(std::size_t n) {
+  Room(n);
+  for (std::size_t i = 0; i < numbers_.size(); ++i) {
+    if (is_text_[i]) {
+      std::fill_n(texts_[i].begin(), n, std::string_view());
+    } else {
+      std::fill_n(numbers_[i].begin(), n, kMissing);
+    }
+  }
+  size_ = n;
+}
+
+void Rows::Get(std::size_t i, Row* row) const {
+  row->numbers.resize(numbers_.size());
+  row->texts.resize(numbers_.size());
+  for (std::size_t slot = 0; slot < numbers_.size(); ++slot) {
+    row->numbers[slot] = is_text_[slot] ? kMissing : numbers_[slot][i];
+    row->texts[slot] = is_text_[slot] ? texts_[slot][i] : std::string_view();
+  }
+}
+
+Session::Session(std::shared_ptr<const Served> served) : served_(std::move(served)), reader_(*served_), rows_(*served_) {
   contributions_.resize(served_->fields.size());
 }
 
@@ -219,8 +274,25 @@ model::Prediction Session::Predict() {
   return served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
 }
 
-const std::vector<double>& Session::Explain(int output, double* base) {
-  const Row& row = reader_.row();
+std::span<const float> Session::PredictRows() {
+  const std::size_t n = rows_.size();
+  if (n == 1) {  // setting up a batch costs more than one row
+    rows_.Get(0, &row_);
+    return served_->predictor->PredictRow(row_.numbers.data(), row_.texts.data(), scratch_).values;
+  }
+  const auto outputs = static_cast<std::size_t>(served_->predictor->outputs());
+  values_.resize(std::max(values_.size(), n * outputs));
+  served_->predictor->PredictSlots(rows_.number_columns_.data(), rows_.text_columns_.data(), static_cast<std::int64_t>(n),
+                                   values_.data(), scratch_);
+  return {values_.data(), n * outputs};
+}
+
+const std::vector<double>& Session::Explain(std::size_t i, int output, double* base) {
+  rows_.Get(i, &row_);
+  return ExplainRow(row_, output, base);
+}
+
+const std::vector<double>& Session::ExplainRow(const Row& row, int output, double* base) {
   served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
   return contributions_;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -104,6 +105,35 @@ inline bool AllFinite(const model::Prediction& prediction) {
   return true;
 }
 
+// Rows of one version kept column by column, to be predicted as one batch. Reused by its thread.
+class Rows {
+ public:
+  explicit Rows(const Served& served);
+  std::size_t size() const { return size_; }
+  void Clear() { size_ = 0; }
+  void Add(const Row& row);
+  // n rows, all of whose values are missing; to be filled through the columns.
+  void Reset(std::size_t n);
+  double* numbers(int slot) { return numbers_[static_cast<std::size_t>(slot)].data(); }
+  // Null for slots of numbers.
+  std::string_view* texts(int slot) {
+    auto& column = texts_[static_cast<std::size_t>(slot)];
+    return column.empty() ? nullptr : column.data();
+  }
+  // Row i, with all its slots.
+  void Get(std::size_t i, Row* row) const;
+
+ private:
+  friend class Session;
+  void Room(std::size_t n);
+  std::vector<bool> is_text_;
+  std::vector<std::vector<double>> numbers_;         // a column a slot, as long as the room
+  std::vector<std::vector<std::string_view>> texts_;  // empty for numbers
+  std::vector<const double*> number_columns_;
+  std::vector<const std::string_view*> text_columns_;
+  std::size_t size_ = 0, room_ = 0;
+};
+
 // One thread's working memory for one version: reads rows, predicts and explains them. Keeps the version alive.
 class Session {
  public:
@@ -113,12 +143,23 @@ class Session {
   RowReader& reader() { return reader_; }
   // Of reader().row(); the values live until the next call.
   model::Prediction Predict();
-  // Of the margin of `output`: one number an input field, and the base value.
-  const std::vector<double>& Explain(int output, double* base);
+  Rows& rows() { return rows_; }
+  // Of rows(), as one batch: rows().size() x outputs() numbers, the bits that Predict gives for each. They live until the
+  // next call.
+  std::span<const float> PredictRows();
+  // Of the margin of `output` of reader().row(): one number an input field, and the base value.
+  const std::vector<double>& Explain(int output, double* base) { return ExplainRow(reader_.row(), output, base); }
+  // The same of row i of rows().
+  const std::vector<double>& Explain(std::size_t i, int output, double* base);
 
  private:
   std::shared_ptr<const Served> served_;
   RowReader reader_;
+  const std::vector<double>& ExplainRow(const Row& row, int output, double* base);
+
+  Rows rows_;
+  Row row_;  // of rows_, gathered
+  std::vector<float> values_;
   model::Predictor::Scratch scratch_;
   std::vector<double> contributions_;
 };

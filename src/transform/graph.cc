@@ -91,6 +91,11 @@ void FittedGraph::ApplyRow(const double* numbers, const std::string_view* texts,
   plan_->program.ApplyRow(numbers, texts, out, scratch.memory_->working);
 }
 
+void FittedGraph::ApplySlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* tile,
+                             std::int64_t stride, Scratch& scratch) const {
+  plan_->program.ApplySlots(numbers, texts, n, tile, stride, scratch.memory_->working);
+}
+
 std::string FittedGraph::Save() const {
   const Program& program = plan_->program;
   std::vector<const Node*> by_spec(program.nodes.size());

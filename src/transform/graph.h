@@ -82,6 +82,10 @@ class FittedGraph {
   // One row from slots, as a request is decoded: numbers[i] for number inputs (NaN missing), texts[i] for text inputs
   // (null data() missing), i as in inputs(). No allocation once the scratch is warm, unless an op makes texts.
   void ApplyRow(const double* numbers, const std::string_view* texts, float* out, Scratch& scratch) const;
+  // The same for n rows whose slots are kept column by column: numbers[i] points at n numbers of number input i, texts[i] at
+  // n texts of text input i; the others may be null. Bit-equal to ApplyRow on each row.
+  void ApplySlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* tile,
+                  std::int64_t stride, Scratch& scratch) const;
 
   std::string Save() const;  // canonical: equal graphs give equal bytes. docs/formats/graph.md
   static Result<std::shared_ptr<const FittedGraph>> Load(std::string_view bytes, const Kinds<Op>& kinds);

@@ -97,6 +97,8 @@ class Program {
   // See FittedGraph. `known` stands for the first row.
   Result<void> Apply(const table::Batch& rows, const Known& known, float* tile, std::int64_t stride, Working& working) const;
   void ApplyRow(const double* numbers, const std::string_view* texts, float* out, Working& working) const;
+  void ApplySlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* tile,
+                  std::int64_t stride, Working& working) const;
 
   std::vector<Port> PortsOf(const std::vector<int>& which) const;
   std::string Called(const Node& node) const;  // "node 2 (impute of age)", for errors

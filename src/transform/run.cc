@@ -87,6 +87,15 @@ bool Same(const std::weak_ptr<const table::Dictionary>& held, const std::shared_
   return !held.owner_before(given) && !given.owner_before(held);
 }
 
+// The floats of an embedding that stands as bytes in a text; all missing when it is none of that width.
+void PutVector(std::string_view bytes, int width, float* to) {
+  if (bytes.size() == static_cast<std::size_t>(width) * sizeof(float)) {
+    std::memcpy(to, bytes.data(), bytes.size());
+  } else {
+    std::fill(to, to + width, std::numeric_limits<float>::quiet_NaN());
+  }
+}
+
 }  // namespace
 
 Result<void> Program::Bind(const table::Batch& rows, std::span<const std::uint8_t> wanted, Working& working) const {
@@ -290,19 +299,32 @@ void Program::ApplyRow(const double* numbers, const std::string_view* texts, flo
     switch (ports[i].kind) {
       case Port::Kind::kNumber: working.numbers[at] = numbers[i]; break;
       case Port::Kind::kText: working.texts[at] = texts[i]; break;
-      case Port::Kind::kVector: {
-        const std::size_t bytes = static_cast<std::size_t>(ports[i].width) * sizeof(float);
-        float* to = working.vectors.data() + at;
-        if (texts[i].size() == bytes) {
-          std::memcpy(to, texts[i].data(), bytes);
-        } else {
-          std::fill(to, to + ports[i].width, std::numeric_limits<float>::quiet_NaN());
-        }
-        break;
-      }
+      case Port::Kind::kVector: PutVector(texts[i], ports[i].width, working.vectors.data() + at); break;
     }
   }
   RunBlock(working, 1, Known(), out, width);
+}
+
+void Program::ApplySlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* tile,
+                         std::int64_t stride, Working& working) const {
+  Prepare(working);
+  working.own = false;
+  for (std::int64_t from = 0; from < n; from += block_) {
+    const std::int64_t rows = std::min(block_, n - from);
+    for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
+      if (wanted_[i] == 0) continue;
+      Lane lane = OwnLane(working, i);
+      switch (ports[i].kind) {  // ops do not write their inputs
+        case Port::Kind::kNumber: lane.numbers = const_cast<double*>(numbers[i] + from); break;
+        case Port::Kind::kText: lane.texts = const_cast<std::string_view*>(texts[i] + from); break;
+        case Port::Kind::kVector:
+          for (std::int64_t row = 0; row < rows; ++row) PutVector(texts[i][from + row], ports[i].width, lane.vectors + row * lane.stride);
+          break;
+      }
+      SetLane(working, i, lane);
+    }
+    RunBlock(working, rows, Known(), tile + from * stride, stride);
+  }
 }
 
 }  // namespace tenon::transform

@@ -54,13 +54,11 @@ def triton(port, rows, want):
     check("triton BYTES output", [d.decode() if isinstance(d, bytes) else d for d in decided] == ["yes" if p >= 0.5 else "no" for p in want])
     check("triton async", client.async_infer(MODEL, [tile]).get_result().as_numpy("probability").tobytes() == want.tobytes())
     check("triton statistics", client.get_inference_statistics(MODEL)["model_stats"][0]["inference_stats"]["success"]["count"] > 0)
-    client.load_model(MODEL)
-    for what, call in (("unknown model", lambda: client.get_model_metadata("nobody")), ("unload", lambda: client.unload_model(MODEL))):
-        try:
-            call()
-            check(f"triton {what} is an error", False)
-        except InferenceServerException as error:
-            check(f"triton {what} is an error: {error.status()}", error.status() in ("404", "501"))
+    try:
+        client.get_model_metadata("nobody")
+        check("triton unknown model is an error", False)
+    except InferenceServerException as error:
+        check(f"triton unknown model is an error: {error.status()}", error.status() == "404")
 
 
 async def kserve(port, rows, want):

@@ -1,14 +1,28 @@
 #!/usr/bin/env bash
-# The real tritonclient and kserve against a server. Usage: tests/clients/run.sh [<server executable>]
-# The clients live in a virtual environment outside of the tree, made when it is missing.
+# The real tritonclient, kserve, curl and grpcurl against `tenon serve` on a project and against the benchmark's server.
+# Usage: tests/clients/run.sh [<build folder>]
+# The clients live in a virtual environment outside of the tree, made when it is missing; grpcurl needs Go, else it is left out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-server=${1:-${TENON_BUILD:-build}/bin/edge_bench_server}
-venv=${TENON_CACHE:-$HOME/.cache/tenon}/venv-clients
+build=${1:-${TENON_BUILD:-build}}
+cache=${TENON_CACHE:-$HOME/.cache/tenon}
+venv=$cache/venv-clients-3
 if [ ! -e "$venv/ready" ]; then
+  rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet 'tritonclient[http]==2.*' 'kserve==0.15.*' numpy
+  "$venv/bin/pip" install --quiet 'tritonclient[http,grpc]==2.73.0' 'kserve==0.21.0' 'grpcio==1.85.3' 'grpcio-tools==1.81.1' 'protobuf==6.33.6' 'numpy==2.4.6'
   touch "$venv/ready"
 fi
-[ -x "$server" ] || ninja -C "${TENON_BUILD:-build}" edge_bench_server >/dev/null
-exec "$venv/bin/python" tests/clients/oip_clients.py "$server"
+grpcurl=$cache/grpcurl/grpcurl
+if [ ! -x "$grpcurl" ]; then
+  if command -v go >/dev/null; then
+    GOBIN=$cache/grpcurl GOFLAGS=-mod=mod go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
+  else
+    echo "skip  grpcurl: there is no Go to build it with"
+    grpcurl=""
+  fi
+fi
+ninja -C "$build" tenon edge_bench_server >/dev/null
+"$venv/bin/python" tests/clients/descriptors.py
+"$venv/bin/python" tests/clients/oip_clients.py "$build/bin/edge_bench_server"
+exec "$venv/bin/python" tests/clients/project_clients.py "$build/bin/tenon" "$grpcurl"

@@ -15,6 +15,9 @@ Result<ServiceOptions> OptionsOf(const pipeline::Project& project, const Args& a
   options.threads = static_cast<int>(args.Int("threads"));
   options.rate = project.serve.rate;
   options.most_body = project.serve.most_body;
+  const std::string grpc_port = args.Text("grpc-port");
+  options.grpc_port = grpc_port.empty() ? project.serve.grpc_port : static_cast<int>(args.Int("grpc-port"));
+  options.repository = project.serve.repository;
   options.budget = project.serve.limits.budget;
   options.longest_queue = project.serve.limits.longest_queue;
   all.insecure = args.Bool("insecure");
@@ -74,6 +77,7 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
   if (context.json) {
     Json line;
     line["url"] = url;
+    line["grpc"] = Str(args.Text("address"), ":", service->grpc_port());
     line["endpoint"] = project.serve.endpoint;
     line["model"] = service->model();
     line["access"] = service->who();
@@ -81,7 +85,8 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
   } else {
     context.terminal.Line(Str(service->model(), " answers at ", context.terminal.Bold(Str(url, "/v1/endpoints/", project.serve.endpoint, ":predict"))));
     context.terminal.Line(context.terminal.Dim(service->who()));
-    context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   stop with Ctrl-C")));
+    context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   gRPC ", args.Text("address"), ":", service->grpc_port(),
+                                                  "   stop with Ctrl-C")));
   }
   Watcher watcher(context, project, folder);
   while (!context.call.stop.stop_requested()) {
@@ -101,6 +106,7 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
 std::vector<Flag> ServeFlags() {
   return {ProjectFlag(),
           {.name = "--port", .help = "0: a free one", .kind = Flag::Kind::kInt, .fallback = "8080"},
+          {.name = "--grpc-port", .help = "a port of its own for gRPC, which --port takes too; 0: a free one", .kind = Flag::Kind::kInt},
           {.name = "--port-file", .help = "write the port here once requests are answered"},
           {.name = "--address", .help = "address to listen on", .fallback = "127.0.0.1"},
           {.name = "--tls-cert", .help = "PEM certificate (chain): answer over TLS; read again when it changes"},

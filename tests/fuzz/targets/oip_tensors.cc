@@ -18,20 +18,23 @@ struct Answer {
   std::string slots;
 };
 
+// By columns, as requests are read; what is refused is told by row.
 Answer ReadRows(std::string_view body, std::size_t json_size, const serve::Served& served) {
-  const auto request = edge::ReadOipRequest(body, json_size);
-  if (!request.ok()) return CheckError(request.error()), Answer{};
-  const auto rows = edge::OipRows::Of(*request, served);
-  if (!rows.ok()) return CheckError(rows.error()), Answer{};
+  std::string padded(body);
+  padded.append(64, '\0');
+  edge::OipJsonReader reader;
+  edge::OipRequest request;
+  if (auto read = reader.Read(std::string_view(padded).substr(0, body.size()), json_size, &request); !read.ok()) return CheckError(read.error()), Answer{};
   serve::Session session(std::make_shared<const serve::Served>(served));
+  edge::OipRows rows;
+  if (auto bound = rows.Bind(request, session.reader()); !bound.ok()) return CheckError(bound.error()), Answer{};
   Answer out{.taken = true};
-  for (std::int64_t i = 0; i < std::min(rows->rows(), kMostRows); ++i) {
-    if (!rows->Read(i, session.reader())) {
-      out.slots += "refused\n";
-      continue;
-    }
+  rows.Fill(0, std::min(rows.rows(), kMostRows), session);
+  for (const serve::FieldError& error : session.reader().errors()) out.slots += Str("refused ", error.instance, " ", error.field, "\n");
+  serve::Row row;
+  for (std::size_t i = 0; i < session.rows().size(); ++i) {
+    session.rows().Get(i, &row);
     for (std::size_t k = 0; k < served.fields.size(); ++k) {
-      const serve::Row& row = session.reader().row();
       if (served.fields[k].type == table::Type::kString) {
         out.slots += row.texts[k].data() == nullptr ? "|null" : Str("|'", row.texts[k], "'");
       } else {
@@ -39,8 +42,8 @@ Answer ReadRows(std::string_view body, std::size_t json_size, const serve::Serve
       }
     }
     out.slots += '\n';
-    (void)session.Predict();
   }
+  if (session.rows().size() != 0) (void)session.PredictRows();
   return out;
 }
 

@@ -1,0 +1,300 @@
+// ModelInfer and ModelStreamInfer: tensors as protobuf, straight to columns and back.
+
+#include <bit>
+#include <cstring>
+
+#include "base/text.h"
+#include "edge/grpc_internal.h"
+#include "edge/protobuf_internal.h"
+
+namespace tenon::edge {
+namespace {
+
+Error Bad(std::string text) { return Error(Code::kInvalidArgument, std::move(text)); }
+
+Result<void> CheckText(std::string_view text, std::string_view what) {
+  if (IsUtf8(text)) return {};
+  return Bad(Str(what, " is not UTF-8"));
+}
+
+// The contents of a tensor as they came: elements one by one, kept for the datatype that is known at its end.
+struct Contents {
+  std::string_view bytes;
+  bool given = false;
+};
+
+// Which of InferTensorContents' lists holds a datatype.
+std::uint32_t ListOf(const OipDatatype& type) {
+  switch (type.family) {
+    case OipFamily::kBool: return 1;
+    case OipFamily::kInt: return type.bytes == 8 ? 3 : 2;
+    case OipFamily::kUint: return type.bytes == 8 ? 5 : 4;
+    case OipFamily::kFloat: return type.bytes == 8 ? 7 : 6;
+    case OipFamily::kBytes: return 8;
+    default: return 0;
+  }
+}
+
+double ValueOf(std::uint32_t list, std::uint64_t bits) {
+  switch (list) {
+    case 1: return bits != 0 ? 1 : 0;
+    case 2: return static_cast<double>(static_cast<std::int32_t>(bits));
+    case 3: return static_cast<double>(static_cast<std::int64_t>(bits));
+    case 4: return static_cast<double>(static_cast<std::uint32_t>(bits));
+    case 6: return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
+    case 7: return std::bit_cast<double>(bits);
+    default: return static_cast<double>(bits);
+  }
+}
+
+ProtoWire WireOf(std::uint32_t list) {
+  return list == 6 ? ProtoWire::kFixed32 : list == 7 ? ProtoWire::kFixed64 : list == 8 ? ProtoWire::kBytes : ProtoWire::kVarint;
+}
+
+bool UnpackList(std::uint32_t list, std::string_view packed, std::vector<OipElement>& out) {
+  const auto kind = list == 1 ? OipElement::Kind::kBool : OipElement::Kind::kNumber;
+  if (WireOf(list) == ProtoWire::kVarint) {
+    while (!packed.empty()) {
+      std::uint64_t bits = 0;
+      if (!ProtoReader::TakeVarint(&packed, &bits)) return false;
+      out.push_back({kind, ValueOf(list, bits), {}});
+    }
+    return true;
+  }
+  const std::size_t size = list == 6 ? 4 : 8;
+  if (packed.size() % size != 0) return false;
+  for (; !packed.empty(); packed.remove_prefix(size)) {
+    std::uint64_t bits = 0;
+    for (std::size_t i = size; i-- > 0;) bits = bits << 8 | static_cast<unsigned char>(packed[i]);
+    out.push_back({kind, ValueOf(list, bits), {}});
+  }
+  return true;
+}
+
+Result<void> ReadContents(std::string_view bytes, OipRequest& request, OipTensor& tensor) {
+  const std::uint32_t list = ListOf(*tensor.type);
+  if (list == 0) return Bad(Str("input '", tensor.name, "': ", tensor.type->name, " must come in raw_input_contents"));
+  tensor.first = request.elements.size();
+  ProtoReader reader(bytes);
+  while (reader.Next()) {
+    if (reader.field() < 1 || reader.field() > 8) continue;
+    if (reader.field() != list) {
+      if (reader.wire() == ProtoWire::kBytes && reader.field() != 8 && reader.bytes().empty()) continue;
+      return Bad(Str("input '", tensor.name, "' is ", tensor.type->name, ", but its contents are of another type"));
+    }
+    if (list == 8) {
+      if (!reader.Is(8, ProtoWire::kBytes)) break;
+      TENON_TRY(CheckText(reader.bytes(), Str("input '", tensor.name, "': element ", request.elements.size() - tensor.first)));
+      request.elements.push_back({OipElement::Kind::kText, 0, reader.bytes()});
+    } else if (reader.wire() == ProtoWire::kBytes) {
+      if (!UnpackList(list, reader.bytes(), request.elements)) return MalformedMessage(Str("the contents of input '", tensor.name, "'"));
+    } else if (reader.Is(list, WireOf(list))) {  // one by one, as older writers have it
+      const auto kind = list == 1 ? OipElement::Kind::kBool : OipElement::Kind::kNumber;
+      request.elements.push_back({kind, ValueOf(list, reader.number()), {}});
+    }
+  }
+  if (!reader.good()) return MalformedMessage(Str("the contents of input '", tensor.name, "'"));
+  return CheckOipElements(request, tensor);
+}
+
+Result<void> ReadInput(std::string_view bytes, OipTensor& tensor, Contents& contents) {
+  std::string_view datatype;
+  ProtoReader reader(bytes);
+  // The name first, so that errors can tell it.
+  for (ProtoReader names(bytes); names.Next();) {
+    if (names.field() == 1 && names.wire() == ProtoWire::kBytes) tensor.name = names.bytes();
+  }
+  TENON_TRY(CheckText(tensor.name, "the name of an input"));
+  while (reader.Next()) {
+    if (reader.Is(1, ProtoWire::kBytes)) {
+      tensor.name = reader.bytes();
+    } else if (reader.Is(2, ProtoWire::kBytes)) {
+      datatype = reader.bytes();
+    } else if (reader.field() == 3 && reader.wire() == ProtoWire::kBytes) {
+      std::string_view packed = reader.bytes();
+      std::uint64_t size = 0;
+      while (!packed.empty()) {
+        if (!ProtoReader::TakeVarint(&packed, &size)) return MalformedMessage(Str("the shape of input '", tensor.name, "'"));
+        TENON_TRY(tensor.AddSize(static_cast<std::int64_t>(size)));
+      }
+    } else if (reader.Is(3, ProtoWire::kVarint)) {
+      TENON_TRY(tensor.AddSize(static_cast<std::int64_t>(reader.number())));
+    } else if (reader.Is(5, ProtoWire::kBytes)) {
+      if (contents.given) return Bad(Str("input '", tensor.name, "' has contents twice"));
+      contents = {reader.bytes(), true};
+    }
+  }
+  if (!reader.good()) return MalformedMessage("an input");
+  if (tensor.name.empty()) return Bad("an input has no name");
+  TENON_TRY(CheckText(datatype, Str("the datatype of input '", tensor.name, "'")));
+  tensor.type = OipDatatypeNamed(datatype);
+  if (tensor.type == nullptr) return Bad(Str("input '", tensor.name, "': there is no datatype '", datatype, "'"));
+  if (tensor.dims == 0) return Bad(Str("input '", tensor.name, "' needs a shape such as [1]"));
+  return {};
+}
+
+// One entry of a map of parameters: its name, and what it holds of an int64_param or uint64_param.
+Result<void> ReadParameter(std::string_view entry, std::string_view* name, std::int64_t* number) {
+  ProtoReader reader(entry);
+  while (reader.Next()) {
+    if (reader.Is(1, ProtoWire::kBytes)) {
+      *name = reader.bytes();
+    } else if (reader.Is(2, ProtoWire::kBytes)) {
+      ProtoReader value(reader.bytes());
+      while (value.Next()) {
+        if (value.Is(2, ProtoWire::kVarint) || value.Is(5, ProtoWire::kVarint)) *number = static_cast<std::int64_t>(value.number());
+      }
+      if (!value.good()) return MalformedMessage("a parameter");
+    }
+  }
+  if (!reader.good()) return MalformedMessage("a parameter");
+  return {};
+}
+
+Result<void> ReadOutput(std::string_view bytes, OipRequest& request) {
+  OipRequest::Output output;
+  output.binary = true;
+  ProtoReader reader(bytes);
+  while (reader.Next()) {
+    if (reader.Is(1, ProtoWire::kBytes)) {
+      output.name = reader.bytes();
+    } else if (reader.Is(2, ProtoWire::kBytes)) {
+      std::string_view name;
+      std::int64_t number = 0;
+      TENON_TRY(ReadParameter(reader.bytes(), &name, &number));
+      if (name != "classification") continue;
+      if (number < 0 || number > 65536) return Bad("classification must be 1 or more");
+      output.classes = static_cast<int>(number);
+    }
+  }
+  if (!reader.good()) return MalformedMessage("an output");
+  TENON_TRY(CheckText(output.name, "the name of an output"));
+  request.outputs.push_back(output);
+  request.all_outputs = false;
+  return {};
+}
+
+void WriteAnswer(const Lane& lane, OipMemory& memory, std::string* out) {
+  ProtoWriter writer(out);
+  writer.Bytes(1, lane.served().endpoint);
+  char version[16];
+  const int size = std::snprintf(version, sizeof version, "%d", lane.served().version);
+  writer.Bytes(2, {version, static_cast<std::size_t>(size)});
+  writer.Bytes(3, memory.request.id);
+  for (const OipChosen& chosen : memory.chosen) {
+    const std::size_t begin = writer.Begin(5);
+    writer.Bytes(1, chosen.output->name);
+    writer.Bytes(2, chosen.datatype);
+    std::string shape;
+    shape.reserve(32);
+    const auto add = [&shape](std::int64_t value) {
+      auto left = static_cast<std::uint64_t>(value);
+      for (; left >= 0x80; left >>= 7) shape.push_back(static_cast<char>(left | 0x80));
+      shape.push_back(static_cast<char>(left));
+    };
+    add(memory.answers.rows);
+    if (chosen.width != 0) add(chosen.width);
+    writer.Bytes(3, shape);
+    writer.End(begin);
+  }
+  for (const OipChosen& chosen : memory.chosen) {
+    const std::size_t begin = writer.Begin(6);
+    AppendOipElements(lane, chosen, memory.answers, true, out);
+    writer.End(begin);
+  }
+}
+
+Result<void> Infer(Worker& worker, const RpcRequest& request, RpcResponse& response) {
+  OipMemory& memory = worker.oip();
+  memory.request.Clear();
+  TENON_TRY(ReadOipProto(request.message, &memory.request));
+  TENON_ASSIGN(Lane* lane, AskOip(worker, *request.head, memory.request.model, memory.request.version, memory.request));
+  const std::string_view id = worker.RequestId(request.head->Header("x-request-id"));
+  auto inferred = InferOip(worker, *lane, request.deadline, memory);
+  if (!inferred.ok()) {
+    worker.Count(*lane, RowOf(inferred.error().code()).http);
+    return inferred;
+  }
+  WriteAnswer(*lane, memory, &response.message);
+  if (!id.empty()) response.metadata = Str("X-Request-Id: ", id, "\r\n");
+  worker.LogKept(*lane, id);
+  worker.Count(*lane, 200);
+  return {};
+}
+
+}  // namespace
+
+Error MalformedMessage(std::string_view what) { return Bad(Str(what, " is malformed: its bytes are not what api/inference.proto says")); }
+
+void FailWith(const Error& error, RpcResponse& response) { response.Fail(error.code(), error.message()); }
+
+Result<void> ReadOipProto(std::string_view message, OipRequest* out) {
+  std::vector<Contents> contents;
+  std::vector<std::string_view> raws;
+  out->binary_outputs = true;
+  ProtoReader reader(message);
+  while (reader.Next()) {
+    if (reader.Is(1, ProtoWire::kBytes)) {
+      out->model = reader.bytes();
+    } else if (reader.Is(2, ProtoWire::kBytes)) {
+      out->version = reader.bytes();
+    } else if (reader.Is(3, ProtoWire::kBytes)) {
+      out->id = reader.bytes();
+    } else if (reader.Is(4, ProtoWire::kBytes)) {
+      std::string_view name;
+      std::int64_t number = 0;
+      TENON_TRY(ReadParameter(reader.bytes(), &name, &number));
+    } else if (reader.Is(5, ProtoWire::kBytes)) {
+      out->inputs.emplace_back();
+      contents.emplace_back();
+      TENON_TRY(ReadInput(reader.bytes(), out->inputs.back(), contents.back()));
+    } else if (reader.Is(6, ProtoWire::kBytes)) {
+      TENON_TRY(ReadOutput(reader.bytes(), *out));
+    } else if (reader.Is(7, ProtoWire::kBytes)) {
+      raws.push_back(reader.bytes());
+    }
+  }
+  if (!reader.good()) return MalformedMessage("the request");
+  for (const auto& [text, what] : {std::pair{out->model, "model_name"}, {out->version, "model_version"}, {out->id, "id"}}) {
+    TENON_TRY(CheckText(text, what));
+  }
+  if (!raws.empty() && raws.size() != out->inputs.size()) {
+    return Bad(Str("there are ", raws.size(), " raw_input_contents for ", out->inputs.size(), " inputs"));
+  }
+  for (std::size_t i = 0; i < out->inputs.size(); ++i) {
+    OipTensor& tensor = out->inputs[i];
+    if (!raws.empty()) {
+      if (contents[i].given && !contents[i].bytes.empty()) return Bad(Str("input '", tensor.name, "' has contents beside raw_input_contents"));
+      TENON_TRY(SetOipRaw(*out, tensor, raws[i]));
+    } else {
+      TENON_TRY(ReadContents(contents[i].bytes, *out, tensor));
+    }
+  }
+  return {};
+}
+
+namespace grpc {
+
+void ModelInfer(Worker& worker, const RpcRequest& request, RpcResponse& response) {
+  if (auto done = Infer(worker, request, response); !done.ok()) FailWith(done.error(), response);
+}
+
+// A failed request of a stream is answered within it: the others go on.
+void ModelStreamInfer(Worker& worker, const RpcRequest& request, RpcResponse& response) {
+  auto done = Infer(worker, request, response);
+  const std::string answer = std::move(response.message);
+  response.message.clear();
+  ProtoWriter writer(&response.message);
+  if (done.ok()) {
+    writer.AlwaysBytes(2, answer);
+    return;
+  }
+  writer.Bytes(1, done.error().message());
+  if (worker.oip().request.id.empty()) return;
+  const std::size_t begin = writer.Begin(2);  // by its id the client knows which one failed
+  writer.Bytes(3, IsUtf8(worker.oip().request.id) ? worker.oip().request.id : std::string_view());
+  writer.End(begin);
+}
+
+}  // namespace grpc
+}  // namespace tenon::edge

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "edge/http2_internal.h"
+
+namespace tenon::edge {
+
+// One request of a connection that speaks HTTP/2. Used again for later ones.
+struct Http2Stream {
+  std::int32_t id = 0;
+  Http2Stream* next = nullptr;
+  Http2Stream* previous = nullptr;
+
+  // What was asked.
+  struct Field {
+    std::uint32_t name, name_size, value, value_size;  // places in `head`
+  };
+  std::string head;
+  std::vector<Field> fields;
+  Field method{}, target{}, type{};
+  bool too_large = false;        // its head
+  std::chrono::steady_clock::time_point arrived{}, deadline{}, moved{};  // moved: it last made progress
+  std::string in;                // of its body, not handled yet
+  bool ended = false;            // the client has sent all
+
+  // How it is answered.
+  bool grpc = false;
+  RpcKind kind = RpcKind::kUnknown;
+  std::string_view coding;       // of its messages: "", "gzip", "deflate"
+  bool answered = false;         // the head of the answer is on its way
+  bool finished = false;         // nothing is added to `out`
+  bool deferred = false;         // waits for `out`
+  bool reset = false;            // ended by us before the client was done
+  int status = 0;                // of gRPC
+  std::string problem;
+  std::string out;
+  std::size_t out_from = 0;
+  std::string watched, told;     // of a watching call: what was asked, what was answered last
+  std::size_t unconsumed = 0;    // bytes that the client is not yet told to replace
+
+  std::string_view At(std::uint32_t from, std::uint32_t size) const { return std::string_view(head).substr(from, size); }
+  void Clear();
+  // As a request of HTTP/1.1, with views into this stream. False when there are too many headers.
+  bool Request(HttpRequest* out_request) const;
+};
+
+// "100m" of grpc-timeout as a duration; false when it is none.
+bool ParseGrpcTimeout(std::string_view text, std::chrono::nanoseconds* out);
+// A status message as grpc-message wants it: percent-encoded.
+std::string GrpcMessage(std::string_view text);
+
+}  // namespace tenon::edge
