@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # Installs what building and running need on Debian 12: packages, and the libraries that are loaded when first used.
-# Does nothing when all is there. Usage: tools/setup.sh [build|test]
+# Does nothing when all is there. Usage: tools/setup.sh [build|test|onnx]; onnx: only the runtime of ONNX models, which no other
+# model needs.
 set -euo pipefail
 what=${1:-build}
 deps=${TENON_DEPS:-$HOME/.cache/tenon/deps}
 
 packages="g++ cmake ninja-build ccache mold pkg-config ca-certificates libssl-dev libsqlite3-dev libyaml-cpp-dev
   nlohmann-json3-dev libsimdjson-dev libcli11-dev libxxhash-dev zlib1g-dev libnghttp2-dev python3 unzip"
-[ "$what" = test ] && packages="$packages libgtest-dev curl procps python3-venv"
+[ "$what" = onnx ] && packages="ca-certificates python3 locales"  # one library beside those that are there
+[ "$what" = test ] && packages="$packages libgtest-dev curl procps python3-venv locales"
 
 missing=""
 for package in $packages; do
@@ -31,6 +33,30 @@ fetch() {
   echo "$sum  $scratch/$file" | sha256sum -c --quiet - || { echo "$file is not what was pinned" >&2; exit 1; }
 }
 mkdir -p "$deps/lib" "$deps/include"
+
+# The runtime of ONNX models (ONNX Runtime, MIT), from its makers' wheel. A program that is built already finds it in its ../lib.
+install_onnx() {
+  if [ ! -e "$deps/onnxruntime-1.32.0" ]; then
+    command -v pip3 >/dev/null || apt_install python3-pip
+    echo "fetching ONNX Runtime 1.32.0"
+    fetch onnxruntime-1.32.0-cp311-cp311-manylinux_2_28_x86_64.whl 5a34fc4dfeb5a7b4a74c95dcba1e773d722abda720b474edf1b0c419dc6d163d \
+      pip3 download --quiet --no-deps --only-binary :all: --python-version 311 --platform manylinux_2_28_x86_64 --dest . onnxruntime==1.32.0
+    python3 -m zipfile -e "$scratch"/onnxruntime-1.32.0-*.whl "$scratch/wheel"
+    install -m 755 "$scratch"/wheel/onnxruntime/capi/libonnxruntime.so.1.32.0 "$deps/lib/libonnxruntime.so.1"
+    rm -rf "$scratch"; scratch=""
+    touch "$deps/onnxruntime-1.32.0"
+  fi
+  # Its op that folds the case of texts wants this locale, whatever is set.
+  locale -a | grep -qi '^en_US.utf-\?8$' || as_root localedef -i en_US -f UTF-8 en_US.UTF-8
+  for build in build build-*; do
+    [ ! -d "$build/lib" ] || ln -sf "$deps/lib/libonnxruntime.so.1" "$build/lib/libonnxruntime.so.1"
+  done
+}
+if [ "$what" = onnx ]; then
+  cd "$(dirname "$0")/.."
+  install_onnx
+  exit 0
+fi
 
 # The analytic engine (DuckDB, MIT): the library from its makers' npm package, the header from their older one.
 if [ ! -e "$deps/duckdb-1.5.6" ]; then
@@ -62,3 +88,5 @@ if [ ! -e "$deps/xgboost-3.2.0" ]; then
   rm -rf "$scratch"; scratch=""
   touch "$deps/xgboost-3.2.0"
 fi
+
+[ "$what" != test ] || { cd "$(dirname "$0")/.." && install_onnx; }

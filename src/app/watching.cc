@@ -22,6 +22,10 @@ Result<Reference> ReferenceOf(const pipeline::Project& project, const store::Sto
   TENON_ASSIGN(auto bytes, store.Get(out.version.bundle));
   TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes), out.version.id());
   TENON_ASSIGN(out.predictor, model::Predictor::Load(bundle, kits.ops, kits.formats), out.version.id());
+  if (bundle->section("profile").empty()) {
+    return Error(Code::kFailedPrecondition, Str(out.version.id(), " was imported without sample rows, so there is nothing to compare with; "
+                                                "`tenon models import` it again with --samples"));
+  }
   TENON_ASSIGN(table::Profile all, table::Profile::Load(bundle->section("profile")), out.version.id());
   TENON_ASSIGN(out.predictions, table::ColumnProfile::Load(bundle->section("predictions")), out.version.id());
   // Only what the model reads is logged, so only that is compared.

@@ -84,6 +84,14 @@ struct Pass {
         return SUCCESS;
       }
       default:
+        if (type == od::json_type::array && !reader.served().fields[static_cast<std::size_t>(slot)].shape.empty()) {
+          od::array array;
+          std::string_view lists;  // read, and checked, by what takes the tensor
+          if (auto code = value.get_array().get(array); code != SUCCESS) return code;
+          if (auto code = array.raw_json().get(lists); code != SUCCESS) return code;
+          reader.Text(slot, lists);
+          return SUCCESS;
+        }
         reader.Wrong(slot, type == od::json_type::array ? "a list" : "an object");
         return Skim(value);
     }

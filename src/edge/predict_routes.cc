@@ -45,11 +45,14 @@ void AppendPrediction(const Lane& lane, const model::Prediction& prediction, std
   }
 }
 
-// Attributions of the margin behind the answer: of the positive class, of the class decided for, or of the value.
+// Attributions of the margin behind the answer, or estimated ones of the answer itself, which say so: of the positive class,
+// of the class decided for, or of the value.
 void AppendExplanation(Lane& lane, std::size_t row, int decision, std::string* out) {
   const int output = lane.served().predictor->task() == model::Task::kMulticlass ? decision : 0;
   double base = 0;
-  const std::vector<double>& contributions = lane.session.Explain(row, output, &base);
+  const Result<model::Attribution> found = lane.session.Explain(row, output, &base);
+  if (!found) return lane.session.reader().Problem("", Str("cannot be explained: ", found.error().message()));
+  const std::vector<double>& contributions = lane.session.contributions();
   *out += R"(,"contributions":{)";
   for (std::size_t i = 0; i < contributions.size(); ++i) {
     if (i != 0) *out += ',';
@@ -59,6 +62,16 @@ void AppendExplanation(Lane& lane, std::size_t row, int decision, std::string* o
   }
   *out += R"(},"base":)";
   AppendDouble(base, out);
+  if (found->exact) return;
+  *out += R"(,"approximate":{"method":"permutation","of":")";
+  *out += lane.served().predictor->task() == model::Task::kRegression ? "value" : "probability";
+  *out += R"(","samples":)";
+  AppendInt(found->samples, out);
+  *out += R"(,"seed":)";
+  AppendInt(static_cast<std::int64_t>(found->seed), out);
+  *out += R"(,"error":)";
+  AppendDouble(found->error, out);
+  *out += found->whole ? R"(,"deadline_met":true})" : R"(,"deadline_met":false})";
 }
 
 void SetFieldErrors(const std::vector<serve::FieldError>& errors, HttpResponse& response) {
@@ -109,6 +122,7 @@ Json DescribeEndpoint(const serve::Route& route) {
       row["most"] = field.most;
     }
     if (!field.domain.empty()) row["domain"] = Json::ListOf(field.domain);
+    if (!field.shape.empty()) row["shape"] = Json::ListOf(field.shape);
     fields.Push(std::move(row));
   }
   out["fields"] = std::move(fields);
@@ -166,6 +180,7 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
   bool first = true;
   const auto predict = [&] {
     const std::span<const float> values = worker.PredictRows(lane);
+    if (lane.session.reader().failed()) return rows.Clear();
     const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
     std::string& out = response.body;
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -190,6 +205,10 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
     return false;
   }
   if (rows.size() != 0) predict();
+  if (lane.session.reader().failed()) {  // a model that reads columns could not take a value
+    response.body.clear();
+    return false;
+  }
   response.body += "]}";
   worker.LogKept(lane, id);
   return true;

@@ -88,7 +88,7 @@ Result<void> AddImportances(const Call& call, const table::Batch& rows, const mo
     int output = 0;
     if (predictor.outputs() > 1) output = predictor.PredictRow(slots.numbers(), slots.texts(), scratch).decision;
     double base = 0;
-    predictor.ExplainRow(slots.numbers(), slots.texts(), output, by_input, {}, &base, scratch);
+    TENON_TRY(predictor.ExplainRow(slots.numbers(), slots.texts(), output, by_input, {}, &base, scratch));
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       importances[i].mean_absolute += std::abs(by_input[i]) / static_cast<double>(sample.size());
       importances[i].sample_values.push_back(slots.ShownValue(i));

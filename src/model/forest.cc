@@ -23,6 +23,7 @@ class Forest final : public Model {
   }
   bool CanCompute() const { return chosen_ != nullptr || only_ != nullptr; }
 
+  const ForestSpec& spec() const { return spec_; }
   std::string_view format() const override { return "forest"; }
   Task task() const override { return spec_.task; }
   int features() const override { return spec_.features; }
@@ -180,6 +181,11 @@ std::vector<std::int32_t> Leaves(ForestSpec spec, const float* rows, std::int64_
     }
   }
   return leaves;
+}
+
+const ForestSpec* TreesOf(const Model& model) {
+  const auto* forest = dynamic_cast<const Forest*>(&model);
+  return forest == nullptr ? nullptr : &forest->spec();
 }
 
 }  // namespace tenon::model

@@ -64,6 +64,10 @@ Result<std::unique_ptr<Model>> MakeForest(ForestSpec spec);
 // Reads XGBoost's JSON model (1.7 to 3.x: base_score a number or a list; categorical splits; multi-class; early-stopped
 // models keep their best iteration). The margins equal XGBoost's own, leaf by leaf in its order of addition.
 Result<ForestSpec> ReadXgboost(std::string_view json);
+Result<ForestSpec> ReadXgboostParsed(const Json& json);
+
+// The trees of a forest that MakeForest made; null when the model is none. They live as long as the model.
+const ForestSpec* TreesOf(const Model& model);
 
 // The leaf (node number) each row reaches in each tree: rows x trees, for parity tests.
 std::vector<std::int32_t> Leaves(ForestSpec spec, const float* rows, std::int64_t n, std::int64_t stride);

@@ -239,4 +239,6 @@ Result<ForestSpec> ReadXgboost(std::string_view json) {
   return Read(parsed);
 }
 
+Result<ForestSpec> ReadXgboostParsed(const Json& json) { return Read(json); }
+
 }  // namespace tenon::model

@@ -10,6 +10,7 @@ namespace {
 class Linear final : public Model {
  public:
   explicit Linear(LinearSpec spec) : spec_(std::move(spec)) {}
+  const LinearSpec& spec() const { return spec_; }
 
   std::string_view format() const override { return "linear"; }
   Task task() const override { return spec_.task; }
@@ -100,6 +101,11 @@ Result<std::unique_ptr<Model>> MakeLinear(LinearSpec spec) {
     return Error(Code::kInvalidArgument, "a weight, intercept or center of the linear model is not finite; the training diverged");
   }
   return std::make_unique<Linear>(std::move(spec));
+}
+
+const LinearSpec* WeightsOf(const Model& model) {
+  const auto* linear = dynamic_cast<const Linear*>(&model);
+  return linear == nullptr ? nullptr : &linear->spec();
 }
 
 }  // namespace tenon::model

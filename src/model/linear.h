@@ -19,6 +19,9 @@ struct LinearSpec {
 };
 Result<std::unique_ptr<Model>> MakeLinear(LinearSpec spec);
 
+// The weights of a model that MakeLinear made; null when it is none.
+const LinearSpec* WeightsOf(const Model& model);
+
 // Always the same margins: the baseline.
 Result<std::unique_ptr<Model>> MakeConstant(Task task, int features, std::vector<double> margins);
 

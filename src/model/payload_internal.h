@@ -27,6 +27,10 @@ class PayloadWriter {
     std::memcpy(raw, &value, sizeof(T));
     bytes_.append(raw, sizeof(T));
   }
+  void PutBytes(std::string_view bytes) {
+    Put(static_cast<std::uint64_t>(bytes.size()));
+    bytes_.append(bytes);
+  }
   std::string Finish() && {
     Put(Hash64(bytes_));
     return std::move(bytes_);
@@ -86,6 +90,11 @@ class PayloadReader {
     return static_cast<std::size_t>(count);
   }
   std::uint32_t version() const { return version_; }
+  std::string_view GetBytes() {
+    const std::string_view bytes = left_.substr(0, GetCount(1));
+    left_.remove_prefix(bytes.size());
+    return bytes;
+  }
   bool ok() const { return ok_; }
   // data_loss unless everything was there and nothing is left.
   Result<void> Done() const {

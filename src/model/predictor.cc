@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <mutex>
 #include <optional>
 #include <thread>
+
+#include "model/column_slots_internal.h"
 
 namespace tenon::model {
 namespace {
@@ -52,6 +55,9 @@ Result<std::shared_ptr<const Predictor>> Predictor::Load(std::shared_ptr<const B
                transform::FittedGraph::Load(bundle->section("graph"), ops), "loading the section graph");
   TENON_ASSIGN(const auto format, formats.Create(manifest.StringAt("model_format")), "choosing the format of the section model");
   TENON_ASSIGN(std::shared_ptr<const Model> model, format->Load(bundle->section("model")), "loading the section model");
+  if (const ColumnModel* columns = model->by_columns(); columns != nullptr && columns->columns() != graph->inputs()) {
+    return WrongSection("model", "it reads the input columns itself, but others than the graph has as its inputs");
+  }
   if (model->features() != graph->width()) {
     return WrongSection("model", Str("it reads ", model->features(), " features, the graph makes ", graph->width()));
   }
@@ -88,6 +94,7 @@ std::shared_ptr<const Predictor> Predictor::Make(std::shared_ptr<const transform
 }
 
 Prediction Predictor::PredictRow(const double* numbers, const std::string_view* texts, Scratch& scratch) const {
+  if (model_->by_columns() != nullptr) return PredictColumnsOfRow(numbers, texts, scratch);
   const auto outputs = static_cast<std::size_t>(model_->outputs());
   scratch.tile.resize(std::max(scratch.tile.size(), static_cast<std::size_t>(graph_->width())));
   scratch.values.resize(std::max(scratch.values.size(), outputs));
@@ -95,6 +102,33 @@ Prediction Predictor::PredictRow(const double* numbers, const std::string_view* 
   model_->Predict(scratch.tile.data(), 1, graph_->width(), scratch.values.data());
   Calibrate(calibration_, task(), scratch.values.data(), 1);
   return {{scratch.values.data(), outputs}, Decide(scratch.values.data())};
+}
+
+Prediction Predictor::PredictColumnsOfRow(const double* numbers, const std::string_view* texts, Scratch& scratch) const {
+  const auto outputs = static_cast<std::size_t>(model_->outputs());
+  scratch.values.resize(std::max(scratch.values.size(), outputs));
+  if (auto done = model_->by_columns()->PredictColumns({numbers, texts, 1}, scratch.values.data()); !done) {
+    std::fill_n(scratch.values.begin(), outputs, std::numeric_limits<float>::quiet_NaN());
+    scratch.problem = std::move(done).error();
+    return {{scratch.values.data(), outputs}, -1, &*scratch.problem};
+  }
+  Calibrate(calibration_, task(), scratch.values.data(), 1);
+  return {{scratch.values.data(), outputs}, Decide(scratch.values.data())};
+}
+
+Result<void> Predictor::PredictPart(const table::Batch& part, Scratch& scratch, float* out) const {
+  if (const ColumnModel* columns = model_->by_columns(); columns != nullptr) {
+    ColumnSlots slots;
+    TENON_TRY(slots.Fill(part, graph_->inputs()));
+    TENON_TRY(columns->PredictColumns(slots.rows(), out));
+  } else {
+    const std::int64_t width = graph_->width();
+    scratch.tile.resize(std::max(scratch.tile.size(), static_cast<std::size_t>(part.rows() * width)));
+    TENON_TRY(graph_->Apply(part, scratch.tile.data(), width, scratch.graph));
+    model_->Predict(scratch.tile.data(), part.rows(), width, out);
+  }
+  Calibrate(calibration_, task(), out, part.rows());
+  return {};
 }
 
 void Predictor::PredictSlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* out,
@@ -119,7 +153,6 @@ void Predictor::PredictSlots(const double* const* numbers, const std::string_vie
 }
 
 Result<std::vector<float>> Predictor::PredictBatch(const Call& call, const table::Batch& rows, Scratch& scratch) const {
-  const std::int64_t width = graph_->width();
   const std::int64_t step = TileRows(graph_->width());
   const std::int64_t tiles = (rows.rows() + step - 1) / step;
   const auto outputs = static_cast<std::size_t>(model_->outputs());
@@ -132,12 +165,7 @@ Result<std::vector<float>> Predictor::PredictBatch(const Call& call, const table
     TENON_TRY(call.Check());
     const std::int64_t from = index * step;
     const table::Batch part = rows.Slice(from, std::min(step, rows.rows() - from));
-    mine.tile.resize(std::max(mine.tile.size(), static_cast<std::size_t>(step * width)));
-    TENON_TRY(graph_->Apply(part, mine.tile.data(), width, mine.graph));
-    float* values = out.data() + static_cast<std::size_t>(from) * outputs;
-    model_->Predict(mine.tile.data(), part.rows(), width, values);
-    Calibrate(calibration_, task(), values, part.rows());
-    return {};
+    return PredictPart(part, mine, out.data() + static_cast<std::size_t>(from) * outputs);
   };
   const auto work = [&](Scratch& mine) {
     for (std::int64_t index = next++; index < tiles; index = next++) {
@@ -172,8 +200,15 @@ int Predictor::Decide(const float* values) const {
   return -1;
 }
 
-void Predictor::ExplainRow(const double* numbers, const std::string_view* texts, int output, std::span<double> by_input,
-                           std::span<double> by_feature, double* base, Scratch& scratch) const {
+Result<Attribution> Predictor::ExplainRow(const double* numbers, const std::string_view* texts, int output,
+                                          std::span<double> by_input, std::span<double> by_feature, double* base,
+                                          Scratch& scratch) const {
+  if (const ColumnModel* columns = model_->by_columns(); columns != nullptr) {
+    scratch.contributions.resize(std::max(scratch.contributions.size(), columns->columns().size()));
+    TENON_ASSIGN(const Attribution found, columns->ExplainColumns({numbers, texts, 1}, output, scratch.contributions.data(), base));
+    std::copy_n(scratch.contributions.begin(), by_input.size(), by_input.begin());
+    return found;
+  }
   const auto width = static_cast<std::size_t>(graph_->width());
   scratch.tile.resize(std::max(scratch.tile.size(), width));
   scratch.contributions.resize(std::max(scratch.contributions.size(), (width + 1) * static_cast<std::size_t>(outputs())));
@@ -182,10 +217,11 @@ void Predictor::ExplainRow(const double* numbers, const std::string_view* texts,
   const double* mine = scratch.contributions.data() + static_cast<std::size_t>(output) * (width + 1);
   *base = mine[width];
   if (!by_feature.empty()) std::copy_n(mine, width, by_feature.begin());
-  if (by_input.empty()) return;
+  if (by_input.empty()) return Attribution{};
   std::ranges::fill(by_input, 0.0);
   const std::vector<int>& source = graph_->feature_source();
   for (std::size_t f = 0; f < width; ++f) by_input[static_cast<std::size_t>(source[f])] += mine[f];
+  return Attribution{};
 }
 
 }  // namespace tenon::model

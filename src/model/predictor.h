@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@ namespace tenon::model {
 struct Prediction {
   std::span<const float> values;  // outputs() numbers: probability of the positive class, of each class, or the value
   int decision = -1;              // class index (threshold for binary, arg max else); -1 for regression
+  const Error* problem = nullptr; // why a model that reads columns gave no answer to this row: then the values are NaN
 };
 
 // Graph + model + calibration + threshold: rows in, answers out. The one path of evaluation, batch, HTTP and gRPC.
@@ -27,6 +29,7 @@ class Predictor {
     std::vector<float> tile;
     std::vector<float> values;
     std::vector<double> contributions;
+    std::optional<Error> problem;
     std::vector<const double*> numbers;
     std::vector<const std::string_view*> texts;
   };
@@ -44,6 +47,7 @@ class Predictor {
   Task task() const { return model_->task(); }
   int outputs() const { return model_->outputs(); }
   const std::vector<std::string>& classes() const { return classes_; }  // label values in class order; empty: regression
+  const Calibration& calibration() const { return calibration_; }
   double threshold() const { return threshold_; }
   const Bundle* bundle() const { return bundle_.get(); }  // null before there is one
 
@@ -51,7 +55,7 @@ class Predictor {
   // the scratch is warm.
   Prediction PredictRow(const double* numbers, const std::string_view* texts, Scratch& scratch) const;
   // n rows whose slots are kept column by column (see FittedGraph::ApplySlots) into n x outputs() numbers. Bit-equal to
-  // PredictRow on each row.
+  // PredictRow on each row. Not for models that read columns, which may fail.
   void PredictSlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* out,
                     Scratch& scratch) const;
   // rows() x outputs() numbers. Bit-equal to PredictRow on each row.
@@ -60,10 +64,15 @@ class Predictor {
 
   // Attributions of the margin of one output, summed over the features of each input column: inputs().size() doubles in
   // `by_input`, the base value in `base`. By features: width() doubles in `by_feature`. Either span may be empty.
-  void ExplainRow(const double* numbers, const std::string_view* texts, int output, std::span<double> by_input,
-                  std::span<double> by_feature, double* base, Scratch& scratch) const;
+  // A model that reads columns is asked by samples (ColumnModel::ExplainColumns): then they are of the prediction, and it may
+  // fail; others never do.
+  Result<Attribution> ExplainRow(const double* numbers, const std::string_view* texts, int output, std::span<double> by_input,
+                                 std::span<double> by_feature, double* base, Scratch& scratch) const;
 
  private:
+  Prediction PredictColumnsOfRow(const double* numbers, const std::string_view* texts, Scratch& scratch) const;
+  Result<void> PredictPart(const table::Batch& part, Scratch& scratch, float* out) const;
+
   std::shared_ptr<const Bundle> bundle_;
   std::shared_ptr<const transform::FittedGraph> graph_;
   std::shared_ptr<const Model> model_;

@@ -94,7 +94,7 @@ TEST(Predictor, BatchesEqualRowsAndBundlesKeepThemBitForBit) {
     }
     std::vector<double> by_input(2), by_feature(static_cast<std::size_t>(graph->width()));
     double base = 0;
-    predictor->ExplainRow(numbers, texts, 0, by_input, by_feature, &base, scratch);
+    ASSERT_OK(predictor->ExplainRow(numbers, texts, 0, by_input, by_feature, &base, scratch));
     double sum = base;
     for (double part : by_feature) sum += part;
     EXPECT_NEAR(sum, base + by_input[0] + by_input[1], 1e-12);

@@ -2,6 +2,8 @@
 
 #include "evaluate/metric.h"
 #include "ingest/read.h"
+#include "model/exporter.h"
+#include "model/importer.h"
 #include "model/model.h"
 #include "monitor/drift_test.h"
 #include "train/learner.h"
@@ -16,6 +18,8 @@ struct Kits {
   Kinds<validate::Check> checks;
   Kinds<transform::Op> ops;
   Kinds<model::Format> formats;
+  Kinds<model::Importer> importers;
+  Kinds<model::Exporter> exporters;
   Kinds<train::Learner> learners;
   Kinds<evaluate::Metric> metrics;
   Kinds<monitor::DriftTest> drift_tests;

@@ -33,6 +33,9 @@ Result<std::vector<Served::Field>> ReadFields(const model::Predictor& predictor,
     at->required = input.BoolAt("required", false);
     at->least = input.NumberAt("least", 0);
     at->most = input.NumberAt("most", 0);
+    if (const Json* shape = input.Find("shape"); shape != nullptr && shape->is_array()) {
+      for (const Json& size : shape->array()) at->shape.push_back(size.is_int() ? size.Int() : 0);
+    }
     const Json* domain = input.Find("domain");
     if (domain == nullptr || !domain->is_array()) continue;
     for (const Json& value : domain->array()) {
@@ -64,7 +67,14 @@ void ReadRow(const Json& row, RowReader& reader) {
   }
 }
 
-Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::string_view section, int* proved) {
+// Bit by bit; within a part of its size where the manifest allows it, for models whose bits hang on the machine.
+bool Same(float want, float got, double tolerance) {
+  if (std::bit_cast<std::uint32_t>(want) == std::bit_cast<std::uint32_t>(got)) return true;
+  const double a = static_cast<double>(want), b = static_cast<double>(got);
+  return std::abs(a - b) <= tolerance * std::max(1.0, std::abs(a));
+}
+
+Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::string_view section, double tolerance, int* proved) {
   TENON_ASSIGN(Json golden, Json::Parse(section, "golden"), "reading the bundle's golden rows");
   const Json* rows = golden.Find("rows");
   const Json* predictions = golden.Find("predictions");
@@ -87,6 +97,7 @@ Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::strin
       return Error(Code::kFailedPrecondition, Str("golden row ", i, ", field '", error.field, "': ", error.problem));
     }
     const model::Prediction prediction = session.Predict();
+    if (prediction.problem != nullptr) return Error(Code::kFailedPrecondition, Str("golden row ", i, ": ", prediction.problem->message()));
     if (prediction.values.size() != expected.array().size()) {
       return Error(Code::kFailedPrecondition, Str("golden row ", i, " gives ", prediction.values.size(), " numbers where ",
                                                   expected.array().size(), " were recorded"));
@@ -94,7 +105,7 @@ Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::strin
     for (std::size_t k = 0; k < prediction.values.size(); ++k) {
       const Json& recorded = expected.array()[k];
       const float want = recorded.is_number() || recorded.is_string() ? static_cast<float>(recorded.Number()) : NAN;
-      if (std::bit_cast<std::uint32_t>(want) == std::bit_cast<std::uint32_t>(prediction.values[k])) continue;
+      if (Same(want, prediction.values[k], tolerance)) continue;
       return Error(Code::kFailedPrecondition,
                    Str("golden row ", i, " gives ", static_cast<double>(prediction.values[k]), " where ",
                        static_cast<double>(want), " was recorded in training: serving would not answer as was evaluated"));
@@ -145,7 +156,7 @@ Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bu
   TENON_ASSIGN(served->fields, ReadFields(*predictor, bundle->manifest()), what);
   served->strict = bundle->manifest().BoolAt("strict", false);
   const std::string_view golden = bundle->section("golden");
-  if (!golden.empty()) TENON_TRY(CheckGolden(served, golden, &served->golden_rows), what);
+  if (!golden.empty()) TENON_TRY(CheckGolden(served, golden, bundle->manifest().NumberAt("golden_tolerance"), &served->golden_rows), what);
   if (predictor->task() == model::Task::kRegression) TENON_TRY(ReadEdges(*bundle, &served->score_edges), what);
   return std::shared_ptr<const Served>(std::move(served));
 }

@@ -23,6 +23,7 @@ struct Served {
     bool required = true;     // no missing value in training: a request must bring it
     double least = 0, most = 0;     // of numbers: the extremes seen in training, widened; outside is "out of range"
     std::vector<std::string> domain;  // of few-valued texts: values seen in training
+    std::vector<std::int64_t> shape;  // of texts that carry a tensor (base64 or nested lists); empty: plain
   };
   std::vector<Field> fields;  // in slot order (graph().inputs())
   std::vector<std::string> passed;  // fields that requests may bring though this model does not read them

@@ -75,9 +75,13 @@ TEST_F(RowsTest, ExplainsARowOfABatchAsAlone) {
   for (int i = 0; i < 5; ++i) {
     Draw(session.reader());
     session.rows().Add(session.reader().row());
-    alone.push_back(session.Explain(0, &base));
+    ASSERT_OK(session.Explain(0, &base));
+    alone.push_back(session.contributions());
   }
-  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(session.Explain(i, 0, &base), alone[i]) << i;
+  for (std::size_t i = 0; i < 5; ++i) {
+    ASSERT_OK(session.Explain(i, 0, &base));
+    EXPECT_EQ(session.contributions(), alone[i]) << i;
+  }
 }
 
 TEST_F(RowsTest, MissingUntilFilled) {

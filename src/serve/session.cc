@@ -139,6 +139,11 @@ void RowReader::Problem(std::string_view field, std::string problem) {
   if (errors_.size() < kMostErrors) errors_.push_back({instance_, std::string(field), std::move(problem)});
 }
 
+void RowReader::ProblemBefore(std::size_t back, std::string problem) {
+  row_failed_ = true;
+  if (errors_.size() < kMostErrors) errors_.push_back({instance_ - static_cast<int>(back), "", std::move(problem)});
+}
+
 void RowReader::Wrong(int slot, std::string_view got) {
   const Served::Field& field = served_->fields[static_cast<std::size_t>(slot)];
   Seen(slot);
@@ -271,30 +276,37 @@ Session::Session(std::shared_ptr<const Served> served) : served_(std::move(serve
 
 model::Prediction Session::Predict() {
   const Row& row = reader_.row();
-  return served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
+  const model::Prediction prediction = served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
+  if (prediction.problem != nullptr) reader_.Problem("", std::string(prediction.problem->message()));
+  return prediction;
 }
 
 std::span<const float> Session::PredictRows() {
   const std::size_t n = rows_.size();
-  if (n == 1) {  // setting up a batch costs more than one row
-    rows_.Get(0, &row_);
-    return served_->predictor->PredictRow(row_.numbers.data(), row_.texts.data(), scratch_).values;
-  }
-  const auto outputs = static_cast<std::size_t>(served_->predictor->outputs());
+  const model::Predictor& predictor = *served_->predictor;
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
   values_.resize(std::max(values_.size(), n * outputs));
-  served_->predictor->PredictSlots(rows_.number_columns_.data(), rows_.text_columns_.data(), static_cast<std::int64_t>(n),
-                                   values_.data(), scratch_);
+  // Setting up a batch costs more than one row, and a model that reads columns takes rows alone.
+  if (n == 1 || predictor.model().by_columns() != nullptr) {
+    for (std::size_t i = 0; i < n; ++i) {
+      rows_.Get(i, &row_);
+      const model::Prediction prediction = predictor.PredictRow(row_.numbers.data(), row_.texts.data(), scratch_);
+      if (prediction.problem != nullptr) reader_.ProblemBefore(n - 1 - i, std::string(prediction.problem->message()));
+      std::ranges::copy(prediction.values, values_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
+    }
+    return {values_.data(), n * outputs};
+  }
+  predictor.PredictSlots(rows_.number_columns_.data(), rows_.text_columns_.data(), static_cast<std::int64_t>(n), values_.data(), scratch_);
   return {values_.data(), n * outputs};
 }
 
-const std::vector<double>& Session::Explain(std::size_t i, int output, double* base) {
+Result<model::Attribution> Session::Explain(std::size_t i, int output, double* base) {
   rows_.Get(i, &row_);
   return ExplainRow(row_, output, base);
 }
 
-const std::vector<double>& Session::ExplainRow(const Row& row, int output, double* base) {
-  served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
-  return contributions_;
+Result<model::Attribution> Session::ExplainRow(const Row& row, int output, double* base) {
+  return served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
 }
 
 }  // namespace tenon::serve

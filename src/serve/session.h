@@ -71,6 +71,8 @@ class RowReader {
   void Null(int) {}
   void Wrong(int slot, std::string_view got);   // what came instead, for the message: a list
   void Problem(std::string_view field, std::string problem);
+  // Of a whole row, `back` rows before the last that was begun.
+  void ProblemBefore(std::size_t back, std::string problem);
   // Whether the row is whole and right; fills what is missing.
   bool End();
 
@@ -141,21 +143,23 @@ class Session {
 
   const Served& served() const { return *served_; }
   RowReader& reader() { return reader_; }
-  // Of reader().row(); the values live until the next call.
+  // Of reader().row(); the values live until the next call. When there is a problem the reader has it among its errors.
   model::Prediction Predict();
   Rows& rows() { return rows_; }
   // Of rows(), as one batch: rows().size() x outputs() numbers, the bits that Predict gives for each. They live until the
-  // next call.
+  // next call. A row that the model cannot take is among the reader's errors, as the row of the last instance read or before.
   std::span<const float> PredictRows();
-  // Of the margin of `output` of reader().row(): one number an input field, and the base value.
-  const std::vector<double>& Explain(int output, double* base) { return ExplainRow(reader_.row(), output, base); }
+  // Of the margin of `output` of reader().row() (of the prediction, where it is estimated): one number an input field, and the
+  // base value. Fails only for models that read columns.
+  Result<model::Attribution> Explain(int output, double* base) { return ExplainRow(reader_.row(), output, base); }
   // The same of row i of rows().
-  const std::vector<double>& Explain(std::size_t i, int output, double* base);
+  Result<model::Attribution> Explain(std::size_t i, int output, double* base);
+  const std::vector<double>& contributions() const { return contributions_; }  // of the last Explain
 
  private:
   std::shared_ptr<const Served> served_;
   RowReader reader_;
-  const std::vector<double>& ExplainRow(const Row& row, int output, double* base);
+  Result<model::Attribution> ExplainRow(const Row& row, int output, double* base);
 
   Rows rows_;
   Row row_;  // of rows_, gathered

@@ -91,6 +91,16 @@ void FittedGraph::ApplyRow(const double* numbers, const std::string_view* texts,
   plan_->program.ApplyRow(numbers, texts, out, scratch.memory_->working);
 }
 
+std::vector<FittedNode> FittedGraph::Nodes() const {
+  const Program& program = plan_->program;
+  std::vector<FittedNode> out;
+  for (const Node& node : program.nodes) {
+    const NodeSpec& spec = program.spec.nodes[node.spec];
+    out.push_back({spec.op, spec.with, program.PortsOf(node.in), program.PortsOf(node.out), node.learns ? node.state->Save() : std::string()});
+  }
+  return out;
+}
+
 void FittedGraph::ApplySlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* tile,
                              std::int64_t stride, Scratch& scratch) const {
   plan_->program.ApplySlots(numbers, texts, n, tile, stride, scratch.memory_->working);

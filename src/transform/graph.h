@@ -46,6 +46,14 @@ Result<GraphSpec> AutoGraph(const table::Schema& schema, const table::Profile& t
                             std::string_view label, const std::vector<std::string>& leave_out, std::string_view learner_style,
                             std::vector<std::string>* why);
 
+// A node as it was fitted: its settings complete, its ports by name.
+struct FittedNode {
+  std::string op;
+  Json with;
+  std::vector<Port> in, out;
+  std::string learned;      // as its op saves it (docs/formats/graph.md); empty when it learns nothing
+};
+
 // A fitted graph and the plan compiled from it: the same code in training, evaluation, batch and serving. Immutable;
 // any number of threads may apply it at once, each with its own Scratch.
 class FittedGraph {
@@ -87,6 +95,8 @@ class FittedGraph {
   void ApplySlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* tile,
                   std::int64_t stride, Scratch& scratch) const;
 
+  // The nodes in an order in which they can run, for exporters.
+  std::vector<FittedNode> Nodes() const;
   std::string Save() const;  // canonical: equal graphs give equal bytes. docs/formats/graph.md
   static Result<std::shared_ptr<const FittedGraph>> Load(std::string_view bytes, const Kinds<Op>& kinds);
 

@@ -13,7 +13,7 @@
 
 namespace tenon::transform {
 
-std::int64_t Allocations();  // allocations_test.cc
+std::int64_t Allocations();  // allocations_test.cc; -1 where they are not counted
 
 namespace {
 
@@ -328,6 +328,7 @@ TEST(Graph, NoAllocationForARowOnceWarm) {
   const std::vector<std::string_view> texts = {{}, {}, "green", "user-17", "win a prize again now", {}};
   for (int i = 0; i < 3; ++i) graph->ApplyRow(numbers.data(), texts.data(), out.data(), scratch);
   const std::int64_t before = Allocations();
+  if (before < 0) GTEST_SKIP() << "a sanitizer's own operator new is in the way";
   for (int i = 0; i < 100; ++i) graph->ApplyRow(numbers.data(), texts.data(), out.data(), scratch);
   EXPECT_EQ(Allocations() - before, 0);
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Fuzzes the readers of foreign bytes with libFuzzer, ASan and UBSan: tests/fuzz/run.sh [seconds each] [target...]
 # Needs clang 14 (installed when missing, as root). Corpora are kept from run to run in ${TENON_CACHE:-~/.cache/tenon}/fuzz,
-# findings beside them; the folder build-fuzz has the programs. Two targets at a time; JOBS=1 or more changes that.
+# findings beside them; the folder build-fuzz has the programs. Two targets at a time; JOBS=1 or more changes that. They run at
+# the lowest priority: on a busy machine look at the count of inputs, not at the seconds (NICE=0 gives them their share).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}; [ $# -gt 0 ] && shift
@@ -17,7 +18,7 @@ one() {
   mkdir -p "$cache/$target/corpus" "$cache/$target/findings"
   build-fuzz/tests/fuzz_smoke --seeds "$cache/$target/seeds" "$target"
   status=0
-  nice -n 19 "build-fuzz/fuzz/fuzz_$target" -max_total_time="$seconds" -rss_limit_mb=2000 -timeout=20 -max_len=65536 -print_final_stats=1 \
+  nice -n "${NICE:-19}" "build-fuzz/fuzz/fuzz_$target" -max_total_time="$seconds" -rss_limit_mb=2000 -timeout=20 -max_len=65536 -print_final_stats=1 \
     -artifact_prefix="$cache/$target/findings/" "$cache/$target/corpus" "$cache/$target/seeds" >"$cache/$target/log" 2>&1 || status=$?
   count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$cache/$target/log")
   echo "$target: ${count:-0} inputs in $seconds s, $([ $status = 0 ] && echo 'no finding' || echo "FINDING, see $cache/$target/log")"

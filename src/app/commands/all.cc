@@ -4,7 +4,8 @@ namespace tenon::app {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
-  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddPredict, AddServe, AddKeys, AddRollout, AddMonitor, AddDoctor, AddCompletion}) {
+  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddExchange, AddPredict, AddServe, AddKeys, AddRollout, AddMonitor, AddDoctor,
+                    AddCompletion}) {
     add(all);
   }
   return all;

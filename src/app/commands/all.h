@@ -12,6 +12,7 @@ void AddInit(std::vector<Command>& to);
 void AddRun(std::vector<Command>& to);
 void AddValidate(std::vector<Command>& to);
 void AddData(std::vector<Command>& to);
+void AddExchange(std::vector<Command>& to);
 void AddModels(std::vector<Command>& to);
 void AddPredict(std::vector<Command>& to);
 void AddServe(std::vector<Command>& to);    // serve and up

@@ -1,0 +1,130 @@
+// Models of other makers in, ours out.
+
+#include "app/commands/all.h"
+#include "pipeline/import.h"
+#include "registry/registry.h"
+
+namespace tenon::app {
+namespace {
+
+std::vector<std::string> Listed(const std::string& text) {
+  std::vector<std::string> out;
+  for (const std::string& part : Split(text, ',')) {
+    if (!Trim(part).empty()) out.emplace_back(Trim(part));
+  }
+  return out;
+}
+
+// A folder that has no project yet becomes one, so that the model can be served from it at once.
+Result<void> MakeProject(Context& context, const std::string& folder, const pipeline::ImportSpec& spec) {
+  const std::string path = platform::JoinPath(folder, "tenon.yaml");
+  if (context.files.Exists(path)) return {};
+  TENON_TRY(context.files.MakeFolders(folder));
+  const std::string name = spec.name.empty() ? "imported" : spec.name;
+  const std::string text = Str("# Made by `tenon models import`: the model came from elsewhere. To train a successor, name its data and label.\nproject: ",
+                               Json(name).Dump(), "\ndata: ", Json(spec.samples.empty() ? "rows.csv" : spec.samples).Dump(), "\nproblem:\n  label: ",
+                               Json(spec.label.empty() ? "label" : spec.label).Dump(), "\n");
+  TENON_TRY(pipeline::ParseProject(text, folder, path), "making a project for the model");
+  return context.files.Write(path, text);
+}
+
+Result<int> Import(Context& context, const Args& args) {
+  const std::string folder = args.Text("project");
+  pipeline::ImportSpec spec;
+  spec.file = args.Text("file");
+  spec.name = args.Text("name");
+  spec.format = args.Text("format") == "sklearn" ? "onnx" : args.Text("format");
+  spec.samples = args.Text("samples");
+  spec.outputs = Listed(args.Text("outputs"));
+  spec.label = args.Text("label");
+  spec.classes = Listed(args.Text("labels"));
+  spec.task = args.Text("task");
+  spec.link = args.Text("link");
+  spec.tolerance = args.Number("tolerance");
+  spec.threshold = args.Number("threshold");
+  if (!(spec.threshold >= 0 && spec.threshold <= 1)) return Error(Code::kInvalidArgument, Str("--threshold ", spec.threshold, " is not within 0..1"));
+  if (!(spec.tolerance >= 0)) return Error(Code::kInvalidArgument, Str("--tolerance ", spec.tolerance, " is negative"));
+  if (!context.files.Exists(spec.file)) return Error(Code::kNotFound, Str("there is no model file ", spec.file));
+  TENON_TRY(MakeProject(context, folder, spec));
+  TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, folder));
+  if (spec.name.empty()) spec.name = project.name;
+  TENON_ASSIGN(auto opened, OpenStore(context, folder, store::Store::Access::kWrite));
+  TENON_ASSIGN(const auto imported, pipeline::ImportModel(context.call, *opened, context.kits, spec));
+  registry::Registry registry(*opened);
+  const registry::ModelVersion& version = imported.version;
+  if (args.Bool("promote")) TENON_TRY(registry.Promote(context.call, version.name, version.version, "champion", false));
+  if (context.json) {
+    Json line;
+    line["model"] = version.id();
+    line["format"] = imported.format;
+    line["compared_with"] = imported.compared_with;
+    line["rows"] = imported.rows;
+    line["difference"] = imported.difference;
+    line["notes"] = Json::ListOf(imported.notes);
+    line["promoted"] = args.Bool("promote");
+    context.terminal.JsonLine(line);
+    return 0;
+  }
+  Terminal& terminal = context.terminal;
+  terminal.Line(Str(terminal.Bold(version.id()), " is ", platform::NameOf(spec.file), " (", version.lineage.StringAt("learner"), "), answered by ",
+                    imported.format == "onnx" ? "ONNX Runtime" : Str("our ", imported.format, " engine")));
+  terminal.Line(imported.compared_with.empty()
+                    ? "not compared with its maker's answers: give rows with --samples, and their answers with --outputs"
+                    : Str(FormatCount(imported.rows), " rows compared with ", imported.compared_with, ", the largest difference is ", FormatShort(imported.difference, 3)));
+  for (const std::string& note : imported.notes) terminal.Note(note);
+  terminal.Line(terminal.Dim(args.Bool("promote") ? Str("it is champion; `tenon serve ", folder, "` answers with it")
+                                                  : Str("`tenon models promote ", version.id(), " --project ", folder, "` makes it answer")));
+  return 0;
+}
+
+Result<int> Export(Context& context, const Args& args) {
+  TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
+  const registry::Registry registry(*opened);
+  TENON_ASSIGN(const registry::ModelVersion version, registry.Resolve(args.Text("model")));
+  TENON_ASSIGN(auto bytes, opened->Get(version.bundle), version.id());
+  TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes), version.id());
+  TENON_ASSIGN(auto predictor, model::Predictor::Load(bundle, context.kits.ops, context.kits.formats), version.id());
+  TENON_ASSIGN(const auto exporter, context.kits.exporters.Create(args.Text("format")));
+  TENON_ASSIGN(const std::string written, exporter->Export(*predictor, version.id()), version.id());
+  TENON_TRY(context.files.Write(args.Text("out"), written));
+  Json line;
+  line["model"] = version.id();
+  line["format"] = args.Text("format");
+  line["out"] = args.Text("out");
+  line["bytes"] = written.size();
+  context.json ? context.terminal.JsonLine(line)
+               : context.terminal.Line(Str(version.id(), " -> ", args.Text("out"), " (", args.Text("format"), ", ", FormatCount(static_cast<std::int64_t>(written.size())), " bytes)"));
+  return 0;
+}
+
+}  // namespace
+
+void AddExchange(std::vector<Command>& to) {
+  to.push_back({.name = "models import",
+                .summary = "Bring in a model that XGBoost, LightGBM or scikit-learn (as ONNX) made, checked on sample rows",
+                .example = "tenon models import fraud-project model.json --name fraud --samples rows.csv --outputs p --promote",
+                .flags = {ProjectFlag(),
+                          {.name = "file", .help = "the model: XGBoost JSON or UBJSON, LightGBM text, ONNX", .required = true},
+                          {.name = "--name", .help = "of the model it becomes; the project's when not given"},
+                          {.name = "--format", .help = "when the file does not show it", .choices = {"xgboost", "lightgbm", "onnx", "sklearn"}},
+                          {.name = "--samples", .help = "rows of its inputs: CSV, JSON lines, Parquet, Arrow"},
+                          {.name = "--outputs", .help = "columns of the samples, a,b,c: what its own library answered"},
+                          {.name = "--label", .help = "column of the samples that is the label, not an input"},
+                          {.name = "--labels", .help = "the classes in the order of its outputs, a,b,c"},
+                          {.name = "--task", .help = "when the file does not say it", .choices = {"binary", "multiclass", "regression"}},
+                          {.name = "--link", .help = "from an ONNX model's outputs to predictions", .choices = {"identity", "logistic", "softmax"}},
+                          {.name = "--tolerance", .help = "how far from --outputs an answer may be", .kind = Flag::Kind::kNumber, .fallback = "1e-6"},
+                          {.name = "--threshold", .help = "of the decision for the second class", .kind = Flag::Kind::kNumber, .fallback = "0.5"},
+                          {.name = "--promote", .help = "make it champion", .kind = Flag::Kind::kBool}},
+                .run = Import});
+  to.push_back({.name = "models export",
+                .summary = "Write a version, transforms and all, in a format that others read",
+                .example = "tenon models export loan-approval@1 --project examples/loan-approval --format onnx --out loan.onnx",
+                .flags = {{.name = "model", .help = "name, name@7, name@champion or name@latest", .required = true},
+                          {.name = "--project", .help = "folder with tenon.yaml", .fallback = "."},
+                          {.name = "--format", .help = "what to write", .fallback = "onnx", .choices = {"onnx"}},
+                          {.name = "--out", .help = "file to write", .required = true}},
+                .run = Export});
+}
+
+}  // namespace tenon::app

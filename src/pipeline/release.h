@@ -1,0 +1,16 @@
+#pragma once
+
+#include "model/predictor.h"
+#include "table/profile.h"
+
+// What every bundle carries beside graph and model, whoever made them.
+namespace tenon::pipeline {
+
+// What a request may bring for each input, from rows seen.
+Result<Json> InputsOf(const transform::FittedGraph& graph, const table::Profile& profile);
+// Up to 64 rows with the exact answers they must give: what every deployment replays.
+Result<Json> GoldenOf(const Call& call, const model::Predictor& predictor, const table::Batch& rows);
+// The profile of the predictions, the reference of drift: table::ColumnProfile::Save.
+Result<std::string> PredictionsProfile(const Call& call, const model::Predictor& predictor, const table::Batch& rows);
+
+}  // namespace tenon::pipeline
