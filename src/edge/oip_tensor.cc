@@ -221,7 +221,7 @@ Result<void> OipRows::Bind(const OipRequest& request, const serve::RowReader& re
   rows_ = first.dims == 0 ? 0 : first.shape[0];
   for (const OipTensor& tensor : request.inputs) {
     const int slot = reader.slots().Find(tensor.name);
-    if (slot < 0 && !served.key.empty() && tensor.name == served.key) continue;
+    if (slot < 0 && std::ranges::find(served.passed, tensor.name) != served.passed.end()) continue;
     if (slot < 0) return Bad(Str("no input '", tensor.name, "'", DidYouMean(tensor.name, reader.slots().Names())));
     std::uint8_t& given = given_[static_cast<std::size_t>(slot)];
     if (given != 0) return Bad(Str("input '", tensor.name, "' is given twice"));
