@@ -200,12 +200,12 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
     rows.Add(lane.session.reader().row());
     if (rows.size() == kBatchRows) predict();
   });
-  if (!whole || lane.session.reader().failed() || worker.Unanswered()) {
+  if (!whole || lane.session.reader().failed()) {
     response.body.clear();
     return false;
   }
   if (rows.size() != 0) predict();
-  if (lane.session.reader().failed()) {  // a model that reads columns could not take a value
+  if (lane.session.reader().failed() || worker.Unanswered()) {  // a model that reads columns could not take a value
     response.body.clear();
     return false;
   }
