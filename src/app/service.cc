@@ -6,9 +6,12 @@
 #include <atomic>
 #include <map>
 #include <mutex>
+#include <cstdlib>
+#include <cstring>
 
 #include "base/text.h"
 #include "govern/access.h"
+#include "platform/random.h"
 #include "platform/tls.h"
 #include "registry/registry.h"
 #include "serve/ladder.h"
@@ -32,16 +35,19 @@ class ProjectService final : public Service {
 
   Result<void> Start(const Call& call, const ServiceOptions& wanted) {
     process_ = Str(::getpid(), "-", call.Now());
+    TENON_ASSIGN(const std::string secret, platform::RandomBytes(sizeof disguise_secret_));
+    std::memcpy(&disguise_secret_, secret.data(), sizeof disguise_secret_);
     edge::ServerOptions options = wanted.server;
     TENON_TRY(PrepareAccess(wanted));
     options.access = &access_;
     options.tls = tls_.get();
+    options.observe.files = &store_.files();
     TENON_ASSIGN(const std::string loaded, Refresh(call));
     if (model_.empty()) {
       return Error(Code::kFailedPrecondition, Str("no version of ", project_.name, " is champion: `tenon run ", project_.folder,
                                                   "` deploys one when its gates pass (`tenon models ls` shows what there is)"));
     }
-    TENON_ASSIGN(log_, serve::OpenInferenceLog(store_.files(), log_folder()));
+    TENON_TRY(OpenLog());
     edge::ServerOptions settled = options;
     settled.tallies = &tallies_;
     settled.mirror = &mirror_;
@@ -168,7 +174,7 @@ class ProjectService final : public Service {
 
   Result<void> PrepareAccess(const ServiceOptions& wanted) {
     if (!wanted.tls.certificate.empty()) {
-      TENON_ASSIGN(tls_, platform::MakeTlsServer(store_.files(), {wanted.tls.certificate, wanted.tls.key, wanted.tls.client_ca}, {"http/1.1"}));
+      TENON_ASSIGN(tls_, platform::MakeTlsServer(store_.files(), {wanted.tls.certificate, wanted.tls.key, wanted.tls.client_ca}, {"http/1.1", "h2"}));
       TENON_ASSIGN(certificate_scopes_, govern::Scopes::Of(wanted.tls.client_scopes));
     }
     TENON_TRY(RefreshKeys());
@@ -237,13 +243,38 @@ class ProjectService final : public Service {
     TENON_ASSIGN(auto bytes, store_.Get(found.bundle));
     TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes));
     TENON_ASSIGN(auto served, serve::MakeServed(bundle, project_.serve.endpoint, found.id(), version, kits_.ops, kits_.formats));
-    if (project_.serve.strict) {
-      auto strict = std::make_shared<serve::Served>(*served);
-      strict->strict = true;
-      served = std::move(strict);
+    loaded_[version] = WithSettings(std::move(served));
+    return loaded_[version];
+  }
+
+  // The version as the project file wants it to answer.
+  std::shared_ptr<const serve::Served> WithSettings(std::shared_ptr<const serve::Served> served) const {
+    const pipeline::ServeSpec& spec = project_.serve;
+    auto changed = std::make_shared<serve::Served>(*served);
+    changed->strict = served->strict || spec.strict;
+    if (spec.limits.instances > 0) changed->most_instances = spec.limits.instances;
+    if (spec.limits.text_bytes > 0) changed->most_text = static_cast<std::size_t>(spec.limits.text_bytes);
+    changed->disguise.round = spec.outputs.round;
+    changed->disguise.laplace = spec.outputs.epsilon > 0 ? spec.outputs.sensitivity / spec.outputs.epsilon : 0;
+    changed->disguise.secret = disguise_secret_;
+    return changed;
+  }
+
+  Result<void> OpenLog() {
+    serve::LogOptions options;
+    const pipeline::LogSpec& spec = project_.serve.log;
+    options.sample = spec.sample;
+    options.keep = spec.keep;
+    options.keep_bytes = spec.keep_bytes;
+    options.drop = spec.drop;
+    options.hash = spec.hash;
+    if (const char* key = std::getenv("TENON_LOG_KEY"); key != nullptr) options.hash_key = key;
+    if (!spec.hash.empty() && options.hash_key.size() < 16) {
+      return Error(Code::kFailedPrecondition, "serve.log.hash needs a secret of at least 16 bytes in the environment variable TENON_LOG_KEY: whoever has it can find hashed values by trying");
     }
-    loaded_[version] = served;
-    return served;
+    TENON_TRY(serve::CheckLogOptions(options, endpoints_.Find(project_.serve.endpoint)->champion()->fields), "serve.log");
+    TENON_ASSIGN(log_, serve::OpenInferenceLog(store_.files(), log_folder(), std::move(options)));
+    return {};
   }
 
   Result<std::shared_ptr<const serve::Served>> LoadChallenger(int version, const std::shared_ptr<const serve::Served>& champion) {
@@ -345,6 +376,7 @@ class ProjectService final : public Service {
   govern::Access access_;
   govern::Scopes certificate_scopes_;
   std::int64_t keys_revision_ = -1;
+  std::uint64_t disguise_secret_ = 0;
   std::unique_ptr<platform::TlsServer> tls_;
   std::unique_ptr<serve::InferenceLog> log_;
   std::unique_ptr<edge::Server> server_;

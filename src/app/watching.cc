@@ -64,7 +64,10 @@ Result<monitor::WatchReport> LookForDrift(const Call& call, const pipeline::Proj
   const Micros from = now - (reach.count() > 0 ? reach.count() : project.monitor.reach().count());
   TENON_ASSIGN(monitor::Window window, monitor::ReadWindow(call, store.files(), platform::JoinPath(store.folder(), "inference"),
                                                            project.serve.endpoint, "", from, now + 1));
-  TENON_ASSIGN(auto report, monitor::Watch(call, reference.columns, reference.predictions, window, WithoutUnused(project, reference), kits.drift_tests));
+  // What the log does not tell, or not as it was asked, cannot be compared.
+  monitor::MonitorSpec spec = WithoutUnused(project, reference);
+  for (const auto* names : {&project.serve.log.drop, &project.serve.log.hash}) spec.drift.ignore.insert(spec.drift.ignore.end(), names->begin(), names->end());
+  TENON_ASSIGN(auto report, monitor::Watch(call, reference.columns, reference.predictions, window, spec, kits.drift_tests));
   TENON_TRY(WritePage(store, report, page));
   return report;
 }

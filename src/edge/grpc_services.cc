@@ -103,6 +103,18 @@ void Worker::Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& 
     return method->call(*this, request, response);
   }
   Begin(peer);
+  if (observer_ == nullptr) return CallSeen(*method, request, peer, response);
+  observer_->Begin(*request.head);
+  answered_ = nullptr;
+  CallSeen(*method, request, peer, response);
+  HttpResponse told;
+  for (int code = 0; response.status != 0 && code < kCodeCount; ++code) {
+    if (RowOf(static_cast<tenon::Code>(code)).grpc == response.status) told.status = RowOf(static_cast<tenon::Code>(code)).http;
+  }
+  observer_->End({*request.head, peer, told, asker_.name, answered_, began_, response.status});
+}
+
+void Worker::CallSeen(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, RpcResponse& response) {
   if (HttpResponse refusal; !LetIn(*request.head, peer, refusal)) {
     response.status = GrpcOf(refusal.status);
     response.problem = refusal_;
@@ -110,7 +122,7 @@ void Worker::Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& 
   }
   ThreadCounters& counters = shared_->metrics.thread(thread_);
   counters.in_flight.Add(1);
-  method->call(*this, request, response);
+  method.call(*this, request, response);
   counters.in_flight.Add(-1);
 }
 

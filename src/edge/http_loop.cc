@@ -1,5 +1,6 @@
 #include "edge/http_loop_internal.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
@@ -39,6 +40,14 @@ std::uint64_t ClientKey(const sockaddr_storage& address) {
   sockaddr_in6 v6;
   std::memcpy(&v6, &address, sizeof v6);
   return Hash64({reinterpret_cast<const char*>(&v6.sin6_addr), IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) ? 16U : 8U}, 6);
+}
+
+void WriteAddress(const sockaddr_storage& address, std::string* out) {
+  char text[INET6_ADDRSTRLEN] = "";
+  const void* bytes = address.ss_family == AF_INET ? static_cast<const void*>(&reinterpret_cast<const sockaddr_in*>(&address)->sin_addr)
+                                                   : &reinterpret_cast<const sockaddr_in6*>(&address)->sin6_addr;
+  (void)::inet_ntop(address.ss_family, bytes, text, sizeof text);
+  *out = text;
 }
 
 void AppendNumber(std::size_t value, std::string* out) {
@@ -305,6 +314,7 @@ void HttpLoop::Accept(int& listener) {
     Connection* c = NewConnection();
     c->fd = fd;
     c->client = ClientKey(address);
+    WriteAddress(address, &c->address);
     if (tls_ != nullptr) c->tls = tls_->NewSession();
     epoll_event event{};
     event.events = EPOLLIN;
@@ -499,7 +509,7 @@ std::size_t HttpLoop::Process(Connection& c, char* data, std::size_t size) {
 }
 
 HttpPeer HttpLoop::PeerOf(const Connection& c) const {
-  return {c.client, c.tls != nullptr ? c.tls->peer() : std::string_view(), turn_away_at_, arrived_};
+  return {c.client, c.tls != nullptr ? c.tls->peer() : std::string_view(), c.address, c.tls != nullptr, turn_away_at_, arrived_};
 }
 
 void HttpLoop::Answer(Connection& c) {

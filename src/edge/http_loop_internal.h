@@ -16,6 +16,7 @@ namespace tenon::edge {
 struct Connection {
   int fd = -1;
   std::uint64_t client = 0;
+  std::string address;
   std::unique_ptr<platform::TlsSession> tls;  // null: plain
   HttpProgress progress;
   // Bytes of a request that is not whole yet, or that waits for earlier answers to be sent. Whole requests are read and

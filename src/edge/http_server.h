@@ -30,6 +30,8 @@ struct HttpResponse {
 struct HttpPeer {
   std::uint64_t client = 0;  // the same for all connections from one address (IPv6: one /64 network)
   std::string_view certificate = {};  // common name of the client's checked certificate; "" when there is none
+  std::string_view address = {};      // "192.0.2.7", for logs
+  bool encrypted = false;
   // Steady time in nanoseconds after which this request has waited too long to be worth answering; 0: never.
   std::int64_t turn_away_at = 0;
   std::chrono::steady_clock::time_point arrived{};  // when the bytes were there to be read

@@ -197,6 +197,10 @@ struct Pass {
       if (auto code = item.get(row); code != SUCCESS) return code;
       od::json_type type;
       if (auto code = row.type().get(type); code != SUCCESS) return code;
+      if (instance >= reader.served().most_instances) {
+        problem = Str("more than ", reader.served().most_instances, " instances; send fewer at a time");
+        return SUCCESS;
+      }
       reader.Begin(instance);
       error_code code = SUCCESS;
       if (type == od::json_type::object) {

@@ -145,6 +145,25 @@ void WriteColumns(const std::vector<Metrics::Sum>& sums, Page& page) {
   }
 }
 
+void WriteObservers(const Observers* observers, Page& page) {
+  if (observers == nullptr) return;
+  struct Row {
+    std::string_view name, what;
+    const Feed* feed;
+    const std::atomic<std::int64_t>*done, *failed;
+  };
+  const ObserveCounts& counts = observers->counts;
+  for (const Row& row : {Row{"tenon_trace_spans", "Spans", observers->traces.get(), &counts.spans_sent, &counts.spans_failed},
+                         Row{"tenon_access_log_lines", "Lines of the access log", observers->access_log.get(), &counts.lines_written, &counts.lines_failed},
+                         Row{"tenon_payload_events", "Payload events", observers->events.get(), &counts.events_sent, &counts.events_failed}}) {
+    if (row.feed == nullptr) continue;
+    page.Family(Str(row.name, "_total"), "counter", Str(row.what, ", by what became of them"));
+    page.Sample("", Label("result", "done"), static_cast<double>(row.done->load()));
+    page.Sample("", Label("result", "failed"), static_cast<double>(row.failed->load()));
+    page.Sample("", Label("result", "dropped"), static_cast<double>(row.feed->dropped()));
+  }
+}
+
 void WriteProcess(Page& page) {
   std::ifstream stat("/proc/self/stat");
   std::string line;
@@ -199,6 +218,7 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   page.Value(shared.log == nullptr ? 0 : static_cast<double>(shared.log->dropped()));
   page.Family("tenon_inference_log_written_total", "counter", "Answers written to the inference log");
   page.Value(shared.log == nullptr ? 0 : static_cast<double>(shared.log->written()));
+  WriteObservers(shared.observers.get(), page);
   page.Family("process_start_time_seconds", "gauge", "Start of the server since 1970");
   page.Value(std::chrono::duration<double>(shared.started.time_since_epoch()).count());
   WriteProcess(page);

@@ -117,6 +117,9 @@ Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::tim
   reader.errors().clear();
   worker.DropKept();
   TENON_TRY(memory.rows.Bind(memory.request, reader));
+  if (memory.rows.rows() > lane.served().most_instances) {
+    return Bad(Str(memory.rows.rows(), " rows; at most ", lane.served().most_instances, " are taken at a time"));
+  }
   TENON_TRY(ChooseOutputs(lane, memory.request, memory.chosen));
   OipAnswers& answers = memory.answers;
   answers.values.clear();

@@ -167,6 +167,10 @@ void Predict(Worker& worker, const HttpRequest& request, std::string_view name, 
 }  // namespace
 
 bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, PredictStyle style, HttpResponse& response) {
+  if (style.explain && lane.served().disguise.laplace > 0) {
+    lane.session.reader().errors().assign(1, {0, "", "explanations are not given here: they would tell the exact score that serve.outputs hides"});
+    return false;
+  }
   const std::string_view id = worker.RequestId(request.Header("x-request-id"));
   if (!id.empty()) response.AddHeader("X-Request-Id", id);
   if (style.model) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <thread>
 
+#include "base/text.h"
 #include "edge/http_server.h"
 #include "edge/worker_internal.h"
 
@@ -35,6 +36,9 @@ Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options, serve:
   if (settled.threads <= 0) settled.threads = static_cast<int>(std::thread::hardware_concurrency());
   settled.threads = std::clamp(settled.threads, 1, kMostThreads);
   auto shared = std::make_unique<Shared>(endpoints, log, std::move(ready), settled);
+  if (settled.observe.any()) {
+    TENON_ASSIGN(shared->observers, Observers::Make(settled.observe, settled.threads, Str(settled.tls != nullptr ? "https://" : "http://", settled.address, ":", settled.port, "/")));
+  }
   Shared& for_workers = *shared;
   TENON_ASSIGN(auto transport, ListenHttp(settled, [&for_workers](int thread) -> std::unique_ptr<HttpHandler> {
                  return std::make_unique<Worker>(for_workers, thread);

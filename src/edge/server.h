@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/call.h"
+#include "edge/observe.h"
 #include "govern/access.h"
 #include "platform/tls.h"
 #include "serve/feedback.h"
@@ -27,6 +28,7 @@ struct ServerOptions {
   double budget = 0;                // predictions a day and principal; 0: no limit; more is 429
   std::chrono::milliseconds longest_queue = std::chrono::milliseconds(0);  // waited longer under load: 503; 0: no limit
   const govern::Access* access = nullptr;      // outlives the server; null: open to everybody
+  ObserveOptions observe;
   const platform::TlsServer* tls = nullptr;  // outlives the server; null: plain HTTP
   // What rollouts need; each may be null and outlives the server.
   serve::Tallies* tallies = nullptr;       // counts what the arms do

@@ -48,7 +48,10 @@ Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_co
   outputs = OipOutputsOf(served());
 }
 
-Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), guard_(shared.access), oip_(std::make_unique<OipMemory>()) { Refresh(); }
+Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), guard_(shared.access), oip_(std::make_unique<OipMemory>()) {
+  if (shared.observers != nullptr) observer_ = std::make_unique<Observer>(*shared.observers, thread, shared.run_id);
+  Refresh();
+}
 Worker::~Worker() = default;
 
 void Worker::Refresh() {
@@ -110,17 +113,32 @@ void Worker::Begin(const HttpPeer& peer) {
 
 void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
   Begin(peer);
-  if (!LetIn(request, peer, response)) return;
-  ThreadCounters& counters = shared_->metrics.thread(thread_);
-  counters.in_flight.Add(1);
+  if (observer_ == nullptr) {
+    if (!LetIn(request, peer, response)) return;
+    Respond(request, response);
+  } else {
+    observer_->Begin(request);
+    answered_ = nullptr;
+    const HttpRequest& routed = LetIn(request, peer, response) ? Respond(request, response) : request;
+    observer_->End({routed, peer, response, asker_.name, answered_, began_});
+  }
+  if (response.body.size() >= kLeastPacked) Pack(request, response);
+}
+
+// Gives the request as it was routed.
+const HttpRequest& Worker::Respond(const HttpRequest& request, HttpResponse& response) {
+  Counter& in_flight = shared_->metrics.thread(thread_).in_flight;
+  in_flight.Add(1);
+  const HttpRequest* routed = &request;
   if (request.Header("content-encoding").empty()) {
     Route(request, response);
   } else if (Unpack(request, response)) {
     Route(unpacked_, response);
+    routed = &unpacked_;
   }
   if (furthest_ != serve::Rung::kModel && response.status == 200) response.AddHeader("Tenon-Rung", serve::NameOf(furthest_));
-  if (response.body.size() >= kLeastPacked) Pack(request, response);
-  counters.in_flight.Add(-1);
+  in_flight.Add(-1);
+  return *routed;
 }
 
 bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response) {

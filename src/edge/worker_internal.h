@@ -11,6 +11,7 @@
 #include "edge/http_server.h"
 #include "edge/json_decoder_internal.h"
 #include "edge/metrics_internal.h"
+#include "edge/observer_internal.h"
 #include "edge/rate_limit.h"
 #include "serve/apart.h"
 #include "serve/ladder.h"
@@ -34,6 +35,7 @@ struct Shared {
   double rate;                         // of the limit; 0: only keys have one
   std::unique_ptr<RateLimit> limit;    // null: none
   std::unique_ptr<RateLimit> budget;   // null: none
+  std::unique_ptr<Observers> observers;  // null: nothing is kept of requests
   bool sheds;                          // whether requests that waited too long are turned away
   std::atomic<bool> stopping{false};
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
@@ -71,6 +73,8 @@ struct Lane {
   std::vector<OipOutput> outputs;
   const serve::Served& served() const { return session.served(); }
 };
+
+struct GrpcMethod;
 
 // One thread's part of the server: finds the route of a request and answers it.
 class Worker final : public HttpHandler {
@@ -135,8 +139,10 @@ class Worker final : public HttpHandler {
 
  private:
   void Refresh();
+  const HttpRequest& Respond(const HttpRequest& request, HttpResponse& response);
   // Starts counting a request.
   void Begin(const HttpPeer& peer);
+  void CallSeen(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, RpcResponse& response);
   bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
   std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
   Lane* LaneOf(std::size_t index, std::size_t arm);
@@ -156,6 +162,8 @@ class Worker final : public HttpHandler {
   Guard guard_;
   std::string refusal_;  // why the last one was not let in
   Asker asker_;
+  std::unique_ptr<Observer> observer_;      // null: nothing is kept of requests
+  const serve::Served* answered_ = nullptr;  // the version of the request under way
   std::shared_ptr<const serve::Endpoints::Map> map_;
   std::shared_ptr<const serve::Endpoints::Map> unloaded_;
   std::uint64_t revision_ = 0;

@@ -101,6 +101,11 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view folder, st
   if (const Json* rollout = fields.Find("rollout"); rollout != nullptr && !rollout->is_null()) {
     TENON_ASSIGN(spec.rollout, serve::RolloutSpec::Parse(*rollout, file));
   }
+  TENON_ASSIGN(spec.outputs, OutputsSpec::Parse(fields.Find("outputs"), file));
+  TENON_ASSIGN(spec.trace, TraceSpec::Parse(fields.Find("trace"), folder, file));
+  TENON_ASSIGN(spec.access_log, AccessLogSpec::Parse(fields.Find("access_log"), folder, file));
+  TENON_ASSIGN(spec.events, EventsSpec::Parse(fields.Find("events"), folder, file));
+  TENON_ASSIGN(spec.log, LogSpec::Parse(fields.Find("log"), file));
   if (spec.rate < 0) return fields.Wrong("rate", "expected requests a second, 0 for no limit");
   if (spec.most_body < 1024) return fields.Wrong("most_body", "expected at least 1024 bytes");
   TENON_TRY(fields.Done());

@@ -41,6 +41,11 @@ struct ServeSpec {
   LimitsSpec limits;
   std::optional<serve::LadderSpec> fallback;  // what answers when the model fails; none: nothing
   std::optional<serve::RolloutSpec> rollout;  // how `tenon run` lets a new version in; none: at once
+  OutputsSpec outputs;
+  TraceSpec trace;
+  AccessLogSpec access_log;
+  EventsSpec events;
+  LogSpec log;
   static Result<ServeSpec> Parse(const Json& json, std::string_view folder, std::string_view file);
 };
 

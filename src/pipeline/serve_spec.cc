@@ -1,5 +1,7 @@
 #include "pipeline/serve_spec.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "base/time.h"
 #include "govern/scope.h"
@@ -54,6 +56,100 @@ Result<LimitsSpec> LimitsSpec::Parse(const Json* json, std::string_view file) {
   for (const auto& [key, value] : {std::pair<const char*, std::int64_t>{"connections", spec.connections}, {"instances", spec.instances}, {"text_bytes", spec.text_bytes}}) {
     if (value < 0) return fields.Wrong(key, "expected a count, 0 for no limit");
   }
+  return spec;
+}
+
+Result<OutputsSpec> OutputsSpec::Parse(const Json* json, std::string_view file) {
+  OutputsSpec spec;
+  if (json == nullptr) return spec;
+  TENON_ASSIGN(Fields fields, Fields::Of(*json, "serve.outputs", file));
+  TENON_TRY(fields.Read("round", &spec.round));
+  if (fields.Find("round") != nullptr && (spec.round < 0 || spec.round > 9)) return fields.Wrong("round", Str("expected 0 to 9 decimals, got ", spec.round));
+  if (const Json* laplace = fields.Find("laplace"); laplace != nullptr) {
+    TENON_ASSIGN(Fields inner, Fields::Of(*laplace, "serve.outputs.laplace", file));
+    TENON_TRY(inner.Read("epsilon", &spec.epsilon));
+    TENON_TRY(inner.Read("sensitivity", &spec.sensitivity));
+    TENON_TRY(inner.Done());
+    if (!(spec.epsilon > 0)) return inner.Wrong("epsilon", "expected a number above 0; the noise has the scale sensitivity / epsilon");
+    if (!(spec.sensitivity > 0)) return inner.Wrong("sensitivity", "expected a number above 0");
+  }
+  TENON_TRY(fields.Done());
+  return spec;
+}
+
+namespace {
+
+Result<void> CheckShare(const Fields& fields, double sample) {
+  if (sample >= 0 && sample <= 1) return {};
+  return fields.Wrong("sample", Str("expected a share from 0 to 1, got ", sample));
+}
+
+void Below(std::string_view folder, std::string* path) {
+  if (!path->empty()) *path = platform::JoinPath(folder, *path);
+}
+
+}  // namespace
+
+Result<TraceSpec> TraceSpec::Parse(const Json* json, std::string_view folder, std::string_view file) {
+  TraceSpec spec;
+  if (json == nullptr) return spec;
+  TENON_ASSIGN(Fields fields, Fields::Of(*json, "serve.trace", file));
+  TENON_TRY(fields.Read("endpoint", &spec.endpoint));
+  TENON_TRY(fields.Read("sample", &spec.sample));
+  TENON_TRY(fields.Read("headers", &spec.headers));
+  TENON_TRY(fields.Read("service", &spec.service));
+  TENON_TRY(fields.Read("ca", &spec.ca));
+  TENON_TRY(fields.Done());
+  TENON_TRY(CheckShare(fields, spec.sample));
+  Below(folder, &spec.ca);
+  return spec;
+}
+
+Result<AccessLogSpec> AccessLogSpec::Parse(const Json* json, std::string_view folder, std::string_view file) {
+  AccessLogSpec spec;
+  if (json == nullptr) return spec;
+  TENON_ASSIGN(Fields fields, Fields::Of(*json, "serve.access_log", file));
+  TENON_TRY(fields.Read("path", &spec.path));
+  TENON_TRY(fields.Read("sample", &spec.sample));
+  TENON_TRY(fields.Read("rotate_bytes", &spec.rotate_bytes));
+  TENON_TRY(fields.Read("keep", &spec.keep));
+  TENON_TRY(fields.Done());
+  TENON_TRY(CheckShare(fields, spec.sample));
+  if (spec.path.empty()) return fields.Wrong("path", "must be set, such as access.log");
+  if (spec.rotate_bytes < 1024) return fields.Wrong("rotate_bytes", "expected at least 1024 bytes");
+  if (spec.keep < 0) return fields.Wrong("keep", "expected a count of old files");
+  Below(folder, &spec.path);
+  return spec;
+}
+
+Result<EventsSpec> EventsSpec::Parse(const Json* json, std::string_view folder, std::string_view file) {
+  EventsSpec spec;
+  if (json == nullptr) return spec;
+  TENON_ASSIGN(Fields fields, Fields::Of(*json, "serve.events", file));
+  TENON_TRY(fields.Read("url", &spec.url));
+  TENON_TRY(fields.Read("mode", &spec.mode));
+  TENON_TRY(fields.Read("source", &spec.source));
+  TENON_TRY(fields.Read("ca", &spec.ca));
+  TENON_TRY(fields.Done());
+  if (spec.url.empty()) return fields.Wrong("url", "must be set, such as http://broker/default");
+  const std::vector<std::string> modes = {"all", "request", "response"};
+  if (std::ranges::find(modes, spec.mode) == modes.end()) return fields.Wrong("mode", Str("no '", spec.mode, "'", DidYouMean(spec.mode, modes)));
+  Below(folder, &spec.ca);
+  return spec;
+}
+
+Result<LogSpec> LogSpec::Parse(const Json* json, std::string_view file) {
+  LogSpec spec;
+  if (json == nullptr) return spec;
+  TENON_ASSIGN(Fields fields, Fields::Of(*json, "serve.log", file));
+  TENON_TRY(fields.Read("sample", &spec.sample));
+  TENON_TRY(ReadDuration(fields, "keep", &spec.keep));
+  TENON_TRY(fields.Read("keep_bytes", &spec.keep_bytes));
+  TENON_TRY(fields.Read("drop", &spec.drop));
+  TENON_TRY(fields.Read("hash", &spec.hash));
+  TENON_TRY(fields.Done());
+  TENON_TRY(CheckShare(fields, spec.sample));
+  if (spec.keep_bytes < 0) return fields.Wrong("keep_bytes", "expected bytes, 0 for no limit");
   return spec;
 }
 

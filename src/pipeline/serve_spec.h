@@ -27,4 +27,49 @@ struct LimitsSpec {
   static Result<LimitsSpec> Parse(const Json* json, std::string_view file);
 };
 
+// What the user wrote under `serve.outputs`: how answers are made less exact.
+struct OutputsSpec {
+  int round = -1;          // decimals; -1: as they are
+  double epsilon = 0;      // of laplace; 0: no noise
+  double sensitivity = 1;
+  static Result<OutputsSpec> Parse(const Json* json, std::string_view file);
+};
+
+// What the user wrote under `serve.trace`.
+struct TraceSpec {
+  std::string endpoint;    // "http://collector:4318"; "": none
+  double sample = 1;
+  std::vector<std::string> headers;
+  std::string service;     // "": the project's name
+  std::string ca;
+  static Result<TraceSpec> Parse(const Json* json, std::string_view folder, std::string_view file);
+};
+
+// What the user wrote under `serve.access_log`.
+struct AccessLogSpec {
+  std::string path;        // "": none
+  double sample = 1;
+  std::int64_t rotate_bytes = 64 << 20;
+  int keep = 5;
+  static Result<AccessLogSpec> Parse(const Json* json, std::string_view folder, std::string_view file);
+};
+
+// What the user wrote under `serve.events`.
+struct EventsSpec {
+  std::string url;         // "": none
+  std::string mode = "all";
+  std::string source;
+  std::string ca;
+  static Result<EventsSpec> Parse(const Json* json, std::string_view folder, std::string_view file);
+};
+
+// What the user wrote under `serve.log`: the inference log.
+struct LogSpec {
+  double sample = 1;
+  std::chrono::microseconds keep{0};
+  std::int64_t keep_bytes = 0;
+  std::vector<std::string> drop, hash;  // fields
+  static Result<LogSpec> Parse(const Json* json, std::string_view file);
+};
+
 }  // namespace tenon::pipeline

@@ -11,6 +11,16 @@
 
 namespace tenon::serve {
 
+// How answers are made less exact, so that asking often does not copy the model. Decisions follow the numbers that are
+// told. By default nothing is changed, to the bit.
+struct Disguise {
+  int round = -1;             // decimals; -1: as they are
+  double laplace = 0;         // scale of the noise added; 0: none. The same row gets the same noise, so that asking
+                              // again does not average it away
+  std::uint64_t secret = 0;   // what the noise depends on beside the row
+  bool any() const { return round >= 0 || laplace > 0; }
+};
+
 // One model version ready to answer: the predictor, where a request's fields go, what is allowed in them. Immutable.
 struct Served {
   std::string endpoint;       // "loan-approval"
@@ -24,11 +34,16 @@ struct Served {
     double least = 0, most = 0;     // of numbers: the extremes seen in training, widened; outside is "out of range"
     std::vector<std::string> domain;  // of few-valued texts: values seen in training
     std::vector<std::int64_t> shape;  // of texts that carry a tensor (base64 or nested lists); empty: plain
+    bool hashed = false;              // in a log: its texts are not those that were asked
   };
   std::vector<Field> fields;  // in slot order (graph().inputs())
   std::vector<std::string> passed;  // fields that requests may bring though this model does not read them
   std::vector<double> score_edges;  // of a regression: between its training predictions' twentieths, ascending
   int golden_rows = 0;        // that proved it
+  // What requests may bring at most, beyond what fits into a body.
+  std::int64_t most_instances = std::numeric_limits<std::int64_t>::max();
+  std::size_t most_text = std::numeric_limits<std::size_t>::max();  // bytes of one value
+  Disguise disguise;
   bool strict = false;        // whether out of range and unseen values are refused or only counted
 };
 

@@ -8,10 +8,11 @@
 #include <thread>
 #include <unordered_map>
 
+#include "base/hash.h"
 #include "base/mutex.h"
 #include "base/text.h"
+#include "platform/byte_ring.h"
 #include "serve/log_format_internal.h"
-#include "serve/log_ring_internal.h"
 
 namespace tenon::serve {
 namespace {
@@ -21,6 +22,7 @@ using namespace std::chrono_literals;
 constexpr std::uint64_t kSegmentBytes = 64 << 20;
 constexpr auto kRest = 50ms;      // between looks at the rings
 constexpr auto kSyncEvery = 1s;
+constexpr auto kClearEvery = 30s;
 
 std::string SegmentName(std::string_view endpoint, Micros start) {
   char digits[24];
@@ -53,9 +55,10 @@ struct ThreadPart {
     std::string endpoint, model;
     std::size_t fields = 0;
     std::uint32_t stream = 0;
+    Keepings keepings;  // empty: all fields as they are
   };
   std::uint64_t log = 0;
-  std::shared_ptr<LogRing> ring;
+  std::shared_ptr<platform::ByteRing> ring;
   std::unordered_map<const Served*, Known> streams;
   std::string record;
 };
@@ -69,8 +72,8 @@ thread_local ThreadParts thread_parts;
 
 class SegmentedLog final : public InferenceLog {
  public:
-  SegmentedLog(platform::Files& files, std::string folder, std::uint64_t id)
-      : files_(files), folder_(std::move(folder)), id_(id), writer_([this] { Write(); }) {}
+  SegmentedLog(platform::Files& files, std::string folder, std::uint64_t id, LogOptions options)
+      : files_(files), folder_(std::move(folder)), id_(id), options_(std::move(options)), writer_([this] { Write(); }) {}
 
   ~SegmentedLog() override {
     {
@@ -85,14 +88,16 @@ class SegmentedLog final : public InferenceLog {
 
   void Add(const Served& served, std::string_view request_id, Micros at, const Row& row,
            const model::Prediction& prediction) override {
+    if (options_.sample < 1 && static_cast<double>(Hash64(request_id, 0x10c) >> 11) * 0x1p-53 >= options_.sample) return;
     ThreadPart& part = OwnPart();
-    const std::uint32_t stream = StreamOf(served, part);
+    const ThreadPart::Known& known = StreamOf(served, part);
     part.record.clear();
-    AppendAnswer(served, request_id, at, row, prediction, &part.record);
-    if (!part.ring->Put(stream, part.record)) dropped_.fetch_add(1, std::memory_order_relaxed);
+    AppendAnswer(served, known.keepings, options_.hash_key, request_id, at, row, prediction, &part.record);
+    if (!part.ring->Put(known.stream, part.record)) dropped_.fetch_add(1, std::memory_order_relaxed);
   }
 
   std::int64_t dropped() const override { return dropped_.load(std::memory_order_relaxed); }
+  std::int64_t removed_bytes() const override { return removed_.load(std::memory_order_relaxed); }
   std::int64_t written() const override { return written_.load(std::memory_order_relaxed); }
 
   Result<void> Flush() override {
@@ -116,7 +121,7 @@ class SegmentedLog final : public InferenceLog {
     std::erase_if(thread_parts.parts, [](const auto& part) { return part->ring->closed.load(std::memory_order_acquire); });
     auto part = std::make_unique<ThreadPart>();
     part->log = id_;
-    part->ring = std::make_shared<LogRing>();
+    part->ring = std::make_shared<platform::ByteRing>();
     thread_parts.parts.push_back(std::move(part));
     const MutexLock lock(mutex_);
     rings_.push_back(thread_parts.parts.back()->ring);
@@ -124,32 +129,45 @@ class SegmentedLog final : public InferenceLog {
   }
 
   // A version may be gone and another at its address: the names decide.
-  std::uint32_t StreamOf(const Served& served, ThreadPart& part) {
+  const ThreadPart::Known& StreamOf(const Served& served, ThreadPart& part) {
     ThreadPart::Known& known = part.streams[&served];
     if (known.endpoint == served.endpoint && known.model == served.model && known.fields == served.fields.size() &&
         known.fields != 0) {
-      return known.stream;
+      return known;
     }
     Stream stream{served.endpoint, served.model, {}};
-    AppendSchema(served, &stream.schema);
+    Keepings keepings = KeepingsOf(served.fields);
+    AppendSchema(served, keepings, &stream.schema);
     const MutexLock lock(mutex_);
     std::uint32_t number = 0;
     while (number < streams_.size() && (streams_[number].endpoint != stream.endpoint || streams_[number].schema != stream.schema)) {
       ++number;
     }
     if (number == streams_.size()) streams_.push_back(std::move(stream));
-    known = {served.endpoint, served.model, served.fields.size(), number};
-    return number;
+    known = {served.endpoint, served.model, served.fields.size(), number, std::move(keepings)};
+    return known;
+  }
+
+  Keepings KeepingsOf(const std::vector<Served::Field>& fields) const {
+    if (options_.drop.empty() && options_.hash.empty()) return {};
+    Keepings keepings;
+    for (const Served::Field& field : fields) {
+      const bool dropped = std::ranges::find(options_.drop, field.name) != options_.drop.end();
+      const bool hashed = std::ranges::find(options_.hash, field.name) != options_.hash.end();
+      // What is to be hashed and is no text cannot be: it is left out rather than written in clear.
+      keepings.push_back(dropped || (hashed && field.type != table::Type::kString) ? Keeping::kDropped : hashed ? Keeping::kHashed : Keeping::kWhole);
+    }
+    return keepings;
   }
 
   // The writer's thread.
   void Write() {
-    auto synced = std::chrono::steady_clock::now();
+    auto synced = std::chrono::steady_clock::now(), cleared = synced - kClearEvery;
     bool busy = false;
     while (true) {
       std::uint64_t wanted = 0;
       bool ending = false;
-      std::vector<std::shared_ptr<LogRing>> rings;
+      std::vector<std::shared_ptr<platform::ByteRing>> rings;
       {
         const MutexLock lock(mutex_);
         const auto rested = std::chrono::steady_clock::now() + kRest;
@@ -158,11 +176,15 @@ class SegmentedLog final : public InferenceLog {
         ending = ending_;
         rings = rings_;
       }
-      busy = Drain(rings) > LogRing::kBytes / 4;
+      busy = Drain(rings) > platform::ByteRing::kUsualBytes / 4;
       const auto now = std::chrono::steady_clock::now();
       if (ending || wanted > done_ || now - synced >= kSyncEvery) {
         Sync();
         synced = now;
+      }
+      if ((options_.keep.count() > 0 || options_.keep_bytes > 0) && (ending || now - cleared >= kClearEvery)) {
+        Clear();
+        cleared = now;
       }
       if (wanted > done_) {
         const MutexLock lock(mutex_);
@@ -173,7 +195,7 @@ class SegmentedLog final : public InferenceLog {
     }
   }
 
-  std::uint64_t Drain(const std::vector<std::shared_ptr<LogRing>>& rings) {
+  std::uint64_t Drain(const std::vector<std::shared_ptr<platform::ByteRing>>& rings) {
     std::uint64_t most = 0;
     for (const auto& ring : rings) {
       const bool left = ring->left.load(std::memory_order_acquire);
@@ -265,6 +287,40 @@ class SegmentedLog final : public InferenceLog {
     }
   }
 
+  // Removes what is too old or too much, whole segments at a time, never one that is being written.
+  void Clear() {
+    const auto names = files_.List(folder_);
+    if (!names) return;
+    struct Old {
+      std::int64_t changed;
+      std::int64_t bytes;
+      std::string path;
+    };
+    std::vector<Old> segments;
+    std::int64_t all = 0;
+    for (const std::string& name : *names) {
+      if (!name.ends_with(".log")) continue;
+      const std::string path = platform::JoinPath(folder_, name);
+      const auto info = files_.Info(path);
+      if (!info) continue;
+      all += static_cast<std::int64_t>(info->bytes);
+      const bool open = std::ranges::any_of(segments_, [&](const auto& entry) { return entry.second.file != nullptr && entry.second.path == path; });
+      if (!open) segments.push_back({info->modified, static_cast<std::int64_t>(info->bytes), path});
+    }
+    std::ranges::sort(segments, {}, &Old::changed);
+    const auto now = std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    for (const Old& segment : segments) {
+      const bool too_old = options_.keep.count() > 0 && segment.changed < now - options_.keep.count();
+      if (!too_old && (options_.keep_bytes <= 0 || all <= options_.keep_bytes)) continue;
+      if (auto gone = files_.Remove(segment.path); !gone) {
+        Remember(std::move(gone).error());
+        continue;
+      }
+      all -= segment.bytes;
+      removed_.fetch_add(segment.bytes, std::memory_order_relaxed);
+    }
+  }
+
   void Remember(Error error) {
     const MutexLock lock(mutex_);
     failure_ = std::move(error).Context("writing the inference log");
@@ -273,11 +329,12 @@ class SegmentedLog final : public InferenceLog {
   platform::Files& files_;
   const std::string folder_;
   const std::uint64_t id_;
-  std::atomic<std::int64_t> dropped_{0}, written_{0};
+  const LogOptions options_;
+  std::atomic<std::int64_t> dropped_{0}, written_{0}, removed_{0};
 
   Mutex mutex_;
   Condition wake_, flushed_;
-  std::vector<std::shared_ptr<LogRing>> rings_ TENON_GUARDED_BY(mutex_);
+  std::vector<std::shared_ptr<platform::ByteRing>> rings_ TENON_GUARDED_BY(mutex_);
   std::vector<Stream> streams_ TENON_GUARDED_BY(mutex_);
   std::optional<Error> failure_ TENON_GUARDED_BY(mutex_);
   std::uint64_t flush_wanted_ TENON_GUARDED_BY(mutex_) = 0, flush_done_ TENON_GUARDED_BY(mutex_) = 0;
@@ -310,10 +367,26 @@ Result<std::vector<std::pair<Micros, std::string>>> SegmentsOf(platform::Files& 
 
 }  // namespace
 
-Result<std::unique_ptr<InferenceLog>> OpenInferenceLog(platform::Files& files, const std::string& folder) {
+Result<void> CheckLogOptions(const LogOptions& options, const std::vector<Served::Field>& fields) {
+  std::vector<std::string> names;
+  for (const Served::Field& field : fields) names.push_back(field.name);
+  for (const auto* list : {&options.drop, &options.hash}) {
+    for (const std::string& name : *list) {
+      const auto at = std::ranges::find(fields, name, &Served::Field::name);
+      if (at == fields.end()) return Error(Code::kInvalidArgument, Str("the log cannot redact '", name, "': no such field", DidYouMean(name, names)));
+      if (list == &options.hash && at->type != table::Type::kString) {
+        return Error(Code::kInvalidArgument, Str("the log cannot hash '", name, "', a ", table::NameOf(at->type), ": only texts are hashed; drop it instead"));
+      }
+    }
+  }
+  if (!options.hash.empty() && options.hash_key.size() < 16) return Error(Code::kInvalidArgument, "hashing fields of the log needs a key of at least 16 bytes");
+  return {};
+}
+
+Result<std::unique_ptr<InferenceLog>> OpenInferenceLog(platform::Files& files, const std::string& folder, LogOptions options) {
   static std::atomic<std::uint64_t> opened{0};  // tells a thread's parts of different logs apart, even at one address
   TENON_TRY(files.MakeFolders(folder), "opening the inference log");
-  return std::unique_ptr<InferenceLog>(std::make_unique<SegmentedLog>(files, folder, ++opened));
+  return std::unique_ptr<InferenceLog>(std::make_unique<SegmentedLog>(files, folder, ++opened, std::move(options)));
 }
 
 Result<LogReport> ReadInferenceLog(const Call& call, platform::Files& files, const std::string& folder,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -23,6 +24,16 @@ struct LogEntry {
   int decision = -1;
 };
 
+// What of the answers is kept, and for how long.
+struct LogOptions {
+  double sample = 1;                        // share of the requests, by their ids
+  std::chrono::microseconds keep{0};        // segments whose last answer is older are removed; 0: never
+  std::int64_t keep_bytes = 0;              // the oldest segments beyond that many bytes are removed; 0: never
+  std::vector<std::string> drop;            // fields that are never written
+  std::vector<std::string> hash;            // texts that are written as a keyed hash: equal stays equal, nothing more
+  std::string hash_key;
+};
+
 // Keeps what was asked and answered, off the request path: Add copies into a ring of the calling thread and never
 // waits; one background thread writes segments (<folder>/<endpoint>-<start>.log; docs/formats/inference_log.md), each
 // record with its checksum, synced every second, a new segment every 64 MB. When the ring is full the entry is dropped
@@ -34,9 +45,14 @@ class InferenceLog {
                    const model::Prediction& prediction) = 0;
   virtual std::int64_t dropped() const = 0;
   virtual std::int64_t written() const = 0;
+  virtual std::int64_t removed_bytes() const = 0;  // by age or size
   virtual Result<void> Flush() = 0;  // returns when all that was added is synced
 };
-Result<std::unique_ptr<InferenceLog>> OpenInferenceLog(platform::Files& files, const std::string& folder);
+// `options` must fit the fields that will be logged: CheckLogOptions.
+Result<std::unique_ptr<InferenceLog>> OpenInferenceLog(platform::Files& files, const std::string& folder, LogOptions options = {});
+
+// invalid_argument for a field that there is not, or is to be hashed and no text.
+Result<void> CheckLogOptions(const LogOptions& options, const std::vector<Served::Field>& fields);
 
 // Reads the entries of an endpoint between two times, oldest first; `each` says whether to go on. A torn tail of a
 // segment (a crash) is skipped and its size reported; a damaged middle is data_loss naming file and offset.

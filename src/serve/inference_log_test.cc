@@ -11,7 +11,9 @@
 
 #include "base/testing.h"
 #include "base/text.h"
+#include "platform/files.h"
 #include "platform/memory_files.h"
+#include "serve/log_format_internal.h"
 
 namespace tenon::serve {
 namespace {
@@ -202,6 +204,94 @@ TEST(InferenceLog, LosesAtMostATailWhenTheProcessIsKilled) {
     last = entry.at;
   }
 }
+
+TEST(InferenceLogTest, WritesNoFieldThatIsRedacted) {
+  auto files = std::make_unique<platform::MemoryFiles>();
+  LogOptions options;
+  options.drop = {"age"};
+  options.hash = {"job"};
+  options.hash_key = "a secret of sixteen bytes or more";
+  const Served served = MakeVersion(1);
+  ASSERT_OK(CheckLogOptions(options, served.fields));
+  {
+    auto log = OpenInferenceLog(*files, "log", options);
+    ASSERT_OK(log);
+    for (std::int64_t i : {2, 2, 4}) AddOne(**log, served, i);
+    ASSERT_OK((*log)->Flush());
+  }
+  auto read = ReadAll(*files, "log");
+  ASSERT_OK(read);
+  ASSERT_EQ(read->entries.size(), 3u);
+  ASSERT_EQ(read->fields[0].size(), 1u);
+  EXPECT_EQ(read->fields[0][0].name, "job");
+  EXPECT_TRUE(read->fields[0][0].hashed);
+  EXPECT_EQ(read->entries[0].texts[0].size(), 16u);
+  EXPECT_EQ(read->entries[0].texts[0], read->entries[1].texts[0]);
+  EXPECT_NE(read->entries[0].texts[0], read->entries[2].texts[0]);
+  auto names = files->List("log");
+  ASSERT_OK(names);
+  auto bytes = files->Read("log/" + names->front());
+  ASSERT_OK(bytes);
+  EXPECT_EQ(bytes->find("job2"), std::string::npos);
+}
+
+TEST(InferenceLogTest, RefusesToRedactWhatItCannot) {
+  const Served served = MakeVersion(1);
+  LogOptions options;
+  options.drop = {"agee"};
+  ASSERT_CODE(kInvalidArgument, CheckLogOptions(options, served.fields));
+  options = {};
+  options.hash = {"age"};
+  options.hash_key = std::string(16, 'k');
+  ASSERT_CODE(kInvalidArgument, CheckLogOptions(options, served.fields));
+  options.hash = {"job"};
+  ASSERT_OK(CheckLogOptions(options, served.fields));
+  options.hash_key = "short";
+  ASSERT_CODE(kInvalidArgument, CheckLogOptions(options, served.fields));
+}
+
+TEST(InferenceLogTest, KeepsTheShareOfRequestsItIsTold) {
+  auto files = std::make_unique<platform::MemoryFiles>();
+  LogOptions options;
+  options.sample = 0.25;
+  {
+    auto log = OpenInferenceLog(*files, "log", options);
+    ASSERT_OK(log);
+    for (std::int64_t i = 0; i < 4000; ++i) AddOne(**log, MakeVersion(1), i);
+    ASSERT_OK((*log)->Flush());
+    EXPECT_EQ((*log)->dropped(), 0);
+  }
+  auto read = ReadAll(*files, "log");
+  ASSERT_OK(read);
+  EXPECT_NEAR(static_cast<double>(read->entries.size()), 1000, 120);
+}
+
+TEST(InferenceLogTest, RemovesWholeSegmentsBeyondItsSize) {
+  const std::string folder = ::testing::TempDir() + "log-" + std::to_string(::getpid());
+  auto files = platform::RealFiles();
+  for (std::int64_t i = 0; i < 5; ++i) {
+    auto log = OpenInferenceLog(*files, folder);
+    ASSERT_OK(log);
+    AddOne(**log, MakeVersion(1), 1'000'000 + i);
+    ASSERT_OK((*log)->Flush());
+  }
+  auto before = files->List(folder);
+  ASSERT_OK(before);
+  ASSERT_EQ(before->size(), 5u);
+  auto info = files->Info(folder + "/" + before->front());
+  ASSERT_OK(info);
+  LogOptions options;
+  options.keep_bytes = static_cast<std::int64_t>(2 * info->bytes + 10);
+  { ASSERT_OK(OpenInferenceLog(*files, folder, options)); }  // clears at its end at the latest
+  auto after = files->List(folder);
+  ASSERT_OK(after);
+  EXPECT_EQ(after->size(), 2u);
+  EXPECT_EQ(after->back(), before->back());  // the newest stay
+  std::filesystem::remove_all(folder);
+}
+
+// RFC 4231, test case 2.
+TEST(KeyedHashTest, IsHmacSha256) { EXPECT_EQ(KeyedHash("Jefe", "what do ya want for nothing?"), "5bdcc146bf60754e"); }
 
 }  // namespace
 }  // namespace tenon::serve

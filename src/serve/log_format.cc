@@ -72,23 +72,41 @@ void EndRecord(std::size_t begin, std::string* out) {
   }
 }
 
-void AppendSchema(const Served& served, std::string* out) {
+std::string KeyedHash(std::string_view key, std::string_view text) {
+  constexpr std::size_t kBlock = 64;
+  std::string inner(kBlock, '\x36'), outer(kBlock, '\x5c');
+  const std::string long_key = key.size() > kBlock ? HashOf(key) : std::string();
+  const std::string_view used = long_key.empty() ? key : std::string_view(long_key);
+  for (std::size_t i = 0; i < used.size(); ++i) {
+    inner[i] = static_cast<char>(inner[i] ^ used[i]);
+    outer[i] = static_cast<char>(outer[i] ^ used[i]);
+  }
+  inner += text;
+  const std::string hex = HashOf(inner);
+  for (std::size_t i = 0; i < hex.size(); i += 2) outer += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+  return HashOf(outer).substr(0, 16);
+}
+
+void AppendSchema(const Served& served, const Keepings& keepings, std::string* out) {
   const std::size_t begin = BeginRecord(out);
   out->push_back(kSchemaKind);
   AppendSized(served.model, out);
   Json fields = Json::MakeArray();
-  for (const Served::Field& field : served.fields) {
+  for (std::size_t i = 0; i < served.fields.size(); ++i) {
+    const Keeping keeping = keepings.empty() ? Keeping::kWhole : keepings[i];
+    if (keeping == Keeping::kDropped) continue;
     Json row = Json::MakeObject();
-    row["name"] = field.name;
-    row["type"] = table::NameOf(field.type);
+    row["name"] = served.fields[i].name;
+    row["type"] = table::NameOf(served.fields[i].type);
+    if (keeping == Keeping::kHashed) row["hashed"] = true;
     fields.Push(std::move(row));
   }
   AppendSized(fields.Canonical(), out);
   EndRecord(begin, out);
 }
 
-void AppendAnswer(const Served& served, std::string_view request_id, Micros at, const Row& row,
-                  const model::Prediction& prediction, std::string* out) {
+void AppendAnswer(const Served& served, const Keepings& keepings, std::string_view hash_key, std::string_view request_id,
+                  Micros at, const Row& row, const model::Prediction& prediction, std::string* out) {
   const std::size_t begin = BeginRecord(out);
   out->push_back(kAnswerKind);
   AppendLittle(static_cast<std::uint64_t>(at), 8, out);
@@ -97,10 +115,17 @@ void AppendAnswer(const Served& served, std::string_view request_id, Micros at, 
   AppendLittle(prediction.values.size(), 4, out);
   for (float value : prediction.values) AppendLittle(std::bit_cast<std::uint32_t>(value), 4, out);
   for (std::size_t i = 0; i < served.fields.size(); ++i) {
+    const Keeping keeping = keepings.empty() ? Keeping::kWhole : keepings[i];
+    if (keeping == Keeping::kDropped) continue;
     if (served.fields[i].type == table::Type::kString) {
       const bool missing = row.texts[i].data() == nullptr;
       out->push_back(missing ? '\0' : '\1');
-      if (!missing) AppendSized(row.texts[i], out);
+      if (missing) continue;
+      if (keeping == Keeping::kHashed) {
+        AppendSized(KeyedHash(hash_key, row.texts[i]), out);
+      } else {
+        AppendSized(row.texts[i], out);
+      }
     } else {
       AppendLittle(std::bit_cast<std::uint64_t>(row.numbers[i]), 8, out);
     }
@@ -124,6 +149,7 @@ bool SegmentReader::ReadSchema(std::string_view payload) {
     Served::Field field;
     field.name = row.StringAt("name");
     field.type = *type;
+    field.hashed = row.BoolAt("hashed", false);
     fields_.push_back(std::move(field));
   }
   return true;

@@ -29,9 +29,14 @@ void AppendSized(std::string_view text, std::string* out);  // u32 size, bytes
 std::size_t BeginRecord(std::string* out);
 void EndRecord(std::size_t begin, std::string* out);
 
-void AppendSchema(const Served& served, std::string* out);
-void AppendAnswer(const Served& served, std::string_view request_id, Micros at, const Row& row,
-                  const model::Prediction& prediction, std::string* out);
+// How each field is written; empty: all as they are.
+enum class Keeping : std::uint8_t { kWhole, kHashed, kDropped };
+using Keepings = std::vector<Keeping>;
+void AppendSchema(const Served& served, const Keepings& keepings, std::string* out);
+void AppendAnswer(const Served& served, const Keepings& keepings, std::string_view hash_key, std::string_view request_id,
+                  Micros at, const Row& row, const model::Prediction& prediction, std::string* out);
+// 16 hexadecimal digits of HMAC-SHA-256.
+std::string KeyedHash(std::string_view key, std::string_view text);
 
 // The time of an answer's record.
 Micros AtOf(std::string_view record);

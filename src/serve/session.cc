@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "serve/disguise.h"
 
 namespace tenon::serve {
 namespace {
@@ -179,6 +180,9 @@ void RowReader::Text(int slot, std::string_view value) {
   if (field.type == table::Type::kString) {
     Seen(slot);
     row_.texts[static_cast<std::size_t>(slot)] = value.data() == nullptr ? std::string_view("", 0) : value;
+    if (value.size() > served_->most_text) {
+      return Problem(field.name, Str("a text of ", value.size(), " bytes; at most ", served_->most_text, " are taken"));
+    }
     if (slots_.Allows(slot, value)) return;
     if (served_->strict) {
       Problem(field.name, Str("unseen value ", Shown(value), DidYouMean(value, field.domain)));
@@ -276,8 +280,14 @@ Session::Session(std::shared_ptr<const Served> served) : served_(std::move(serve
 
 model::Prediction Session::Predict() {
   const Row& row = reader_.row();
-  const model::Prediction prediction = served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
-  if (prediction.problem != nullptr) reader_.Problem("", std::string(prediction.problem->message()));
+  model::Prediction prediction = served_->predictor->PredictRow(row.numbers.data(), row.texts.data(), scratch_);
+  if (prediction.problem != nullptr) {
+    reader_.Problem("", std::string(prediction.problem->message()));
+  } else if (served_->disguise.any()) {
+    ApplyDisguise(*served_, row, prediction.values, &disguised_);
+    prediction.values = disguised_;
+    prediction.decision = served_->predictor->Decide(disguised_.data());
+  }
   return prediction;
 }
 
@@ -294,9 +304,14 @@ std::span<const float> Session::PredictRows() {
       if (prediction.problem != nullptr) reader_.ProblemBefore(n - 1 - i, std::string(prediction.problem->message()));
       std::ranges::copy(prediction.values, values_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
     }
-    return {values_.data(), n * outputs};
+  } else {
+    predictor.PredictSlots(rows_.number_columns_.data(), rows_.text_columns_.data(), static_cast<std::int64_t>(n), values_.data(), scratch_);
   }
-  predictor.PredictSlots(rows_.number_columns_.data(), rows_.text_columns_.data(), static_cast<std::int64_t>(n), values_.data(), scratch_);
+  for (std::size_t i = 0; i < n && served_->disguise.any(); ++i) {
+    rows_.Get(i, &row_);
+    ApplyDisguise(*served_, row_, std::span<const float>(values_).subspan(i * outputs, outputs), &disguised_);
+    std::ranges::copy(disguised_, values_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
+  }
   return {values_.data(), n * outputs};
 }
 
@@ -306,7 +321,9 @@ Result<model::Attribution> Session::Explain(std::size_t i, int output, double* b
 }
 
 Result<model::Attribution> Session::ExplainRow(const Row& row, int output, double* base) {
-  return served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
+  auto explained = served_->predictor->ExplainRow(row.numbers.data(), row.texts.data(), output, contributions_, {}, base, scratch_);
+  if (explained.ok() && served_->disguise.any()) RoundParts(served_->disguise, &contributions_, base);
+  return explained;
 }
 
 }  // namespace tenon::serve

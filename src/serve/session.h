@@ -166,6 +166,7 @@ class Session {
   std::vector<float> values_;
   model::Predictor::Scratch scratch_;
   std::vector<double> contributions_;
+  std::vector<float> disguised_;
 };
 
 }  // namespace tenon::serve

@@ -4,7 +4,7 @@ namespace tenon::app {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
-  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddExchange, AddPredict, AddServe, AddKeys, AddRollout, AddMonitor, AddDoctor,
+  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddExchange, AddPredict, AddServe, AddKeys, AddLog, AddRollout, AddMonitor, AddDoctor,
                     AddCompletion}) {
     add(all);
   }

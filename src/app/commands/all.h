@@ -18,6 +18,7 @@ void AddPredict(std::vector<Command>& to);
 void AddServe(std::vector<Command>& to);    // serve and up
 void AddRollout(std::vector<Command>& to);
 void AddKeys(std::vector<Command>& to);
+void AddLog(std::vector<Command>& to);
 void AddMonitor(std::vector<Command>& to);
 void AddDoctor(std::vector<Command>& to);
 void AddCompletion(std::vector<Command>& to);

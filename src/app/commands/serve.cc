@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <thread>
 
 #include "app/commands/all.h"
@@ -6,6 +7,38 @@
 
 namespace tenon::app {
 namespace {
+
+std::string Environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : value;
+}
+
+// What is kept of requests, by the project file; OpenTelemetry's own environment variables where that says nothing.
+edge::ObserveOptions ObserveOf(const pipeline::Project& project) {
+  const pipeline::ServeSpec& spec = project.serve;
+  edge::ObserveOptions observe;
+  std::string base = spec.trace.endpoint.empty() ? Environment("OTEL_EXPORTER_OTLP_ENDPOINT") : spec.trace.endpoint;
+  while (base.ends_with('/')) base.pop_back();
+  const std::string whole = spec.trace.endpoint.empty() ? Environment("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") : std::string();
+  if (!whole.empty()) {
+    observe.trace.url = whole;
+  } else if (!base.empty()) {
+    observe.trace.url = Str(base, base.ends_with("/v1/traces") ? "" : "/v1/traces");
+  }
+  observe.trace.sample = spec.trace.sample;
+  double ratio = 0;
+  if (spec.trace.endpoint.empty() && ParseDouble(Environment("OTEL_TRACES_SAMPLER_ARG"), &ratio)) observe.trace.sample = ratio;
+  observe.trace.headers = spec.trace.headers;
+  for (const std::string& pair : Split(Environment("OTEL_EXPORTER_OTLP_HEADERS"), ',')) {
+    if (const std::size_t equals = pair.find('='); equals != std::string::npos) observe.trace.headers.push_back(Str(Trim(pair.substr(0, equals)), ": ", pair.substr(equals + 1)));
+  }
+  const std::string service = spec.trace.service.empty() ? Environment("OTEL_SERVICE_NAME") : spec.trace.service;
+  observe.trace.service = service.empty() ? project.name : service;
+  observe.trace.ca = spec.trace.ca;
+  observe.access_log = {spec.access_log.path, spec.access_log.sample, spec.access_log.rotate_bytes, spec.access_log.keep};
+  observe.events = {spec.events.url, spec.events.mode, spec.events.source, spec.events.ca};
+  return observe;
+}
 
 Result<ServiceOptions> OptionsOf(const pipeline::Project& project, const Args& args) {
   ServiceOptions all;
@@ -20,6 +53,7 @@ Result<ServiceOptions> OptionsOf(const pipeline::Project& project, const Args& a
   options.repository = project.serve.repository;
   options.budget = project.serve.limits.budget;
   options.longest_queue = project.serve.limits.longest_queue;
+  options.observe = ObserveOf(project);
   all.insecure = args.Bool("insecure");
   all.tls = project.serve.tls;
   for (const auto& [flag, path] : {std::pair<const char*, std::string*>{"tls-cert", &all.tls.certificate}, {"tls-key", &all.tls.key}, {"tls-client-ca", &all.tls.client_ca}}) {

@@ -44,7 +44,7 @@ Segment Read(std::string_view bytes) {
     if (served.model != entry.model || out.shown.empty()) {
       served.model = entry.model;
     }
-    serve::AppendSchema(served, &out.written);
+    serve::AppendSchema(served, {}, &out.written);
     serve::Row row;
     row.numbers = entry.numbers;
     row.texts.resize(entry.texts.size());
@@ -56,7 +56,7 @@ Segment Read(std::string_view bytes) {
     }
     for (const float value : entry.values) out.shown += Str("|", std::bit_cast<std::uint32_t>(value));
     out.shown += "\n";
-    serve::AppendAnswer(served, entry.request_id, entry.at, row, {std::span<const float>(entry.values), entry.decision}, &out.written);
+    serve::AppendAnswer(served, {}, "", entry.request_id, entry.at, row, {std::span<const float>(entry.values), entry.decision}, &out.written);
   }
   return out;
 }
@@ -73,13 +73,13 @@ std::vector<std::string> Seeds() {
   served.model = "loan@1";
   served.fields = {{"age", table::Type::kInt64}, {"job", table::Type::kString}, {"owner", table::Type::kBool}};
   std::string segment(serve::kLogMagic);
-  serve::AppendSchema(served, &segment);
+  serve::AppendSchema(served, {serve::Keeping::kWhole, serve::Keeping::kHashed, serve::Keeping::kDropped}, &segment);
   const std::vector<float> values = {0.25F, 0.75F};
   for (int i = 0; i < 3; ++i) {
     serve::Row row;
     row.numbers = {1.0 * i, 0, 1};
     row.texts = {{}, i == 1 ? std::string_view() : std::string_view("clerk"), {}};
-    serve::AppendAnswer(served, Str("id-", i), 1700000000000000 + i, row, {std::span<const float>(values), i - 1}, &segment);
+    serve::AppendAnswer(served, {serve::Keeping::kWhole, serve::Keeping::kHashed, serve::Keeping::kDropped}, "a key of 16 bytes", Str("id-", i), 1700000000000000 + i, row, {std::span<const float>(values), i - 1}, &segment);
   }
   return {segment, std::string(serve::kLogMagic), segment.substr(0, segment.size() - 5), segment + std::string(50, '\0')};
 }

@@ -6,23 +6,24 @@
 #include <memory>
 #include <string_view>
 
-namespace tenon::serve {
+namespace tenon::platform {
 
 // Records from one thread to one other, without locks: a ring of bytes. Put is the one thread's, Take the other's.
-class LogRing {
+class ByteRing {
  public:
-  static constexpr std::uint64_t kBytes = 4 << 20;
+  static constexpr std::uint64_t kUsualBytes = 4 << 20;
 
-  LogRing() : bytes_(new char[kBytes]) {}
+  // A multiple of 8 bytes.
+  explicit ByteRing(std::uint64_t size = kUsualBytes) : size_(size), bytes_(new char[size]) {}
 
   // False when there is no room.
   bool Put(std::uint32_t stream, std::string_view record) {
     const std::uint64_t need = kHead + (record.size() + 7) / 8 * 8;
     const std::uint64_t head = head_.load(std::memory_order_relaxed);
-    std::uint64_t at = head % kBytes;
+    std::uint64_t at = head % size_;
     // A record stands in one piece: what is left at the end is passed over when it does not fit there.
-    const std::uint64_t skip = at + need > kBytes ? kBytes - at : 0;
-    if (need + skip > kBytes - (head - tail_.load(std::memory_order_acquire))) return false;
+    const std::uint64_t skip = at + need > size_ ? size_ - at : 0;
+    if (need + skip > size_ - (head - tail_.load(std::memory_order_acquire))) return false;
     if (skip != 0) {
       WriteHead(at, kSkip, 0);
       at = 0;
@@ -40,11 +41,11 @@ class LogRing {
     const std::uint64_t head = head_.load(std::memory_order_acquire);
     const std::uint64_t before = tail;
     while (tail != head) {
-      const std::uint64_t at = tail % kBytes;
+      const std::uint64_t at = tail % size_;
       std::uint32_t words[2];
       std::memcpy(words, bytes_.get() + at, sizeof words);
       if (words[0] == kSkip) {
-        tail += kBytes - at;
+        tail += size_ - at;
         continue;
       }
       each(words[0], std::string_view(bytes_.get() + at + kHead, words[1]));
@@ -66,9 +67,10 @@ class LogRing {
     std::memcpy(bytes_.get() + at, words, sizeof words);
   }
 
+  const std::uint64_t size_;
   std::unique_ptr<char[]> bytes_;
   alignas(64) std::atomic<std::uint64_t> head_{0};
   alignas(64) std::atomic<std::uint64_t> tail_{0};
 };
 
-}  // namespace tenon::serve
+}  // namespace tenon::platform

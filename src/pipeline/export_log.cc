@@ -1,0 +1,128 @@
+#include "pipeline/export_log.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/text.h"
+#include "ingest/read.h"
+
+namespace tenon::pipeline {
+namespace {
+
+using serve::LogEntry;
+using LogFields = std::vector<serve::Served::Field>;
+constexpr std::int64_t kBatchRows = 65536;
+
+// The columns of the whole: those that every answer has, then the fields of all versions.
+struct Layout {
+  std::size_t values = 0;       // most numbers an answer has
+  std::vector<table::Field> fields;
+  std::size_t before() const { return 4 + values; }
+
+  Result<void> Take(const LogFields& more) {
+    for (const auto& field : more) {
+      const auto at = std::ranges::find(fields, field.name, &table::Field::name);
+      if (at == fields.end()) {
+        fields.push_back({.name = field.name, .type = field.type});
+      } else if (at->type != field.type) {
+        return Error(Code::kInvalidArgument, Str("the field '", field.name, "' is ", table::NameOf(at->type), " in one version and ", table::NameOf(field.type),
+                                                 " in another; export a time in which only one answered"));
+      }
+    }
+    return {};
+  }
+
+  std::vector<table::Field> All() const {
+    std::vector<table::Field> all = {{.name = "at", .type = table::Type::kTimestamp}, {.name = "request_id", .type = table::Type::kString},
+                                     {.name = "model", .type = table::Type::kString}, {.name = "decision", .type = table::Type::kInt64}};
+    for (std::size_t k = 0; k < values; ++k) all.push_back({.name = values == 1 ? std::string("prediction") : Str("prediction_", k), .type = table::Type::kFloat64});
+    for (const table::Field& field : fields) {
+      table::Field free = field;
+      while (std::ranges::find(all, free.name, &table::Field::name) != all.end()) free.name = "field_" + free.name;
+      all.push_back(std::move(free));
+    }
+    return all;
+  }
+};
+
+class LogTable {
+ public:
+  LogTable(const Layout& layout, std::shared_ptr<const table::Schema> schema) : layout_(layout), schema_(std::move(schema)) {
+    for (const table::Field& field : schema_->fields()) builders_.emplace_back(field.type);
+  }
+
+  void Add(const LogFields& fields, const LogEntry& entry) {
+    builders_[0].AddInt(entry.at);
+    builders_[1].AddText(entry.request_id);
+    builders_[2].AddText(entry.model);
+    entry.decision < 0 ? builders_[3].AddNull() : builders_[3].AddInt(entry.decision);
+    for (std::size_t k = 0; k < layout_.values; ++k) {
+      k < entry.values.size() ? builders_[4 + k].Add(static_cast<double>(entry.values[k])) : builders_[4 + k].AddNull();
+    }
+    for (std::size_t i = 0; i < layout_.fields.size(); ++i) {
+      const auto at = std::ranges::find(fields, layout_.fields[i].name, &serve::Served::Field::name);
+      AddField(at == fields.end() ? std::nullopt : std::optional(static_cast<std::size_t>(at - fields.begin())), layout_.fields[i].type, entry,
+               builders_[layout_.before() + i]);
+    }
+    ++rows_;
+  }
+
+  std::int64_t rows() const { return rows_; }
+  table::Batch Finish() {
+    std::vector<table::Column> columns;
+    for (table::ColumnBuilder& builder : builders_) columns.push_back(builder.Finish());
+    rows_ = 0;
+    return table::Batch(schema_, std::move(columns));
+  }
+
+ private:
+  static void AddField(std::optional<std::size_t> slot, table::Type type, const LogEntry& entry, table::ColumnBuilder& to) {
+    if (!slot) return to.AddNull();
+    if (type == table::Type::kString) return entry.text_missing[*slot] ? to.AddNull() : to.AddText(entry.texts[*slot]);
+    const double number = entry.numbers[*slot];
+    if (std::isnan(number)) return to.AddNull();
+    if (type == table::Type::kFloat64) return to.Add(number);
+    to.AddInt(static_cast<std::int64_t>(number));
+  }
+
+  const Layout& layout_;
+  std::shared_ptr<const table::Schema> schema_;
+  std::vector<table::ColumnBuilder> builders_;
+  std::int64_t rows_ = 0;
+};
+
+}  // namespace
+
+Result<serve::LogReport> ExportLog(const Call& call, platform::Files& files, const std::string& folder, std::string_view endpoint,
+                                   Micros from, Micros until, const std::string& out) {
+  Layout layout;
+  std::optional<Error> wrong;
+  TENON_ASSIGN(const auto seen, serve::ReadInferenceLog(call, files, folder, endpoint, from, until, [&](const LogFields& fields, const LogEntry& entry) {
+    layout.values = std::max(layout.values, entry.values.size());
+    if (auto taken = layout.Take(fields); !taken) wrong = std::move(taken).error();
+    return !wrong;
+  }));
+  if (wrong) return std::move(*wrong);
+  if (seen.entries == 0) return Error(Code::kNotFound, Str("the inference log has no answers of '", endpoint, "' in that time"));
+  auto schema = std::make_shared<const table::Schema>(layout.All());
+  TENON_ASSIGN(auto writer, ingest::OpenWriter(out, schema), out);
+  LogTable rows(layout, schema);
+  const auto hand_over = [&]() -> Result<void> { return rows.rows() == 0 ? Result<void>() : writer->Write(call, rows.Finish()); };
+  // No more than was looked at: a service may be writing.
+  std::int64_t left = seen.entries;
+  TENON_ASSIGN(auto report, serve::ReadInferenceLog(call, files, folder, endpoint, from, until, [&](const LogFields& fields, const LogEntry& entry) {
+    rows.Add(fields, entry);
+    if (rows.rows() == kBatchRows) {
+      if (auto written = hand_over(); !written) wrong = std::move(written).error();
+    }
+    return !wrong && --left > 0;
+  }));
+  if (wrong) return std::move(*wrong);
+  TENON_TRY(hand_over(), out);
+  TENON_TRY(writer->Finish(), out);
+  report.torn_bytes = seen.torn_bytes;
+  return report;
+}
+
+}  // namespace tenon::pipeline
