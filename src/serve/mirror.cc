@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "serve/log_ring_internal.h"
+#include "platform/byte_ring.h"
 #include "serve/session.h"
 
 namespace tenon::serve {
@@ -62,7 +62,7 @@ bool Disagree(const Served& champion, const model::Prediction& live, const model
 }  // namespace
 
 struct alignas(64) Mirror::Part {
-  LogRing ring;
+  platform::ByteRing ring;
   std::string record;
 };
 
