@@ -63,6 +63,9 @@ std::vector<Command> AllCommands();
 // Parses and runs; prints help, version and errors. The exit status.
 int RunCommandLine(int argc, char** argv, Context& context, const std::vector<Command>& commands);
 
+// A program that is one command, described but for its `run`: needs no Context. The exit status.
+int RunOnly(int argc, char** argv, Terminal& terminal, const Command& command, const std::function<Result<int>(const Args&, bool json)>& run);
+
 // A script for bash, zsh or fish that completes commands and flags.
 Result<std::string> CompletionScript(std::string_view shell, const std::vector<Command>& commands);
 

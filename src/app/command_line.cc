@@ -92,16 +92,16 @@ Args ArgsOf(const Command& command, const Given& given) {
   return args;
 }
 
-int Report(Context& context, const Error& error) {
-  if (context.json) {
+int Report(Terminal& terminal, bool json, const Error& error) {
+  if (json) {
     Json out;
     out["error"]["code"] = RowOf(error.code()).name;
     out["error"]["message"] = error.ForPeople();
     out["error"]["trail"] = error.ToString();
-    context.terminal.JsonLine(out);
+    terminal.JsonLine(out);
   } else {
-    context.terminal.Note(context.terminal.Red("error: ") + error.ForPeople());
-    if (error.code() == Code::kInternal) context.terminal.Note(context.terminal.Dim(error.ToString()));
+    terminal.Note(terminal.Red("error: ") + error.ForPeople());
+    if (error.code() == Code::kInternal) terminal.Note(terminal.Dim(error.ToString()));
   }
   return RowOf(error.code()).exit;
 }
@@ -162,7 +162,7 @@ int RunCommandLine(int argc, char** argv, Context& context, const std::vector<Co
     std::vector<std::string> known;
     for (const Command& command : commands) known.push_back(command.name.substr(0, command.name.find(' ')));
     if (std::ranges::find(known, argv[1]) == known.end()) {
-      return Report(context, Error(Code::kInvalidArgument, Str("no command '", argv[1], "'", DidYouMean(argv[1], known))));
+      return Report(context.terminal, context.json, Error(Code::kInvalidArgument, Str("no command '", argv[1], "'", DidYouMean(argv[1], known))));
     }
   }
   try {
@@ -175,15 +175,35 @@ int RunCommandLine(int argc, char** argv, Context& context, const std::vector<Co
       if (parsers[i]->parsed()) why = NoSuchFlag(*parsers[i], commands[i]);
     }
     if (why.empty()) why = wrong.what();
-    return Report(context, Error(Code::kInvalidArgument, Str(why, "; `tenon --help` says more")));
+    return Report(context.terminal, context.json, Error(Code::kInvalidArgument, Str(why, "; `tenon --help` says more")));
   }
   for (std::size_t i = 0; i < commands.size(); ++i) {
     if (!parsers[i]->parsed()) continue;
     Result<int> status = commands[i].run(context, ArgsOf(commands[i], *givens[i]));
     context.terminal.ClearLive();
-    return status ? *status : Report(context, status.error());
+    return status ? *status : Report(context.terminal, context.json, status.error());
   }
   return RowOf(Code::kInvalidArgument).exit;
+}
+
+int RunOnly(int argc, char** argv, Terminal& terminal, const Command& command, const std::function<Result<int>(const Args&, bool json)>& run) {
+  CLI::App app(command.summary, command.name);
+  app.set_version_flag("--version", Str(command.name, " ", TENON_VERSION));
+  bool json = false;
+  Given given;
+  AddFlags(&app, command, &given);
+  app.add_flag("--json", json, "Print JSON lines for machines");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {
+    return app.exit(done);
+  } catch (const CLI::ParseError& wrong) {
+    std::string why = NoSuchFlag(app, command);
+    if (why.empty()) why = wrong.what();
+    return Report(terminal, json, Error(Code::kInvalidArgument, Str(why, "; `", command.name, " --help` says more")));
+  }
+  Result<int> status = run(ArgsOf(command, given), json);
+  return status ? *status : Report(terminal, json, status.error());
 }
 
 }  // namespace tenon::app

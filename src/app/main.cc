@@ -1,38 +1,14 @@
-#include <csignal>
-
 #include <cstdlib>
 #include <exception>
-#include <stop_token>
 #include <thread>
 
 #include "app/command.h"
-
-namespace {
-
-// Signals are taken by one thread that waits for them, so that no handler runs anywhere else.
-void StopOnSignals(std::stop_source stop) {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  std::thread([signals, stop]() mutable {
-    int taken = 0;
-    sigwait(&signals, &taken);
-    stop.request_stop();
-    // The second signal means it.
-    sigwait(&signals, &taken);
-    std::_Exit(128 + taken);
-  }).detach();
-}
-
-}  // namespace
+#include "app/signals.h"
 
 int main(int argc, char** argv) {
   using namespace tenon;
   std::stop_source stop;
-  StopOnSignals(stop);
+  app::StopOnSignals(stop);
   app::Terminal terminal;
   app::TerminalLog log(terminal, std::getenv("TENON_DEBUG") != nullptr ? Level::kDebug : Level::kWarning);
   auto files = platform::RealFiles();

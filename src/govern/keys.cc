@@ -153,6 +153,30 @@ Result<std::int64_t> KeysRevision(const store::Store& store) {
   return record ? record->sequence : std::int64_t{0};
 }
 
+std::string WriteKeys(const std::vector<KeyRecord>& keys) {
+  Json list = Json::MakeArray();
+  for (const KeyRecord& key : keys) {
+    Json body = key.ToJson();
+    body["digest"] = key.digest;
+    list.Push(std::move(body));
+  }
+  return list.Pretty() + "\n";
+}
+
+Result<std::vector<KeyRecord>> ReadKeys(std::string_view text, std::string_view file) {
+  TENON_ASSIGN(const Json list, Json::Parse(text, file));
+  if (!list.is_array()) return Error(Code::kInvalidArgument, Str(file, " is ", list.KindName(), ", not the list of keys that `tenon keys export` writes"));
+  std::vector<KeyRecord> keys;
+  for (const Json& body : list.array()) {
+    const std::string name = body.StringAt("name");
+    if (!IsName(name)) return Error(Code::kInvalidArgument, Str(body.Where(file), ": '", name, "' is no name for a key"));
+    TENON_ASSIGN(KeyRecord key, FromJson(name, body), std::string(file));
+    keys.push_back(std::move(key));
+  }
+  std::ranges::sort(keys, {}, &KeyRecord::name);
+  return keys;
+}
+
 std::string_view KeyIdOf(std::string_view text) {
   if (text.size() != kPrefix.size() + kIdSize + 1 + kSecretSize || !text.starts_with(kPrefix) || text[kPrefix.size() + kIdSize] != '_') return {};
   return text.substr(kPrefix.size(), kIdSize);

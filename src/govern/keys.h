@@ -44,6 +44,10 @@ Result<std::vector<KeyRecord>> Keys(const store::Store& store);  // by name
 // Grows with every change of the keys; 0 when there never was one.
 Result<std::int64_t> KeysRevision(const store::Store& store);
 
+// Keys without a store, for a service that has none: a list of objects with the members of ToJson and `digest`.
+std::string WriteKeys(const std::vector<KeyRecord>& keys);
+Result<std::vector<KeyRecord>> ReadKeys(std::string_view text, std::string_view file);
+
 // The id within a key's text, or "" when it does not have a key's form. No allocation.
 std::string_view KeyIdOf(std::string_view text);
 // Whether two texts are the same, in a time that depends on the first one's size only.

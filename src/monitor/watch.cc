@@ -222,8 +222,9 @@ Result<Window> ReadWindow(const Call& call, platform::Files& files, const std::s
     ++out.models[entry.model];
     return true;
   };
-  TENON_TRY(serve::ReadInferenceLog(call, files, folder, endpoint, from, until, each),
-            Str("reading what '", endpoint, "' answered"));
+  TENON_ASSIGN(const serve::LogReport read, serve::ReadInferenceLog(call, files, folder, endpoint, from, until, each),
+               Str("reading what '", endpoint, "' answered"));
+  out.lost_bytes = read.torn_bytes;
   out.columns = table::Profile(table::Schema(schema));
   for (std::size_t i = 0; i < columns.size(); ++i) out.columns.column(static_cast<int>(i)) = std::move(columns[i]);
   return out;
@@ -235,6 +236,7 @@ Result<WatchReport> Watch(const Call& call, const table::Profile& reference, con
   WatchReport out;
   out.from = window.from;
   out.until = window.until;
+  out.lost_bytes = window.lost_bytes;
   out.reference_rows = reference.rows();
   out.rows = window.rows;
   out.models = window.models;

@@ -40,6 +40,7 @@ struct Window {
   Micros from = 0;
   Micros until = 0;
   std::int64_t rows = 0;
+  std::int64_t lost_bytes = 0;                 // cut off the ends of the log's segments by crashes
   std::map<std::string, std::int64_t> models;  // "fraud@7" -> answers
   table::Profile columns;
   table::ColumnProfile predictions;            // of binary and regression the value, else the largest probability
@@ -74,6 +75,7 @@ struct WatchReport {
   Micros until = 0;
   std::int64_t reference_rows = 0;
   std::int64_t rows = 0;
+  std::int64_t lost_bytes = 0;         // of answers whose record a crash cut off
   std::map<std::string, std::int64_t> models;
   bool enough = false;                 // there were least_rows; otherwise no column is judged
   std::vector<ColumnVerdict> columns;  // the drifted ones first, strongest first; then by name

@@ -133,6 +133,7 @@ std::string WatchReport::Text() const {
   if (!enough) return out;
   out += Str(FormatCount(rows), " rows from ", FormatTimestamp(from), " until ", FormatTimestamp(until), " against ",
              FormatCount(reference_rows), " of training.\n");
+  if (lost_bytes > 0) out += Str(FormatCount(lost_bytes), " bytes at the ends of the log's segments were cut off by a crash: the answers in them are lost.\n");
   for (const ColumnVerdict& column : columns) {
     if (column.drifted) out += Str("  ", column.column, ": ", column.why, "\n");
   }
@@ -146,6 +147,7 @@ Json WatchReport::ToJson() const {
   out["until"] = FormatTimestamp(until);
   out["reference_rows"] = reference_rows;
   out["rows"] = rows;
+  out["lost_bytes"] = lost_bytes;
   out["models"] = Json::MakeObject();
   for (const auto& [name, answers] : models) out["models"][name] = answers;
   out["enough"] = enough;

@@ -3,6 +3,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -14,7 +15,7 @@ namespace tenon::transform {
 // The shapes most ops have. An op that treats each input by itself keeps one `Learned` an input:
 //   void Add(const Lane& in, const double* label, const std::uint8_t* fold, std::int64_t n);
 //   void Merge(const Learned& other);
-//   void Finish();                      // derive what Map needs
+//   void Finish();                      // derive what Map needs; Result<void> when the rows may not do
 //   void Save(Writer& out) const;       // after Finish
 //   void Load(Reader& in);              // gives a finished one; Fail() on nonsense
 template <typename Learned>
@@ -34,7 +35,13 @@ class PerInput final : public State {
     return {};
   }
   Result<void> Finish() override {
-    for (Learned& input : inputs_) input.Finish();
+    for (Learned& input : inputs_) {
+      if constexpr (std::is_void_v<decltype(input.Finish())>) {
+        input.Finish();
+      } else {
+        TENON_TRY(input.Finish());
+      }
+    }
     return {};
   }
   std::string Save() const override {

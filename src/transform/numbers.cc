@@ -168,6 +168,21 @@ void Quantiles::Merge(const Quantiles& other) {
   range_.Merge(other.range_);
 }
 
+std::vector<Quantiles::Counted> Quantiles::Sorted() const {
+  std::vector<Counted> out;
+  for (const Slot& slot : slots_) {
+    if (slot.count == 0) continue;
+    double value = std::bit_cast<double>(slot.bits);
+    if (coarse_) {
+      const double outer = std::bit_cast<double>(slot.bits + (1ULL << kDropped) - 1);
+      value = std::clamp(value + (outer - value) / 2, range_.low, range_.high);
+    }
+    out.push_back({value, slot.count});
+  }
+  std::sort(out.begin(), out.end(), [](const Counted& a, const Counted& b) { return a.value < b.value; });
+  return out;
+}
+
 std::vector<double> Quantiles::At(const std::vector<double>& shares) const {
   std::vector<double> out;
   if (count_ == 0) return std::vector<double>(shares.size(), std::numeric_limits<double>::quiet_NaN());

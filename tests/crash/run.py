@@ -121,13 +121,53 @@ def promotions(tenon, folder, kills):
         server.wait(timeout=20)
 
 
+def serving(tenon, folder, kills):
+    """kill -9 of tenon-serve under load: it comes back with the same version and the same numbers, and the log can be read."""
+    rng, project = random.Random(3), folder / "served"
+    shutil.copytree(ROOT / "examples/loan-approval", project, ignore=shutil.ignore_patterns(".tenon"))
+    command(tenon, "run", project)
+    port_file, expected, answered, back = folder / "serve-port", None, 0, []
+    for attempt in range(kills + 1):
+        port_file.unlink(missing_ok=True)
+        begun = time.perf_counter()
+        server = subprocess.Popen([tenon.parent / "tenon-serve", "--project", project, "--port", "0", "--port-file", port_file, "--threads", "1"],
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while not (port_file.exists() and port_file.stat().st_size):
+                assert server.poll() is None and time.perf_counter() - begun < 60, "tenon-serve does not come up"
+                time.sleep(0.001)
+            url = f"http://127.0.0.1:{port_file.read_text().strip()}/v1/endpoints/loan-approval:predict"
+            stop, died = time.monotonic() + 0.1 + rng.random() * 0.4, False
+            while time.monotonic() < stop:
+                answer = urllib.request.urlopen(urllib.request.Request(url, BODY), timeout=20).read()
+                if expected is None:
+                    expected = answer
+                assert answer == expected, f"after {attempt} kills: {answer} instead of {expected}"
+                if not died:
+                    back.append(1000 * (time.perf_counter() - begun))
+                    died = True
+                answered += 1
+        finally:
+            server.send_signal(signal.SIGKILL)
+            server.wait()
+    # The end of the last segment is cut within its last record, as a power cut may do.
+    last = max((project / ".tenon/inference").glob("*.log"), key=lambda path: path.stat().st_mtime)
+    with open(last, "r+b") as segment:
+        segment.truncate(last.stat().st_size - 5)
+    seen = json.loads(command(tenon, "monitor", project, "--window", "1h", "--json", check=False).stdout)
+    assert 0 < seen["rows"] <= answered, (seen["rows"], answered)
+    assert seen["lost_bytes"] > 0, seen
+    print(f"serving: {kills} kills, {answered} answers, {seen['rows']} of them logged, {seen['lost_bytes']} bytes known to be lost; "
+          f"from start to first answer: median {sorted(back)[len(back) // 2]:.0f} ms")
+
+
 def main():
     tenon = pathlib.Path(sys.argv[1]).resolve()
     counts = [int(word) for word in sys.argv[2:4]] or [50, 50]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="crash-"))
     passed = failed = 0
     try:
-        for test, kills in ((runs, counts[0]), (promotions, counts[-1])):
+        for test, kills in ((runs, counts[0]), (promotions, counts[-1]), (serving, counts[-1])):
             try:
                 test(tenon, folder, kills)
                 passed += 1

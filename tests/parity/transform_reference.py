@@ -1,6 +1,6 @@
 """Records what scikit-learn's preprocessing gives, for src/transform/parity_test.cc.
 
-    pip install scikit-learn pandas
+    pip install scikit-learn==1.9.1 pandas
     python tests/parity/transform_reference.py ../shared/data > tests/parity/transform.json
 
 Each case holds the columns, the settings of our op and the rows that scikit-learn computed, as the model reads them: in
@@ -13,11 +13,15 @@ import sys
 import numpy as np
 import pandas as pd
 import sklearn
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.feature_selection import VarianceThreshold
 from sklearn.impute import SimpleImputer
 from sklearn.model_selection import KFold, StratifiedKFold
-from sklearn.preprocessing import (KBinsDiscretizer, MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler,
-                                   StandardScaler, TargetEncoder)
+from sklearn.preprocessing import (Binarizer, KBinsDiscretizer, MaxAbsScaler, MinMaxScaler, Normalizer, OneHotEncoder,
+                                   OrdinalEncoder, PolynomialFeatures, PowerTransformer, QuantileTransformer, RobustScaler,
+                                   SplineTransformer, StandardScaler, TargetEncoder)
 
 CASES = []
 
@@ -72,6 +76,56 @@ def numbers(name, values):
         case(f"KBinsDiscretizer {bins} of {name}", "quantile_bucketize", {"buckets": bins}, [present],
              KBinsDiscretizer(n_bins=bins, encode="ordinal", strategy="quantile", subsample=None, quantile_method="linear")
              .fit_transform(np.asarray(present).reshape(-1, 1)))
+    curves(name, values, present)
+
+
+def curves(name, values, present):
+    column = np.asarray(values, dtype=float).reshape(-1, 1)
+    full = np.asarray(present, dtype=float).reshape(-1, 1)
+    case(f"MaxAbsScaler of {name}", "max_abs_scale", {}, [values], MaxAbsScaler().fit_transform(column))
+    case(f"Binarizer of {name}", "binarize", {"threshold": 1.5}, [present], Binarizer(threshold=1.5).fit_transform(full))
+    if np.ptp(full) < 1e6 and abs(full).max() < 1e6:  # beyond, scikit-learn's search for the power stops early
+        case(f"PowerTransformer yeo-johnson of {name}", "power_transform", {}, [values],
+             PowerTransformer().fit_transform(column), digits=6)
+    if (full > 0).all() and full.max() < 1e6:
+        case(f"PowerTransformer box-cox of {name}", "power_transform", {"method": "box_cox", "standardize": False}, [values],
+             PowerTransformer("box-cox", standardize=False).fit_transform(column), digits=6)
+    # Few quantiles: with one a row, the rounding of its percentiles tells equal values apart.
+    for ours, theirs in ({"quantiles": 20}, {"n_quantiles": 20}), ({"to": "normal", "quantiles": 25}, {"n_quantiles": 25, "output_distribution": "normal"}):
+        case(f"QuantileTransformer {theirs} of {name}", "quantile_transform", ours, [values],
+             QuantileTransformer(subsample=None, **theirs).fit_transform(column),
+             digits=6)
+    for ours, theirs in (({}, {}), ({"knots": 7, "degree": 2, "all": False}, {"n_knots": 7, "degree": 2, "include_bias": False}),
+                         ({"knots": 4, "place": "quantile"}, {"n_knots": 4, "knots": "quantile"})):
+        if "place" in ours and len(set(np.quantile(full, np.linspace(0, 1, 4)))) < 4:
+            continue  # we keep equal knots once
+        case(f"SplineTransformer {theirs} of {name}", "spline", ours, [present], SplineTransformer(**theirs).fit_transform(full),
+             digits=6)
+
+
+def rows(name, columns):
+    table = np.column_stack(columns)
+    columns = [list(column) for column in columns]
+    for norm in ("l1", "l2", "max"):
+        case(f"Normalizer {norm} of {name}", "row_normalize", {"norm": norm}, columns, Normalizer(norm).fit_transform(table))
+    for ours, theirs in (({}, {}), ({"degree": 3, "distinct": True}, {"degree": 3, "interaction_only": True}), ({"degree": 3}, {"degree": 3})):
+        case(f"PolynomialFeatures {theirs} of {name}", "polynomial", ours, columns,
+             PolynomialFeatures(include_bias=False, **theirs).fit_transform(table), digits=7)
+    for whiten in (False, True):
+        found = PCA(2, whiten=whiten).fit(table)
+        # Signs are free: ours make the largest weight of a component positive.
+        turned = np.sign(found.components_[np.arange(2), np.abs(found.components_).argmax(axis=1)])
+        case(f"PCA whiten={whiten} of {name}", "pca", {"components": 2, "whiten": whiten}, columns, found.transform(table) * turned,
+             digits=6)
+    case(f"VarianceThreshold of {name}", "select_features", {"above": 20}, columns, VarianceThreshold(20).fit_transform(table))
+
+
+def groups(name, columns):
+    table = np.column_stack(columns)
+    found = KMeans(3, n_init=20, random_state=0, tol=0, max_iter=1000).fit(table)
+    order = sorted(range(3), key=lambda g: list(found.cluster_centers_[g]))
+    case(f"KMeans of {name}", "kmeans_distances", {"groups": 3, "scale": False}, [list(column) for column in columns],
+         found.transform(table)[:, order], digits=6)
 
 
 def texts(name, values):
@@ -104,6 +158,10 @@ def targets(name, values, label, classes):
 
 
 def prose(name, values):
+    for ours, theirs in (({"words": [1, 2]}, {"ngram_range": (1, 2)}), ({"characters": [3, 3]}, {"analyzer": "char_wb", "ngram_range": (3, 3)})):
+        case(f"CountVectorizer {theirs} of {name}", "text_tfidf",
+             {"least_count": 4, "most": 0, "sublinear": False, "idf": False, "norm": False, **ours}, [values],
+             CountVectorizer(min_df=4, **theirs).fit_transform(values).toarray())
     for ours, theirs in (({"words": [1, 2]}, {"ngram_range": (1, 2)}),
                          ({"words": [1, 1], "sublinear": False}, {"sublinear_tf": False}),
                          ({"characters": [2, 4], "least_count": 12}, {"analyzer": "char_wb", "ngram_range": (2, 4), "min_df": 12}),
@@ -130,6 +188,10 @@ def main(data):
     texts("letters", list(random.choice(list("zyxab"), 90)))
     targets("occupation (Adult), binary", [v or "none" for v in occupation], (adult[14] == ">50K").astype(int).to_numpy(), 2)
     targets("occupation (Adult), hours", [v or "none" for v in occupation], adult[12].to_numpy(dtype=float), 0)
+    rows("age, hours and a small number", [adult[0].to_numpy(dtype=float)[:60], adult[12].to_numpy(dtype=float)[:60],
+                                           random.normal(size=60).round(4)])
+    spots = np.repeat([[0, 0, 4], [5, 1, 0], [1, 6, -3]], 25, axis=0) + random.normal(size=(75, 3)).round(4)
+    groups("three clouds", list(spots.T))
     relation = adult[7].map({"Husband": 0, "Wife": 0, "Not-in-family": 1}).fillna(2).astype(int).to_numpy()
     targets("education (Adult), three classes", adult[3].tolist(), relation, 3)
 

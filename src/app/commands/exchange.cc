@@ -82,18 +82,26 @@ Result<int> Export(Context& context, const Args& args) {
   const registry::Registry registry(*opened);
   TENON_ASSIGN(const registry::ModelVersion version, registry.Resolve(args.Text("model")));
   TENON_ASSIGN(auto bytes, opened->Get(version.bundle), version.id());
-  TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes), version.id());
-  TENON_ASSIGN(auto predictor, model::Predictor::Load(bundle, context.kits.ops, context.kits.formats), version.id());
-  TENON_ASSIGN(const auto exporter, context.kits.exporters.Create(args.Text("format")));
-  TENON_ASSIGN(const std::string written, exporter->Export(*predictor, version.id()), version.id());
-  TENON_TRY(context.files.Write(args.Text("out"), written));
+  std::string out = args.Text("out"), format = args.Text("format");
+  if (format.empty()) format = out.ends_with(".onnx") ? "onnx" : "bundle";
+  if (out.empty()) out = Str(version.id(), format == "bundle" ? ".tenon" : ".onnx");
+  std::string written;
+  if (format == "bundle") {
+    written = bytes->view();
+  } else {
+    TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes), version.id());
+    TENON_ASSIGN(auto predictor, model::Predictor::Load(bundle, context.kits.ops, context.kits.formats), version.id());
+    TENON_ASSIGN(const auto exporter, context.kits.exporters.Create(format));
+    TENON_ASSIGN(written, exporter->Export(*predictor, version.id()), version.id());
+  }
+  TENON_TRY(context.files.Write(out, written));
   Json line;
   line["model"] = version.id();
-  line["format"] = args.Text("format");
-  line["out"] = args.Text("out");
+  line["format"] = format;
+  line["out"] = out;
   line["bytes"] = written.size();
   context.json ? context.terminal.JsonLine(line)
-               : context.terminal.Line(Str(version.id(), " -> ", args.Text("out"), " (", args.Text("format"), ", ", FormatCount(static_cast<std::int64_t>(written.size())), " bytes)"));
+               : context.terminal.Line(Str(version.id(), " -> ", out, " (", format, ", ", FormatCount(static_cast<std::int64_t>(written.size())), " bytes)"));
   return 0;
 }
 
@@ -118,12 +126,12 @@ void AddExchange(std::vector<Command>& to) {
                           {.name = "--promote", .help = "make it champion", .kind = Flag::Kind::kBool}},
                 .run = Import});
   to.push_back({.name = "models export",
-                .summary = "Write a version, transforms and all, in a format that others read",
+                .summary = "Write a version, transforms and all, to a file: a bundle for tenon-serve and libtenon, or a format that others read",
                 .example = "tenon models export loan-approval@1 --project examples/loan-approval --format onnx --out loan.onnx",
                 .flags = {{.name = "model", .help = "name, name@7, name@champion or name@latest", .required = true},
                           {.name = "--project", .help = "folder with tenon.yaml", .fallback = "."},
-                          {.name = "--format", .help = "what to write", .fallback = "onnx", .choices = {"onnx"}},
-                          {.name = "--out", .help = "file to write", .required = true}},
+                          {.name = "--format", .help = "what to write; when not given, onnx where --out ends so, else bundle", .choices = {"bundle", "onnx"}},
+                          {.name = "--out", .help = "file to write; name@7.tenon or name@7.onnx when not given"}},
                 .run = Export});
 }
 

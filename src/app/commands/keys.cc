@@ -66,6 +66,18 @@ Result<int> Remove(Context& context, const Args& args) {
   return 0;
 }
 
+Result<int> Export(Context& context, const Args& args) {
+  TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
+  TENON_ASSIGN(const auto keys, govern::Keys(*opened));
+  const std::string out = args.Text("out");
+  TENON_TRY(context.files.Write(out, govern::WriteKeys(keys)));
+  Json line;
+  line["keys"] = keys.size();
+  line["file"] = out;
+  context.json ? context.terminal.JsonLine(line) : context.terminal.Line(Str(keys.size(), keys.size() == 1 ? " key" : " keys", ", as hashes, in ", out));
+  return 0;
+}
+
 }  // namespace
 
 void AddKeys(std::vector<Command>& to) {
@@ -80,6 +92,11 @@ void AddKeys(std::vector<Command>& to) {
                           {.name = "--rate", .help = "requests a second; 0: the service's own limit", .kind = Flag::Kind::kNumber, .fallback = "0"}},
                 .run = Add});
   to.push_back({.name = "keys ls", .summary = "List API keys: names and what they may, not the keys", .example = "tenon keys ls examples/loan-approval", .flags = {ProjectFlag()}, .run = List});
+  to.push_back({.name = "keys export",
+                .summary = "Write the keys' names, rights and hashes to a file, for `tenon-serve --keys`",
+                .example = "tenon keys export examples/loan-approval --out keys.json",
+                .flags = {ProjectFlag(), {.name = "--out", .help = "the file", .fallback = "keys.json"}},
+                .run = Export});
   to.push_back({.name = "keys rm",
                 .summary = "Take an API key away; running services refuse it within a second",
                 .example = "tenon keys rm mobile-app --project examples/loan-approval",

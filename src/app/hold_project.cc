@@ -1,0 +1,81 @@
+#include <algorithm>
+#include <map>
+
+#include "app/holder.h"
+#include "base/text.h"
+#include "registry/registry.h"
+#include "serve/endpoint.h"
+
+namespace tenon::app {
+namespace {
+
+class Champions final : public Holder {
+ public:
+  Champions(std::unique_ptr<store::Store> store, const HolderKinds& kinds, std::string model, std::string name)
+      : store_(std::move(store)), registry_(*store_), kinds_(kinds), model_(std::move(model)), name_(std::move(name)) {}
+
+  Result<std::string> Refresh(serve::Endpoints& endpoints) override {
+    TENON_ASSIGN(const std::int64_t revision, registry_.Revision());
+    if (revision == revision_) return std::string();
+    TENON_ASSIGN(const std::vector<std::string> names, Names());
+    std::vector<std::string> changes;
+    for (const std::string& name : names) {
+      TENON_ASSIGN(const auto aliases, registry_.Aliases(name));
+      for (const auto& [alias, version] : aliases) {
+        if (alias != "champion" || taken_[name] == version) continue;
+        TENON_ASSIGN(auto served, Open(name, version));
+        endpoints.Set(std::move(served));
+        changes.push_back(taken_[name] == 0 ? Str(name, "@", version, " answers") : Str(name, "@", version, " answers instead of ", name, "@", taken_[name]));
+        taken_[name] = version;
+      }
+    }
+    if (endpoints.all()->empty()) {
+      return Error(Code::kFailedPrecondition, Str("no version of ", model_.empty() ? "any model" : model_, " in ", store_->folder(),
+                                                  " is champion: `tenon run` deploys one when its gates pass (`tenon models ls` shows what there is)"));
+    }
+    revision_ = revision;
+    return Join(changes, "; ");
+  }
+
+  Result<std::int64_t> KeysRevision() override { return govern::KeysRevision(*store_); }
+  Result<std::vector<govern::KeyRecord>> Keys() override { return govern::Keys(*store_); }
+
+ private:
+  Result<std::vector<std::string>> Names() const {
+    TENON_ASSIGN(const auto versions, registry_.List(model_));
+    std::vector<std::string> names;
+    for (const registry::ModelVersion& version : versions) {
+      if (std::ranges::find(names, version.name) == names.end()) names.push_back(version.name);
+    }
+    if (!name_.empty() && names.size() > 1) {
+      return Error(Code::kInvalidArgument, Str("--name needs one model; the store has ", Join(names, ", "), ": say which with --model"));
+    }
+    return names;
+  }
+
+  Result<std::shared_ptr<const serve::Served>> Open(const std::string& name, int version) const {
+    TENON_ASSIGN(const registry::ModelVersion found, registry_.Find(name, version));
+    TENON_ASSIGN(auto bytes, store_->Get(found.bundle), found.id());
+    TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes), found.id());
+    return serve::MakeServed(bundle, name_.empty() ? name : name_, found.id(), version, kinds_.ops, kinds_.formats);
+  }
+
+  std::unique_ptr<store::Store> store_;
+  registry::Registry registry_;
+  const HolderKinds& kinds_;
+  std::string model_, name_;
+  std::map<std::string, int> taken_;
+  std::int64_t revision_ = -1;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Holder>> HoldProject(platform::Files& files, const HolderKinds& kinds, const std::string& folder,
+                                            std::string model, std::string name) {
+  const std::string data = platform::JoinPath(folder, ".tenon");
+  if (!files.Exists(data)) return Error(Code::kNotFound, Str("nothing was run in ", folder, " yet: there is no ", data));
+  TENON_ASSIGN(auto store, store::Store::Open(files, data, store::Store::Access::kRead));
+  return std::unique_ptr<Holder>(std::make_unique<Champions>(std::move(store), kinds, std::move(model), std::move(name)));
+}
+
+}  // namespace tenon::app
