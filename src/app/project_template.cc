@@ -63,8 +63,14 @@ std::string ProjectFileText(const NewProject& project) {
   out += ProblemText(project);
   out += Str("\ndata:\n  read: ", Quoted(project.data), "         # files and globs: CSV, JSON lines, Parquet, Arrow, ARFF, each also .gz\n");
   for (const std::string& line : project.data_settings) out += Str("  ", line, "\n");
-  out += "  # key: id                         # the column that identifies a row: never a feature, keeps splits stable\n"
-         "  # time: at                        # when a row happened; needed for splits by time\n"
+  const auto suggested = [](const char* role, const std::string& column, const char* otherwise) {
+    std::string line = Str("  # ", role, ": ", column.empty() ? otherwise : column);
+    line.resize(std::max<std::size_t>(line.size() + 1, 36), ' ');
+    return line;
+  };
+  out += suggested("key", project.key, "id") + "# the column that identifies a row: never a feature, keeps splits stable\n";
+  out += suggested("time", project.time, "at") + "# when a row happened; needed for splits by time\n";
+  out += ""
          "  # group: customer                 # rows of one group never stand on two sides of a split\n"
          "  # missing: [\"\", \"NA\", \"?\"]        # values read as missing\n"
          "  # types: {code: string}           # where the type read is not the one meant\n";

@@ -19,6 +19,7 @@ struct NewProject {
   std::string split;                        // "" : the default
   std::string extra;                        // chapters appended as they are
   std::string question;
+  std::string key, time;                    // columns that look as if they identified or dated a row; "": none
 };
 
 // A complete project file, each setting with its default and a comment that says what it does. Parses as a project.

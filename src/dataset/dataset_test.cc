@@ -211,6 +211,35 @@ TEST(SplitTest, DurationsCountBackFromTheLastRowWithTheGapBetween) {
   }
 }
 
+// What is not known yet when the data ends is learnt from and judged by nobody.
+TEST(SplitTest, LabelsThatComeLate) {
+  const SnapshotPtr data = With({Rows(0, 2400)}, "time", "at");  // one row an hour, 100 days, with repeats
+  const auto hours = data->batches()[0].column(0).ints();
+  const std::int64_t last = *std::ranges::max_element(hours);
+  SplitSpec spec = Spec("{by: time, train: 60d, gap: 7d, test: 14d}");
+  spec.known_after = "5d";
+  ASSERT_OK_AND_ASSIGN(Split split, MakeSplit(Call(), *data, spec, ""));
+  for (std::size_t i = 0; i < split.part.size(); ++i) {
+    const std::int64_t back = last - 5 * 24 - hours[i];  // before the last label that is known
+    const Part expected = back < 0 ? Part::kUnused : back < 14 * 24 ? Part::kTest : back < 21 * 24 ? Part::kUnused : back < 81 * 24 ? Part::kTrain : Part::kUnused;
+    ASSERT_EQ(split.part[i], expected) << back;
+  }
+  EXPECT_NE(split.how.find("labels are known until"), std::string::npos) << split.how;
+  for (const char* yaml : {"{by: time}", "{by: key}"}) {
+    spec = Spec(yaml);
+    spec.known_after = "5d";
+    ASSERT_OK_AND_ASSIGN(split, MakeSplit(Call(), *data, spec, ""));
+    for (std::size_t i = 0; i < split.part.size(); ++i) {
+      EXPECT_EQ(split.part[i] == Part::kUnused, last - hours[i] < 5 * 24) << yaml << " " << last - hours[i];
+    }
+    EXPECT_NE(spec.ToJson().StringAt("known_after"), "");
+  }
+  spec.known_after = "200d";
+  ASSERT_CODE(kInvalidArgument, MakeSplit(Call(), *data, spec, ""));
+  const SnapshotPtr undated = InMemory({Rows(0, 200)});
+  ASSERT_CODE(kInvalidArgument, MakeSplit(Call(), *undated, spec, ""));
+}
+
 TEST(SplitTest, ParsesWhatPeopleWrite) {
   struct Case {
     const char* yaml;

@@ -191,7 +191,7 @@ Result<void> ByTime(const DatasetSnapshot& snapshot, const SplitSpec& spec, Spli
   const table::Type type = snapshot.schema()[at].type;
   const bool dated = !spec.test_span.empty() || !spec.test_from.empty();
   const bool is_time = type == table::Type::kTimestamp;
-  if (!is_time && (dated || !spec.gap.empty() || (type != table::Type::kInt64 && type != table::Type::kFloat64))) {
+  if (!is_time && (dated || !spec.gap.empty() || !spec.known_after.empty() || (type != table::Type::kInt64 && type != table::Type::kFloat64))) {
     return Error(Code::kInvalidArgument, Str("split by time: '", name, "' holds ", table::NameOf(type), "; ",
                                              type == table::Type::kString ? "its texts are no ISO dates such as 2024-02-29T23:59:59" : "only shares can part it"));
   }
@@ -204,8 +204,12 @@ Result<void> ByTime(const DatasetSnapshot& snapshot, const SplitSpec& spec, Spli
     }
   }
   if (times.empty()) return Error(Code::kInvalidArgument, "split by time: there are no rows");
-  const double last = *std::ranges::max_element(times);
-  TENON_ASSIGN(const Spans spans, dated ? DatedSpans(spec, last) : SharedSpans(spec, times));
+  TENON_ASSIGN(const double late, Length(spec.known_after));
+  const double last = *std::ranges::max_element(times) - late;
+  std::vector<double> known = times;
+  std::erase_if(known, [&](double moment) { return moment > last; });
+  if (known.empty()) return Error(Code::kInvalidArgument, Str("split by time: no label is known yet, ", spec.known_after, " before the last row"));
+  TENON_ASSIGN(const Spans spans, dated ? DatedSpans(spec, last) : SharedSpans(spec, known));
   if (spans.train.until > spans.test.from) {
     return Error(Code::kInvalidArgument, "split by time: train ends after test begins; test is later than train");
   }
@@ -244,6 +248,30 @@ std::string WayOf(const DatasetSnapshot& snapshot, const SplitSpec& spec, std::s
   if (at < 0) return "key";
   const table::Type type = snapshot.schema()[at].type;
   return type == table::Type::kString || type == table::Type::kBool || type == table::Type::kInt64 ? "stratified" : "key";
+}
+
+// Rows whose labels are not known yet when the data ends are of no part.
+Result<void> LeaveOutUnknown(const DatasetSnapshot& snapshot, const SplitSpec& spec, Split* out) {
+  if (spec.known_after.empty()) return {};
+  const std::string name = Default(snapshot, "time");
+  TENON_ASSIGN(const int at, ColumnAt(snapshot, name, spec.by, "`time: name` under data: label.known_after counts from it"));
+  if (snapshot.schema()[at].type != table::Type::kTimestamp) {
+    return Error(Code::kInvalidArgument, Str("label.known_after counts from '", name, "', which holds ", table::NameOf(snapshot.schema()[at].type), ", not times"));
+  }
+  TENON_ASSIGN(const double late, Length(spec.known_after));
+  TENON_ASSIGN(const table::Column times, snapshot.Column(name));
+  double last = -std::numeric_limits<double>::infinity();
+  for (std::int64_t i = 0; i < times.size(); ++i) {
+    if (!times.IsNull(i)) last = std::max(last, times.Number(i));
+  }
+  std::int64_t unknown = 0;
+  for (std::int64_t i = 0; i < times.size(); ++i) {
+    if (times.IsNull(i) || times.Number(i) <= last - late) continue;
+    out->part[static_cast<std::size_t>(i)] = Part::kUnused;
+    ++unknown;
+  }
+  if (unknown > 0) out->how += Str("; labels are known until ", FormatTimestamp(static_cast<Micros>(last - late)));
+  return {};
 }
 
 }  // namespace
@@ -287,6 +315,7 @@ Result<Split> MakeSplit(const Call& call, const DatasetSnapshot& snapshot, const
       ByHash(identities, spec, &out);
     }
   }
+  TENON_TRY(LeaveOutUnknown(snapshot, spec, &out));
   for (const Part part : out.part) ++out.count[static_cast<std::size_t>(part)];
   TENON_TRY(CheckParts(spec, out));
   return out;

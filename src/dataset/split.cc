@@ -122,6 +122,7 @@ Json SplitSpec::ToJson() const {
   part("validation", validation, validation_span, "", "");
   part("test", test, test_span, test_from, test_until);
   if (!gap.empty()) out["gap"] = gap;
+  if (!known_after.empty()) out["known_after"] = known_after;
   out["folds"] = folds;
   out["seed"] = static_cast<std::int64_t>(seed);
   return out;

@@ -16,6 +16,7 @@ struct SplitSpec {
   std::string column;           // by column: holds "train", "validation", "test"; by group/time: the column
   std::string train_span, gap, validation_span, test_span;  // by time: durations counted back from the last row
   std::string train_from, train_until, test_from, test_until;  // by time: or dates; each half-open
+  std::string known_after;      // problem.label.known_after: how long after a row its label is known. Not written here
   int folds = 5;                // folds of out-of-fold encodings and cross-validation
   std::uint64_t seed = 1;
 
@@ -40,7 +41,9 @@ struct Split {
 // The same row (same key, or same values when there is no key; same group) is in the same part whatever other rows come
 // and go, and equal rows never stand on two sides. Stratified: within each class, by hash. Time: everything in a later
 // part is later than everything in an earlier one. Errors: invalid_argument (a part would be empty, a column is
-// missing), each saying what to write instead. `label` may be empty.
+// missing), each saying what to write instead. `label` may be empty. With known_after, the last row of the snapshot's time
+// column says when the data ends: rows later than known_after before it are unused, as their labels are not known yet, and
+// durations count back from that moment.
 Result<Split> MakeSplit(const Call& call, const DatasetSnapshot& snapshot, const SplitSpec& spec, std::string_view label);
 
 }  // namespace tenon::dataset

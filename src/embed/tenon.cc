@@ -20,6 +20,7 @@ namespace tenon::model {
 Result<void> AddConstant(Kinds<Format>& kinds);
 Result<void> AddForest(Kinds<Format>& kinds);
 Result<void> AddLinear(Kinds<Format>& kinds);
+Result<void> AddPackedForest(Kinds<Format>& kinds);
 }  // namespace tenon::model
 
 struct tn_model {
@@ -81,6 +82,7 @@ Result<std::unique_ptr<tn_model>> Open(std::string bytes) {
   TENON_TRY(model::AddConstant(formats));
   TENON_TRY(model::AddForest(formats));
   TENON_TRY(model::AddLinear(formats));
+  TENON_TRY(model::AddPackedForest(formats));
   auto made = std::make_unique<tn_model>();
   made->sha256 = HashOf(bytes);
   TENON_ASSIGN(auto bundle, model::Bundle::Open(std::make_shared<Held>(std::move(bytes))));

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t kShownRows = 500;
 constexpr int kScoreBins = 20;
+constexpr int kSliceResamples = 200;
 
 std::size_t OutputsOf(const Scored& scored) {
   return scored.task == model::Task::kMulticlass ? static_cast<std::size_t>(scored.outputs) : 1;
@@ -75,7 +76,7 @@ struct NamedMetric {
 };
 
 Result<void> CheckShapes(const table::Batch& rows, const Scored& scored, const std::vector<std::string>& classes,
-                         const std::vector<std::pair<std::string, std::vector<float>>>& others) {
+                         const std::vector<Other>& others) {
   const auto n = scored.actual.size();
   if (n == 0) return Error(Code::kInvalidArgument, "there are no rows to judge the predictions on");
   const std::size_t predictions = n * static_cast<std::size_t>(scored.task == model::Task::kMulticlass ? scored.outputs : 1);
@@ -84,9 +85,9 @@ Result<void> CheckShapes(const table::Batch& rows, const Scored& scored, const s
     return Error(Code::kInvalidArgument, Str("of ", n, " truths there are ", scored.predicted.size(), " predictions (expected ",
                                              predictions, "), ", rows.rows(), " rows and ", scored.weight.size(), " weights"));
   }
-  for (const auto& [name, predicted] : others) {
-    if (predicted.size() != predictions) {
-      return Error(Code::kInvalidArgument, Str("'", name, "' has ", predicted.size(), " predictions; expected ", predictions));
+  for (const Other& other : others) {
+    if (other.predicted.size() != predictions) {
+      return Error(Code::kInvalidArgument, Str("'", other.name, "' has ", other.predicted.size(), " predictions; expected ", predictions));
     }
   }
   const bool regression = scored.task == model::Task::kRegression;
@@ -156,8 +157,7 @@ std::vector<double> Difference(std::span<const double> a, std::span<const double
 
 // Metrics, costs and lifts, all under the same resamples.
 Result<void> AddEstimates(const Call& call, const table::Batch& rows, const Scored& scored, const Costs& costs,
-                          const EvaluateSpec& spec,
-                          const std::vector<std::pair<std::string, std::vector<float>>>& others,
+                          const EvaluateSpec& spec, const std::vector<Other>& others,
                           const std::vector<NamedMetric>& metrics, EvaluationReport* report) {
   const std::vector<std::int64_t> order = WalkingOrder(scored);
   const Subset ordered(scored, order);
@@ -165,10 +165,12 @@ Result<void> AddEstimates(const Call& call, const table::Batch& rows, const Scor
   std::vector<Metric::OfWeights> statistics;
   for (const NamedMetric& named : metrics) statistics.push_back(named.metric->Prepare(ordered.scored));
   std::vector<std::vector<float>> of_others;
-  for (const auto& other : others) {
-    of_others.push_back(TakenOf(std::span<const float>(other.second), OutputsOf(scored), order));
+  of_others.reserve(others.size());
+  for (const Other& other : others) {
+    of_others.push_back(TakenOf(std::span<const float>(other.predicted), OutputsOf(scored), order));
     Scored theirs = ordered.scored;
     theirs.predicted = of_others.back();
+    theirs.threshold = other.threshold;
     for (const NamedMetric& named : metrics) statistics.push_back(named.metric->Prepare(theirs));
   }
   TENON_ASSIGN(std::optional<Spending> spending, SpendingOf(rows, scored, costs));
@@ -198,7 +200,7 @@ Result<void> AddEstimates(const Call& call, const table::Batch& rows, const Scor
     for (std::size_t m = 0; m < count; ++m) {
       const double sign = metrics[m].metric->higher_is_better() ? 1 : -1;
       const std::size_t at = (o + 1) * count + m;
-      report->lifts.push_back({metrics[m].name, others[o].first,
+      report->lifts.push_back({metrics[m].name, others[o].name,
                                Interval(sign * (value[m] - value[at]), Difference(draws[m], draws[at], sign), spec.confidence)});
     }
   }
@@ -247,6 +249,23 @@ void AddRegressionPictures(const Call& call, const Scored& scored, EvaluationRep
   }
 }
 
+// Metrics of the rows of a slice. Fewer resamples than of the whole: they say whether a slice differs, not by how much.
+Result<std::vector<std::pair<std::string, Estimate>>> SliceMetrics(const Call& call, const Subset& subset, const EvaluateSpec& spec,
+                                                                   const std::vector<NamedMetric>& metrics) {
+  const std::vector<std::int64_t> order = WalkingOrder(subset.scored);
+  const Subset ordered(subset.scored, order);
+  const std::vector<double> weight = WeightsOf(ordered.scored);
+  std::vector<Metric::OfWeights> statistics;
+  for (const NamedMetric& named : metrics) statistics.push_back(named.metric->Prepare(ordered.scored));
+  const int resamples = std::min(kSliceResamples, ResamplesFor(RowsOf(subset.scored), spec.bootstrap));
+  TENON_ASSIGN(const auto draws, Resample(call, weight, resamples, statistics), "confidence intervals of slices");
+  std::vector<std::pair<std::string, Estimate>> out;
+  for (std::size_t m = 0; m < metrics.size(); ++m) {
+    out.emplace_back(metrics[m].name, Interval(statistics[m](weight), draws[m], spec.confidence));
+  }
+  return out;
+}
+
 Result<void> AddSlices(const Call& call, const table::Batch& rows, const Scored& scored, const EvaluateSpec& spec,
                        const std::vector<NamedMetric>& metrics, EvaluationReport* report) {
   for (const std::string& text : spec.slices) {
@@ -255,8 +274,7 @@ Result<void> AddSlices(const Call& call, const table::Batch& rows, const Scored&
     for (const RowGroup& group : groups) {
       EvaluationReport::Slice slice{group.value, static_cast<std::int64_t>(group.rows.size()), {}};
       if (slice.rows >= kFewestSliceRows) {
-        const Subset subset(scored, group.rows);
-        for (const NamedMetric& named : metrics) slice.metrics.emplace_back(named.name, named.metric->Compute(subset.scored));
+        TENON_ASSIGN(slice.metrics, SliceMetrics(call, Subset(scored, group.rows), spec, metrics));
       } else {
         call.Say(Level::kWarning, Str("slice '", group.value, "' has ", slice.rows, " rows, too few to judge (at least ",
                                       kFewestSliceRows, ")"));
@@ -322,8 +340,7 @@ std::vector<std::size_t> SampleRows(std::size_t rows, std::size_t most, std::uin
 
 Result<EvaluationReport> Evaluate(const Call& call, const table::Batch& rows, const Scored& scored,
                                   const std::vector<std::string>& classes, const Costs& costs, const EvaluateSpec& spec,
-                                  const std::vector<std::pair<std::string, std::vector<float>>>& others,
-                                  const Kinds<Metric>& kinds) {
+                                  const std::vector<Other>& others, const Kinds<Metric>& kinds) {
   TENON_TRY(CheckShapes(rows, scored, classes, others));
   EvaluationReport report;
   report.task = scored.task;

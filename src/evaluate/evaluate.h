@@ -65,27 +65,36 @@ struct EvaluationReport {
   std::optional<Estimate> cost_saving_per_1000;              // constant minus ours, paired: above 0 is good
   struct Lift { std::string metric; std::string over; Estimate gain; };  // ours minus the other's, sign so that + is better
   std::vector<Lift> lifts;
-  struct Slice { std::string name; std::int64_t rows; std::vector<std::pair<std::string, double>> metrics; };
+  struct Slice { std::string name; std::int64_t rows; std::vector<std::pair<std::string, Estimate>> metrics; };
   std::vector<Slice> slices;
   struct Group { std::string column, value; std::int64_t rows; double selection_rate, true_positive_rate, false_positive_rate; };
   std::vector<Group> groups;                                 // of fairness
   std::vector<std::pair<std::string, double>> gaps;          // "demographic_parity:afam" -> largest difference
   struct Importance { std::string feature; double mean_absolute; std::vector<double> sample_values, sample_contributions; };
   std::vector<Importance> importances;                       // by input column, most important first
+  // How far a sampled row's contributions and base are from adding up to its margin, at most, relative to the margin's
+  // size (at least 1): 0 but for rounding when every answer is explained whole; infinite where attributions are estimates.
+  // Not there when no row was explained.
+  std::optional<double> unexplained;
   const Estimate* Find(std::string_view metric) const;       // null when there is none
   Json ToJson() const;
   static Result<EvaluationReport> FromJson(const Json& json);
 };
 
+// Predictions of another model on the same rows, to compare with.
+struct Other {
+  std::string name;              // "baseline", "champion"
+  std::vector<float> predicted;  // as in Scored
+  double threshold = 0.5;        // its own: it decides as it would if it were the one in use
+};
+
 // Judges predictions on held-out rows. `rows` are the raw columns (for slices, groups, row costs); `predicted` as in
-// Scored. `others`: predictions of other models on the same rows to compare with (baseline, champion), by name.
-// Deterministic in call.seed.
+// Scored. Slices have intervals of at most 200 resamples. Deterministic in call.seed.
 Result<EvaluationReport> Evaluate(const Call& call, const table::Batch& rows, const Scored& scored,
                                   const std::vector<std::string>& classes, const Costs& costs, const EvaluateSpec& spec,
-                                  const std::vector<std::pair<std::string, std::vector<float>>>& others,
-                                  const Kinds<Metric>& kinds);
+                                  const std::vector<Other>& others, const Kinds<Metric>& kinds);
 
-// Adds importances: attributions of `explain_rows` rows drawn by seed, by input column.
+// Adds importances: attributions of `explain_rows` rows drawn by seed, by input column; and what they leave unexplained.
 Result<void> AddImportances(const Call& call, const table::Batch& rows, const model::Predictor& predictor,
                             const EvaluateSpec& spec, EvaluationReport* report);
 
@@ -94,8 +103,7 @@ Result<model::Calibration> FitCalibration(const Call& call, const Scored& valida
 Result<double> ChooseThreshold(const Call& call, const table::Batch& rows, const Scored& validation, const Costs& costs,
                                const EvaluateSpec& spec);
 
-// The default metric of a task, and the list a report always has.
-std::string DefaultMetric(model::Task task, double positive_share);
+// The metrics a report of a task always has. Which one decides is settled in frame/.
 std::vector<std::string> DefaultMetrics(model::Task task);
 
 // A page that stands alone: inline CSS and SVG, no script needed, no network. `context`: title, project, problem card,

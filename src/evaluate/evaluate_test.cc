@@ -110,6 +110,12 @@ TEST(EvaluateTest, ReportsWhatIsKnownOfABinaryModel) {
   EXPECT_TRUE(names[3].starts_with("age <= ")) << names[3];
   EXPECT_EQ(names[7], "amount > 90");
   EXPECT_FALSE(report.slices[7].metrics.empty());
+  for (const auto& [name, estimate] : report.slices[0].metrics) {
+    EXPECT_LT(estimate.low, estimate.high) << name;
+    EXPECT_LE(estimate.low - 1e-9, estimate.value) << name;
+  }
+  EXPECT_GT(report.slices[2].metrics[0].second.high - report.slices[2].metrics[0].second.low,
+            2 * (report.slices[0].metrics[0].second.high - report.slices[0].metrics[0].second.low)) << "few rows, wide intervals";
   EXPECT_TRUE(report.slices[8].metrics.empty()) << "too few rows to judge";
 
   ASSERT_EQ(report.groups.size(), 2U);
@@ -130,6 +136,21 @@ TEST(EvaluateTest, CostIsOfTheRowsAndOfTheCheaperConstant) {
   EXPECT_DOUBLE_EQ(report.cost_per_1000->value, 1000 * (20 + 3) / 4.0);        // one miss of 20, one false alarm
   EXPECT_DOUBLE_EQ(report.constant_cost_per_1000, 1000 * (3 + 3) / 4.0);       // always yes beats never (30)
   EXPECT_DOUBLE_EQ(report.cost_saving_per_1000->value, 1500 - 5750);
+}
+
+// The other model's decisions are made at its own threshold, not at ours.
+TEST(EvaluateTest, OthersDecideAtTheirOwnThreshold) {
+  const auto made = MakeBinary(400);
+  const auto gain = [&](double threshold) {
+    auto report = Evaluate(Call(), made->rows, made->scored, made->classes, {}, SmallSpec(), {{"b", made->other, threshold}}, AllMetrics());
+    EXPECT_TRUE(report.ok());
+    for (const auto& lift : report->lifts) {
+      if (lift.metric == "recall") return report->Find("recall")->value - lift.gain.value;
+    }
+    return std::nan("");
+  };
+  EXPECT_NEAR(gain(0.5), 1, 1e-12);   // all are 0.5: all yes
+  EXPECT_NEAR(gain(0.51), 0, 1e-12);  // all no
 }
 
 TEST(EvaluateTest, ThreadsChangeNothingAndSeedsDo) {
@@ -154,6 +175,7 @@ TEST(EvaluateTest, JsonLosesNothing) {
                                              {{"b", made->other}}, AllMetrics()));
   report.subject = "boosted_trees on test";
   report.importances = {{"amount", 0.25, {1, NAN}, {0.1, -0.4}}};
+  report.unexplained = 2e-6;
   report.metrics.emplace_back("odd", Estimate{NAN, -INFINITY, 1.0 / 3});
   const std::string text = report.ToJson().Dump();
   ASSERT_OK_AND_ASSIGN(const Json json, Json::Parse(text));
@@ -162,6 +184,12 @@ TEST(EvaluateTest, JsonLosesNothing) {
   EXPECT_EQ(again.Find("odd")->high, 1.0 / 3);
   EXPECT_TRUE(std::isnan(again.importances[0].sample_values[1]));
   EXPECT_TRUE(std::isinf(again.roc[0].threshold));
+  EXPECT_EQ(again.unexplained, 2e-6);
+  // Of a report that knew no intervals of slices.
+  ASSERT_OK_AND_ASSIGN(const Json plain, Json::Parse(R"({"task":"binary","slices":[{"name":"a","rows":40,"metrics":{"f1":0.5}}]})"));
+  ASSERT_OK_AND_ASSIGN(const auto older, EvaluationReport::FromJson(plain));
+  EXPECT_EQ(older.slices[0].metrics[0].second.value, 0.5);
+  EXPECT_TRUE(std::isnan(older.slices[0].metrics[0].second.low));
 }
 
 TEST(EvaluateTest, DamagedJsonIsRefused) {
@@ -285,12 +313,6 @@ TEST(SpecTest, ReadsAndComplains) {
     ASSERT_OK_AND_ASSIGN(const Json json, Json::ParseYaml(text, "t.yaml"));
     ASSERT_CODE(kInvalidArgument, EvaluateSpec::Parse(json, "t.yaml"));
   }
-}
-
-TEST(DefaultsTest, RareClassesAreJudgedByAveragePrecision) {
-  EXPECT_EQ(DefaultMetric(Task::kBinary, 0.3), "roc_auc");
-  EXPECT_EQ(DefaultMetric(Task::kBinary, 0.01), "average_precision");
-  EXPECT_EQ(DefaultMetric(Task::kRegression, 0), "rmse");
 }
 
 }  // namespace

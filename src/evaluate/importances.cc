@@ -73,7 +73,10 @@ Result<void> AddImportances(const Call& call, const table::Batch& rows, const mo
   const std::vector<std::size_t> sample =
       SampleRows(static_cast<std::size_t>(rows.rows()), static_cast<std::size_t>(std::max(spec.explain_rows, 0)), call.seed);
   report->importances.clear();
+  report->unexplained.reset();
   if (sample.empty()) return {};
+  double unexplained = 0;
+  std::vector<float> margins(static_cast<std::size_t>(predictor.outputs()));
   std::vector<EvaluationReport::Importance> importances;
   for (const table::Field& field : inputs) importances.push_back({field.name, 0, {}, {}});
   model::Predictor::Scratch scratch;
@@ -88,7 +91,15 @@ Result<void> AddImportances(const Call& call, const table::Batch& rows, const mo
     int output = 0;
     if (predictor.outputs() > 1) output = predictor.PredictRow(slots.numbers(), slots.texts(), scratch).decision;
     double base = 0;
-    TENON_TRY(predictor.ExplainRow(slots.numbers(), slots.texts(), output, by_input, {}, &base, scratch));
+    TENON_ASSIGN(const model::Attribution how, predictor.ExplainRow(slots.numbers(), slots.texts(), output, by_input, {}, &base, scratch));
+    if (how.exact) {
+      predictor.model().Margin(scratch.tile.data(), 1, predictor.graph().width(), margins.data());
+      const double margin = static_cast<double>(margins[static_cast<std::size_t>(output)]);
+      const double rest = std::abs(std::accumulate(by_input.begin(), by_input.end(), base) - margin) / std::max(1.0, std::abs(margin));
+      if (!(rest <= unexplained)) unexplained = rest;  // NaN counts, and stays
+    } else {
+      unexplained = std::numeric_limits<double>::infinity();  // an estimate explains nothing for sure
+    }
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       importances[i].mean_absolute += std::abs(by_input[i]) / static_cast<double>(sample.size());
       importances[i].sample_values.push_back(slots.ShownValue(i));
@@ -97,6 +108,7 @@ Result<void> AddImportances(const Call& call, const table::Batch& rows, const mo
   }
   std::ranges::stable_sort(importances, [](const auto& a, const auto& b) { return a.mean_absolute > b.mean_absolute; });
   report->importances = std::move(importances);
+  report->unexplained = unexplained;
   return {};
 }
 

@@ -39,6 +39,8 @@ TEST(ImportancesTest, AreMeanSizesOfAttributionsMostImportantFirst) {
   EXPECT_EQ(report.importances[0].sample_values, (std::vector<double>{1, -2, 0}));
   ASSERT_EQ(report.importances[0].sample_contributions.size(), 3U);
   EXPECT_NEAR(report.importances[0].sample_contributions[1], 6, 1e-6);
+  ASSERT_TRUE(report.unexplained.has_value());
+  EXPECT_LT(*report.unexplained, 1e-6);
 
   EvaluateSpec one;
   one.explain_rows = 1;
@@ -47,6 +49,7 @@ TEST(ImportancesTest, AreMeanSizesOfAttributionsMostImportantFirst) {
   one.explain_rows = 0;
   ASSERT_OK(AddImportances(Call(), rows, *predictor, one, &report));
   EXPECT_TRUE(report.importances.empty());
+  EXPECT_FALSE(report.unexplained.has_value()) << "nothing was explained";
 }
 
 TEST(ImportancesTest, NeedTheColumnsOfTheModel) {

@@ -70,14 +70,12 @@ std::string Money(double value, const Json& context) {
   return unit.empty() ? Shown(value) : Str(Shown(value), " ", EscapeHtml(unit));
 }
 
-// The metric that decides: as said, else that of the candidates, else the default of the task.
+// The metric that decides: as said, else that of the candidates, else the first of the report.
 std::string DecidingMetric(const EvaluationReport& report, const Json& context) {
   std::string metric = context.StringAt("metric");
   if (metric.empty() && !ListAt(context, "candidates").empty()) metric = ListAt(context, "candidates")[0].StringAt("metric");
   if (report.Find(metric) != nullptr) return metric;
-  const double share =
-      report.class_counts.size() == 2 && report.rows > 0 ? report.class_counts[1] / static_cast<double>(report.rows) : 0.5;
-  return DefaultMetric(report.task, share);
+  return report.metrics.empty() ? "" : report.metrics.front().first;
 }
 
 const EvaluationReport::Lift* LiftOf(const EvaluationReport& report, const std::string& metric, const std::string& over) {

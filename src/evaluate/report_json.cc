@@ -116,6 +116,23 @@ class Reader {
     TENON_TRY(inner.Number("low", &out->low));
     return inner.Number("high", &out->high);
   }
+  // `plain`: a plain number is taken for an estimate whose interval is not known.
+  Result<void> NamedEstimates(std::string_view key, bool plain, std::vector<std::pair<std::string, Estimate>>* out) const {
+    const Json* at = json_.Find(key);
+    if (at == nullptr) return {};
+    if (!at->is_object()) return Wrong(key, "an object", *at);
+    const Reader inner(*at, Str(path_, ".", key));
+    for (const auto& [name, value] : at->object()) {
+      Estimate& estimate = out->emplace_back(name, Estimate{}).second;
+      if (!plain || value.is_object()) {
+        TENON_TRY(inner.ReadEstimate(name, &estimate));
+      } else {
+        TENON_TRY(NumberFrom(value, name, &estimate.value));
+        estimate.low = estimate.high = std::nan("");
+      }
+    }
+    return {};
+  }
   // Runs `read` on each item of a list of anything.
   template <typename Read>
   Result<void> Each(std::string_view key, Read read) const {
@@ -150,13 +167,8 @@ class Reader {
 };
 
 Result<void> ReadJudgements(const Reader& reader, Report* report) {
-  if (const Json* metrics = reader.json().Find("metrics"); metrics != nullptr && metrics->is_object()) {
-    const Reader inner(*metrics, "report.metrics");
-    for (const auto& [name, estimate] : metrics->object()) {
-      report->metrics.emplace_back(name, Estimate{});
-      TENON_TRY(inner.ReadEstimate(name, &report->metrics.back().second));
-    }
-  }
+  TENON_TRY(reader.NamedEstimates("metrics", false, &report->metrics));
+  if (reader.json().Find("unexplained") != nullptr) TENON_TRY(reader.Number("unexplained", &report->unexplained.emplace()));
   if (reader.json().Find("cost_per_1000") != nullptr) {
     TENON_TRY(reader.ReadEstimate("cost_per_1000", &report->cost_per_1000.emplace()));
   }
@@ -191,7 +203,7 @@ Result<void> ReadParts(const Reader& reader, Report* report) {
     Report::Slice slice{"", 0, {}};
     TENON_TRY(item.Text("name", &slice.name));
     TENON_TRY(item.Count("rows", &slice.rows));
-    TENON_TRY(item.NamedNumbers("metrics", &slice.metrics));
+    TENON_TRY(item.NamedEstimates("metrics", true, &slice.metrics));
     report->slices.push_back(std::move(slice));
     return {};
   };
@@ -256,6 +268,7 @@ Json EvaluationReport::ToJson() const {
   out["class_counts"] = Json::ListOf(class_counts);
   out["metrics"] = JsonOf(metrics);
   out["threshold"] = threshold;
+  if (unexplained) out["unexplained"] = *unexplained;
   if (cost_per_1000) out["cost_per_1000"] = JsonOf(*cost_per_1000);
   out["constant_cost_per_1000"] = constant_cost_per_1000;
   if (cost_saving_per_1000) out["cost_saving_per_1000"] = JsonOf(*cost_saving_per_1000);

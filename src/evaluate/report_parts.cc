@@ -56,11 +56,11 @@ std::vector<RowPlot::Speck> SwarmOf(const EvaluationReport::Importance& importan
   return out;
 }
 
-double MetricOf(const EvaluationReport::Slice& slice, const std::string& metric) {
+Estimate MetricOf(const EvaluationReport::Slice& slice, const std::string& metric) {
   for (const auto& [name, value] : slice.metrics) {
     if (name == metric) return value;
   }
-  return std::nan("");
+  return {std::nan(""), std::nan(""), std::nan("")};
 }
 
 }  // namespace
@@ -116,13 +116,13 @@ std::string SlicePlots(const EvaluationReport& report, const std::string& metric
     high = std::max(high, value);
   };
   for (const auto& slice : report.slices) {
-    const double value = MetricOf(slice, metric);
-    if (std::isnan(value)) {
+    const Estimate value = MetricOf(slice, metric);
+    if (std::isnan(value.value)) {
       few += Str(few.empty() ? "" : ", ", slice.name, " (", FormatCount(slice.rows), " rows)");
       continue;
     }
     shown.push_back(&slice);
-    reach(value);
+    for (const double at : {value.value, value.low, value.high}) reach(at);
     most_rows = std::max(most_rows, static_cast<double>(slice.rows));
   }
   std::string out;
@@ -135,15 +135,16 @@ std::string SlicePlots(const EvaluationReport& report, const std::string& metric
     std::vector<std::string> names;
     for (const auto* slice : shown) names.push_back(slice->name);
     const auto [from, to] = Widened(low, high);
-    RowPlot plot(Str(TitleOf(metric), " by slice"), "The line is all rows, the band its interval; larger dots are more rows.",
+    RowPlot plot(Str(TitleOf(metric), " by slice"), "The line is all rows, the band and the whiskers are intervals; larger dots are more rows.",
                  {TitleOf(metric), from, to}, names);
     if (overall != nullptr && std::isfinite(overall->value)) {
       if (std::isfinite(overall->low) && std::isfinite(overall->high)) plot.Band(overall->low, overall->high);
       plot.VerticalLine(overall->value, "");
     }
     for (std::size_t i = 0; i < shown.size(); ++i) {
-      const double value = MetricOf(*shown[i], metric);
-      plot.Dot(i, value, Ink::kFirst, 3 + 5 * std::sqrt(static_cast<double>(shown[i]->rows) / most_rows));
+      const Estimate value = MetricOf(*shown[i], metric);
+      if (std::isfinite(value.low) && std::isfinite(value.high)) plot.Range(i, value.low, value.high, Ink::kFirst);
+      plot.Dot(i, value.value, Ink::kFirst, 3 + 5 * std::sqrt(static_cast<double>(shown[i]->rows) / most_rows));
       plot.Note(i, to, Str("n ", FormatCount(shown[i]->rows)));
     }
     out += Str("<div class=\"grid\">", plot.Html(), "</div>\n");

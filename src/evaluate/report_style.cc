@@ -30,9 +30,9 @@ table{border-collapse:collapse;width:100%;font-size:14px;background:var(--card);
 th,td{text-align:left;padding:7px 12px;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600;color:var(--soft);font-size:13px}
 tr:last-child>td{border-bottom:0}
-td small{display:block;color:var(--soft);font-size:12.5px}
+td small{display:block;color:var(--soft);font-size:12.5px}td:first-child small{min-width:20ch}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-.pass,.fail{display:inline-block;border-radius:4px;padding:0 8px;font-weight:600;font-size:13px}
+.pass,.fail{display:inline-block;white-space:nowrap;border-radius:4px;padding:0 8px;font-weight:600;font-size:13px}
 .pass{color:var(--good);background:var(--goodbg)}.fail{color:var(--bad);background:var(--badbg)}
 .up{color:var(--good)}.down{color:var(--bad)}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,430px),1fr));gap:16px;align-items:start}
@@ -45,6 +45,7 @@ svg text.halo{fill:var(--text);paint-order:stroke;stroke:var(--card);stroke-widt
 svg .grid{stroke:var(--line);stroke-width:1;display:inline}
 svg .axis{stroke:var(--soft);stroke-width:1}svg .mark{stroke:var(--soft);stroke-width:1.2;stroke-dasharray:4 3}
 svg .band{fill:var(--i0);opacity:.16}
+svg .range{fill:none;stroke:var(--c);stroke-width:2;opacity:.55}
 svg .line{fill:none;stroke:var(--c);stroke-width:2;stroke-linejoin:round}svg .dashed{stroke-dasharray:5 4;stroke-width:1.5}
 svg .area{fill:var(--c);opacity:.22}svg .fill{fill:var(--c)}svg .ring{fill:var(--card);stroke:var(--c);stroke-width:2.5}
 svg .dots{fill:none;stroke:var(--c);stroke-linecap:round;opacity:.75}svg .speck{fill:none;stroke:var(--c);stroke-width:4;stroke-linecap:round;opacity:.8}

@@ -54,15 +54,6 @@ Json EvaluateSpec::ToJson() const {
   return out;
 }
 
-std::string DefaultMetric(model::Task task, double positive_share) {
-  switch (task) {
-    case model::Task::kBinary: return positive_share < 0.1 || positive_share > 0.9 ? "average_precision" : "roc_auc";
-    case model::Task::kMulticlass: return "log_loss";
-    case model::Task::kRegression: return "rmse";
-  }
-  return "";
-}
-
 std::vector<std::string> DefaultMetrics(model::Task task) {
   switch (task) {
     case model::Task::kBinary:

@@ -179,6 +179,10 @@ void RowPlot::Dot(std::size_t row, double value, Ink ink, double radius) {
   body_ += Str("<circle cx=\"", At(X(value)), "\" cy=\"", At(Middle(row)), "\" r=\"", At(radius), "\" class=\"fill ", InkClass(ink), "\"/>");
 }
 
+void RowPlot::Range(std::size_t row, double low, double high, Ink ink) {
+  body_ += Str("<path d=\"M", At(X(low)), " ", At(Middle(row)), "H", At(X(high)), "\" class=\"range ", InkClass(ink), "\"/>");
+}
+
 void RowPlot::Note(std::size_t row, double value, std::string_view text) {
   body_ += Words(X(value) + 8, Middle(row) + 4, "start", text);
 }

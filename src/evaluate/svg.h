@@ -57,6 +57,7 @@ class RowPlot {
   RowPlot(std::string title, std::string note, Axis x, std::vector<std::string> rows, int row_height = 26);
   void Bar(std::size_t row, double value, Ink ink, std::size_t part = 0, std::size_t parts = 1);  // from 0 (or the low end)
   void Dot(std::size_t row, double value, Ink ink, double radius);
+  void Range(std::size_t row, double low, double high, Ink ink);    // a whisker, behind what is added later
   void Note(std::size_t row, double value, std::string_view text);  // right of a value
   void Band(double low, double high);
   void VerticalLine(double x, std::string_view text);

@@ -31,7 +31,7 @@ struct Api {
   USE(execute_pending) USE(destroy_pending) USE(fetch_chunk) USE(destroy_data_chunk) USE(data_chunk_get_size)           \
   USE(data_chunk_get_vector) USE(vector_get_data) USE(vector_get_validity) USE(appender_create) USE(appender_error)     \
   USE(appender_end_row) USE(appender_destroy) USE(appender_close) USE(append_bool) USE(append_int64) USE(append_double) \
-  USE(append_timestamp) USE(append_varchar_length) USE(append_null) USE(free)
+  USE(append_timestamp) USE(append_varchar_length) USE(append_null) USE(free) USE(library_version)
 #define TENON_DECLARE(name) decltype(&::duckdb_##name) name = nullptr;
   TENON_DUCKDB_FUNCTIONS(TENON_DECLARE)
 #undef TENON_DECLARE
@@ -100,6 +100,7 @@ class Rows final : public table::BatchReader {
   ~Rows() override;
   const std::shared_ptr<const Schema>& schema() const override { return schema_; }
   Result<std::optional<Batch>> Next(const Call& call) override;
+  std::string library() const override;
 
  private:
   void AddChunk(duckdb_data_chunk chunk, std::int64_t rows, std::vector<ColumnBuilder>* builders);
@@ -274,6 +275,12 @@ class Engine final : public DuckDb {
 };
 
 Rows::~Rows() { engine_->api().destroy_result(&result_); }
+
+std::string Rows::library() const {
+  std::string_view version = engine_->api().library_version();
+  if (version.starts_with('v')) version.remove_prefix(1);
+  return Str("duckdb ", version);
+}
 
 void Rows::AddChunk(duckdb_data_chunk chunk, std::int64_t rows, std::vector<ColumnBuilder>* builders) {
   const Api& api = engine_->api();

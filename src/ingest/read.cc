@@ -61,6 +61,7 @@ class Kept final : public BatchReader {
     for (int i = 0; i < batch->columns(); ++i) columns.push_back(batch->column(i));
     return std::optional<table::Batch>(table::Batch(schema_, std::move(columns)));
   }
+  std::string library() const override { return rows_->library(); }
 
  private:
   std::unique_ptr<Spool> spool_;  // outlives the rows

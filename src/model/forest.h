@@ -61,6 +61,9 @@ struct ForestSpec {
 // `x < a float` with the same outcome for every float x first, so that a double threshold costs nothing.
 Result<std::unique_ptr<Model>> MakeForest(ForestSpec spec);
 
+// The specification in a payload that Save of a forest wrote, unchecked but for its bounds. data_loss.
+Result<ForestSpec> ReadForest(std::string_view payload);
+
 // Reads XGBoost's JSON model (1.7 to 3.x: base_score a number or a list; categorical splits; multi-class; early-stopped
 // models keep their best iteration). The margins equal XGBoost's own, leaf by leaf in its order of addition.
 Result<ForestSpec> ReadXgboost(std::string_view json);

@@ -30,6 +30,7 @@ class XgboostLibrary {
     TENON_TRY(library.Bind("XGBoosterPredictFromDense", &out.predict_dense_));
     TENON_TRY(library.Bind("XGBoosterSaveModelToBuffer", &out.save_));
     TENON_TRY(library.Bind("XGBoosterSetAttr", &out.set_attribute_));
+    TENON_TRY(library.Bind("XGBoosterLoadModelFromBuffer", &out.load_));
     return out;
   }
 
@@ -95,6 +96,18 @@ class XgboostLibrary {
     return values;
   }
 
+  // A booster from its saved form; free it with Free.
+  Result<Handle> Load(std::string_view saved) const {
+    Handle booster = nullptr;
+    TENON_TRY(Check(create_(nullptr, 0, &booster)));
+    TENON_TRY(Check(load_(booster, saved.data(), saved.size())));
+    return booster;
+  }
+  // One row after another, `outputs` numbers each.
+  Result<void> SetBaseMargins(Handle matrix, const std::vector<float>& margins, std::int64_t outputs) const {
+    return Check(set_info_(matrix, "base_margin", Array(margins.data(), static_cast<std::int64_t>(margins.size()) / outputs, outputs).c_str()));
+  }
+
   Result<std::string> Save(Handle booster) const {
     std::uint64_t size = 0;
     const char* bytes = nullptr;
@@ -120,6 +133,7 @@ class XgboostLibrary {
   int (*update_)(Handle, int, Handle) = nullptr;
   int (*predict_)(Handle, Handle, const char*, const std::uint64_t**, std::uint64_t*, const float**) = nullptr;
   int (*predict_dense_)(Handle, const char*, const char*, Handle, const std::uint64_t**, std::uint64_t*, const float**) = nullptr;
+  int (*load_)(Handle, const void*, std::uint64_t) = nullptr;
   int (*save_)(Handle, const char*, std::uint64_t*, const char**) = nullptr;
 };
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "base/time.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -51,6 +52,28 @@ Result<void> ReadGates(Fields& fields, std::vector<registry::Gate>* gates) {
     gates->push_back(*std::move(gate));
   }
   return {};
+}
+
+// A label that is known late: the split leaves out what is not known yet, and its gap keeps training from knowing more than
+// could be known when the test begins.
+Result<void> MindLateLabels(const Fields& fields, Project* project) {
+  const std::string& late = project->problem.known_after;
+  if (late.empty()) return {};
+  if (project->source.time.empty()) {
+    return fields.Wrong("problem", Str("label.known_after: ", late, " counts from the time of a row; name its column under data: {time: column}"));
+  }
+  dataset::SplitSpec& split = project->split;
+  split.known_after = late;
+  if (split.by != "time" && split.by != "auto") return {};
+  if (split.gap.empty()) {
+    split.gap = late;
+    return {};
+  }
+  TENON_ASSIGN(const auto gap, ParseDuration(split.gap));
+  TENON_ASSIGN(const auto least, ParseDuration(late));
+  if (gap >= least) return {};
+  return fields.Wrong("split", Str("a gap of ", split.gap, " is shorter than problem.label.known_after: ", late,
+                                   ": the last training rows would have labels that were not known when the test begins"));
 }
 
 }  // namespace
@@ -150,6 +173,11 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
     TENON_TRY(of_card.Done());
   }
   TENON_TRY(fields.Done());
+  project.validate.left_out = project.transform.drop;
+  for (const std::string& column : {project.source.key, project.source.group, project.split.column}) {
+    if (!column.empty()) project.validate.left_out.push_back(column);
+  }
+  TENON_TRY(MindLateLabels(fields, &project));
   if (project.serve.endpoint.empty()) project.serve.endpoint = project.name;
   if (project.serve.rollout) {  // costs that are numbers; those that differ by row cannot be told from labels alone
     double cost = 0;

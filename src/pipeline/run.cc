@@ -72,9 +72,13 @@ Json Environment() {
 #else
   out["compiler"] = Str("g++ ", __GNUC__, ".", __GNUC_MINOR__);
 #endif
+#if defined(__x86_64__)
   out["machine"] = "x86_64-linux";
-  out["xgboost"] = "3.2.0";
-  out["duckdb"] = "1.5.6";
+#elif defined(__aarch64__)
+  out["machine"] = "aarch64-linux";
+#else
+  out["machine"] = "other";
+#endif
   return out;
 }
 

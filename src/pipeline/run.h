@@ -31,7 +31,8 @@ struct RunResult {
 Result<RunResult> Run(const Call& call, const Project& project, store::Store& store, const Kits& kits,
                       const RunOptions& options, const Observer& observer);
 
-// What made a model: versions of the program, its compiler and its libraries, and the machine's kind.
+// What this program is: its version, its compiler, the machine's kind. The libraries that a step loaded are in the
+// step's outputs, so that a step found again names what it was really made with.
 Json Environment();
 
 }  // namespace tenon::pipeline

@@ -43,6 +43,7 @@ Result<void> RunState::Ingest() {
     TENON_ASSIGN(auto reader, ingest::Read(step, project.source, kits.readers));
     TENON_ASSIGN(loaded_snapshot_, dataset::Snapshot(step, *reader, project.source, store));
     Json out;
+    out["library"] = reader->library();
     out["snapshot"] = loaded_snapshot_->hash();
     TENON_ASSIGN(out["artifacts"]["rows"], dataset::ArtifactOf(store, loaded_snapshot_->hash()));
     out["rows"] = loaded_snapshot_->rows();
@@ -52,6 +53,7 @@ Result<void> RunState::Ingest() {
     return out;
   }));
   snapshot = outputs.StringAt("snapshot");
+  reading_library = outputs.StringAt("library");
   return {};
 }
 

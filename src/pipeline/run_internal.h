@@ -32,6 +32,7 @@ struct Candidate {
   double score = 0;              // the project's metric on the validation rows
   double seconds = 0;
   Json settings;
+  std::string library;           // that trained it, with its version; "": none
 };
 
 // One run under way. Each stage reads what earlier ones left here and adds its own; big things are loaded when first
@@ -67,6 +68,7 @@ class RunState {
   Steps& steps;
 
   std::string snapshot;          // hash
+  std::string reading_library;   // that the rows came through, with its version; "": none
   std::string split;             // artifact
   std::string split_how;
   frame::ProblemCard card;
@@ -77,13 +79,23 @@ class RunState {
   std::string champion;          // "name@3" compared with, or ""
 
  private:
-  Result<void> TrainOne(const std::string& learner);
+  Result<void> TrainOne(const std::string& learner, std::string_view style);
+  Result<Json> TrainStep(const Call& step, const std::string& learner, const std::string& graph_artifact);
+  Result<std::vector<registry::Gate>> Gates() const;
+  Result<std::shared_ptr<const model::Predictor>> Chosen(const Call& step, const Candidate& candidate, std::string_view method);
+  Result<evaluate::Other> BaselineOnTest(const Call& step);
+  Result<void> ChampionOnTest(const Call& step, const registry::ModelVersion& beside, std::vector<evaluate::Other>* others,
+                              std::optional<evaluate::EvaluationReport>* report);
+  Result<Json> Facts(const Candidate& candidate, const model::Predictor& predictor, const evaluate::EvaluationReport& report);
+  Result<Json> JudgeStep(const Call& step, const registry::ModelVersion* beside, const std::vector<registry::Gate>& gates);
+  Json MadeBy() const;
   Result<Json> FitGraph(std::string_view style);
   Result<Json> ReportContext(const std::string& model_id);
 
   dataset::SnapshotPtr loaded_snapshot_;
   std::optional<dataset::Split> loaded_split_;
   std::map<int, PartRows> parts_;
+  std::map<std::string, Json> fitted_;  // style -> the outputs of its step
   std::map<std::string, std::shared_ptr<const transform::FittedGraph>> graphs_;
 };
 

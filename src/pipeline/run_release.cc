@@ -10,6 +10,14 @@
 
 namespace tenon::pipeline {
 
+Json RunState::MadeBy() const {
+  Json out = Environment();
+  for (const std::string& library : {reading_library, candidates[chosen].library}) {
+    if (const std::size_t blank = library.find(' '); blank != std::string::npos) out[library.substr(0, blank)] = library.substr(blank + 1);
+  }
+  return out;
+}
+
 Result<void> RunState::Release(bool deploy, RunResult* result) {
   const Candidate& candidate = candidates[chosen];
   Json lineage;
@@ -22,7 +30,7 @@ Result<void> RunState::Release(bool deploy, RunResult* result) {
   lineage["settings"] = candidate.settings;
   lineage["seed"] = static_cast<std::int64_t>(project.train.seed);
   lineage["code"] = Steps::kCodeVersion;
-  lineage["environment"] = Environment();
+  lineage["environment"] = MadeBy();
   Json from;
   from["lineage"] = lineage;
   from["name"] = project.name;
@@ -172,7 +180,7 @@ Result<Json> RunState::ReportContext(const std::string& model_id) {
   context["lineage"]["snapshot"] = snapshot;
   context["lineage"]["learner"] = candidate.learner;
   context["lineage"]["seed"] = static_cast<std::int64_t>(project.train.seed);
-  const Json environment = Environment();
+  const Json environment = MadeBy();
   for (const auto& [key, value] : environment.object()) context["lineage"][key] = value;
   context["card"] = project.card;
   return context;

@@ -6,35 +6,18 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "pipeline/run_internal.h"
+#include "train/train.h"
 
 namespace tenon::pipeline {
 namespace {
 
 // Rows as the model reads them.
-struct Tile {
-  std::vector<float> values;
-  std::vector<double> weight;
-};
-
-std::vector<double> ClassWeights(const std::vector<double>& label, std::size_t classes) {
-  std::vector<double> rows(classes, 0);
-  for (const double value : label) rows[static_cast<std::size_t>(value)] += 1;
-  std::vector<double> weight;
-  weight.reserve(label.size());
-  for (const double value : label) {
-    const double of_class = rows[static_cast<std::size_t>(value)];
-    weight.push_back(static_cast<double>(label.size()) / (static_cast<double>(classes) * of_class));
-  }
-  return weight;
-}
-
-train::Matrix MatrixOf(const Tile& tile, const PartRows& rows, const transform::FittedGraph& graph) {
+train::Matrix MatrixOf(const std::vector<float>& tile, const PartRows& rows, const transform::FittedGraph& graph) {
   train::Matrix out;
-  out.values = tile.values.data();
+  out.values = tile.data();
   out.rows = static_cast<std::int64_t>(rows.label.size());
   out.features = graph.width();
   out.label = rows.label;
-  out.weight = tile.weight;
   out.names = graph.feature_names();
   return out;
 }
@@ -66,6 +49,8 @@ Result<std::shared_ptr<const transform::FittedGraph>> RunState::LoadGraph(const 
 }
 
 Result<Json> RunState::FitGraph(std::string_view style) {
+  // Learners that share transforms share the step: it is shown once.
+  if (const auto it = fitted_.find(std::string(style)); it != fitted_.end()) return it->second;
   Json from;
   from["snapshot"] = snapshot;
   from["split"] = split;
@@ -73,7 +58,7 @@ Result<Json> RunState::FitGraph(std::string_view style) {
   from["transform"] = project.transform.ToJson();
   from["style"] = style;
   from["left_out"] = Json::ListOf(LeftOut());
-  return steps.Do(Str("transform:", style), from, [&](const Call& step) -> Result<Json> {
+  TENON_ASSIGN(Json outputs, steps.Do(Str("transform:", style), from, [&](const Call& step) -> Result<Json> {
     TENON_ASSIGN(const PartRows* training, RowsOf(dataset::Part::kTrain));
     step.Report("profiling the training rows", 0);
     TENON_ASSIGN(table::Profile profile, table::ProfileOf(step, training->batch.schema(), {training->batch}));
@@ -92,19 +77,66 @@ Result<Json> RunState::FitGraph(std::string_view style) {
     out["text"] = Str(graph->inputs().size(), " columns become ", graph->width(), " features");
     graphs_[out.Find("artifacts")->StringAt("graph")] = graph;
     return out;
-  });
+  }));
+  fitted_.emplace(style, outputs);
+  return outputs;
 }
 
-Result<void> RunState::TrainOne(const std::string& learner) {
+Result<Json> RunState::TrainStep(const Call& step, const std::string& learner, const std::string& graph_artifact) {
+  TENON_ASSIGN(auto graph, LoadGraph(graph_artifact));
+  TENON_ASSIGN(const PartRows* training, RowsOf(dataset::Part::kTrain));
+  TENON_ASSIGN(const PartRows* validation_rows, RowsOf(dataset::Part::kValidation));
+  const std::int64_t width = graph->width();
+  if (width == 0) return Error(Code::kInvalidArgument, "no feature is left to learn from: every column was left out");
+  transform::FittedGraph::Scratch scratch;
+  std::vector<float> train_tile(training->label.size() * static_cast<std::size_t>(width));
+  TENON_TRY(graph->ApplyTraining(training->batch, training->label.data(), training->fold.data(), train_tile.data(), width, scratch));
+  std::vector<float> validation_tile(validation_rows->label.size() * static_cast<std::size_t>(width));
+  TENON_TRY(graph->Apply(validation_rows->batch, validation_tile.data(), width, scratch));
+  Call seeded = step;
+  seeded.seed = project.train.seed;
+  const train::LearnerSpec spec{.learner = learner,
+                                .settings = project.train.SettingsOf(learner),
+                                .balanced = project.train.imbalance == "class_weight"};
+  TENON_ASSIGN(const train::TrainingRecord record,
+               train::Train(seeded, spec, MatrixOf(train_tile, *training, *graph), MatrixOf(validation_tile, *validation_rows, *graph),
+                            {task(), static_cast<int>(card.classes.size())}, kits.learners));
+  Json out;
+  TENON_ASSIGN(out["artifacts"]["model"], store.Put(record.model->Save()));
+  TENON_ASSIGN(out["artifacts"]["rounds"], store.Put(LoadedRounds(record.rounds).Canonical()));
+  out["format"] = record.model->format();
+  out["about"] = record.model->Describe();
+  out["library"] = record.library;
+  // Chosen by what the project is judged by, on rows that no fit has seen.
+  const PartRows* judged_on = validation_rows->label.empty() ? training : validation_rows;
+  const std::vector<float>& judged_tile = validation_rows->label.empty() ? train_tile : validation_tile;
+  std::vector<float> predicted(judged_on->label.size() * static_cast<std::size_t>(record.model->outputs()));
+  record.model->Predict(judged_tile.data(), static_cast<std::int64_t>(judged_on->label.size()), width, predicted.data());
+  TENON_ASSIGN(auto metric, kits.metrics.Create(card.metric));
+  const double score = metric->Compute({.task = task(), .outputs = record.model->outputs(), .predicted = predicted, .actual = judged_on->label});
+  out["score"] = score;
+  out["seconds"] = record.seconds;
+  const std::size_t rounds = record.rounds.size();
+  out["text"] = Str("validation ", card.metric, " ", FormatShort(score, 4),
+                    rounds == 0 ? std::string() : Str(", ", rounds, rounds == 1 ? " round" : " rounds"));
+  return out;
+}
+
+// `style`: of the default transforms; "" for what suits the learner.
+Result<void> RunState::TrainOne(const std::string& learner, std::string_view style) {
   const Json settings = project.train.SettingsOf(learner);
   const std::string path = "train." + learner;
   TENON_ASSIGN(auto made, kits.learners.Create(learner, settings, path, project.file));
   TENON_ASSIGN(const auto* kind, kits.learners.Find(learner));
   TENON_ASSIGN(Options options, Options::Parse(kind->doc.options, settings, path, project.file));
-  TENON_ASSIGN(Json fitted, FitGraph(made->style()));
-  const std::string graph_artifact = fitted.Find("artifacts")->StringAt("graph");
+  TENON_ASSIGN(Json fitted, FitGraph(style.empty() ? made->style() : style));
+  Candidate candidate;
+  candidate.learner = learner;
+  candidate.graph = fitted.Find("artifacts")->StringAt("graph");
+  candidate.profile = fitted.Find("artifacts")->StringAt("profile");
+  candidate.settings = options.json();
   Json from;
-  from["graph"] = graph_artifact;
+  from["graph"] = candidate.graph;
   from["snapshot"] = snapshot;
   from["split"] = split;
   from["card"] = card.ToJson();
@@ -112,66 +144,29 @@ Result<void> RunState::TrainOne(const std::string& learner) {
   from["settings"] = options.json();
   from["imbalance"] = project.train.imbalance;
   from["seed"] = static_cast<std::int64_t>(project.train.seed);
-  TENON_ASSIGN(Json outputs, steps.Do("train:" + learner, from, [&](const Call& step) -> Result<Json> {
-    const auto started = std::chrono::steady_clock::now();
-    TENON_ASSIGN(auto graph, LoadGraph(graph_artifact));
-    TENON_ASSIGN(const PartRows* training, RowsOf(dataset::Part::kTrain));
-    TENON_ASSIGN(const PartRows* validation_rows, RowsOf(dataset::Part::kValidation));
-    const std::int64_t width = graph->width();
-    if (width == 0) return Error(Code::kInvalidArgument, "no feature is left to learn from: every column was left out");
-    transform::FittedGraph::Scratch scratch;
-    Tile train_tile;
-    train_tile.values.resize(training->label.size() * static_cast<std::size_t>(width));
-    TENON_TRY(graph->ApplyTraining(training->batch, training->label.data(), training->fold.data(), train_tile.values.data(), width, scratch));
-    Tile validation_tile;
-    validation_tile.values.resize(validation_rows->label.size() * static_cast<std::size_t>(width));
-    TENON_TRY(graph->Apply(validation_rows->batch, validation_tile.values.data(), width, scratch));
-    if (project.train.imbalance == "class_weight" && task() != model::Task::kRegression) {
-      train_tile.weight = ClassWeights(training->label, card.classes.size());
-    }
-    std::vector<train::Round> rounds;
-    Call seeded = step;
-    seeded.seed = project.train.seed;
-    TENON_ASSIGN(auto trained, made->Train(seeded, MatrixOf(train_tile, *training, *graph),
-                                           MatrixOf(validation_tile, *validation_rows, *graph),
-                                           {task(), static_cast<int>(card.classes.size())},
-                                           [&](const train::Round& round) { rounds.push_back(round); }));
-    Json out;
-    TENON_ASSIGN(out["artifacts"]["model"], store.Put(trained->Save()));
-    TENON_ASSIGN(out["artifacts"]["rounds"], store.Put(LoadedRounds(rounds).Canonical()));
-    out["format"] = trained->format();
-    out["about"] = trained->Describe();
-    // Chosen by what the project is judged by, on rows that no fit has seen.
-    const PartRows* judged_on = validation_rows->label.empty() ? training : validation_rows;
-    const Tile& judged_tile = validation_rows->label.empty() ? train_tile : validation_tile;
-    std::vector<float> predicted(judged_on->label.size() * static_cast<std::size_t>(trained->outputs()));
-    trained->Predict(judged_tile.values.data(), static_cast<std::int64_t>(judged_on->label.size()), width, predicted.data());
-    TENON_ASSIGN(auto metric, kits.metrics.Create(card.metric));
-    const double score = metric->Compute({.task = task(), .outputs = trained->outputs(), .predicted = predicted, .actual = judged_on->label});
-    out["score"] = score;
-    out["seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    out["text"] = Str("validation ", card.metric, " ", FormatShort(score, 4),
-                      rounds.empty() ? std::string() : Str(", ", rounds.size(), rounds.size() == 1 ? " round" : " rounds"));
-    return out;
-  }));
-  Candidate candidate;
-  candidate.learner = learner;
-  candidate.graph = graph_artifact;
+  TENON_ASSIGN(Json outputs, steps.Do("train:" + learner, from, [&](const Call& step) { return TrainStep(step, learner, candidate.graph); }));
   candidate.model = outputs.Find("artifacts")->StringAt("model");
   candidate.format = outputs.StringAt("format");
-  candidate.profile = fitted.Find("artifacts")->StringAt("profile");
   candidate.rounds = outputs.Find("artifacts")->StringAt("rounds");
   candidate.score = outputs.NumberAt("score");
   candidate.seconds = outputs.NumberAt("seconds");
-  candidate.settings = options.json();
+  candidate.library = outputs.StringAt("library");
   candidates.push_back(std::move(candidate));
   return {};
 }
 
 Result<void> RunState::Train() {
-  TENON_TRY(TrainOne("baseline"));
+  // The baseline looks at no feature: it shares the transforms of the first learner, so that none are fitted for it alone.
+  std::string style;
   for (const std::string& learner : project.train.learners) {
-    if (learner != "baseline") TENON_TRY(TrainOne(learner));
+    if (learner == "baseline") continue;
+    TENON_ASSIGN(auto first, kits.learners.Create(learner, project.train.SettingsOf(learner), "train." + learner, project.file));
+    style = first->style();
+    break;
+  }
+  TENON_TRY(TrainOne("baseline", style));
+  for (const std::string& learner : project.train.learners) {
+    if (learner != "baseline") TENON_TRY(TrainOne(learner, ""));
   }
   TENON_ASSIGN(auto metric, kits.metrics.Create(card.metric));
   // The first of equals wins: the list goes from simple to complex as the user wrote it.

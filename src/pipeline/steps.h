@@ -28,7 +28,7 @@ using Observer = std::function<void(const StepEvent&)>;
 class Steps {
  public:
   // Raised when the meaning of a stored output changes, so that older ones are not found any more.
-  static constexpr int kCodeVersion = 1;
+  static constexpr int kCodeVersion = 2;
 
   Steps(const Call& call, store::Store& store, std::string run, Observer observer, bool force)
       : call_(call), store_(store), run_(std::move(run)), observer_(std::move(observer)), force_(force) {}

@@ -33,7 +33,11 @@ class Database {
   virtual Result<void> Transaction(const std::function<Result<void>()>& work) = 0;
 };
 
-// The file is made when missing. WAL mode, foreign keys on. ":memory:" lives in memory.
-Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path);
+enum class DatabaseAccess { kWrite, kRead };
+
+// The file is made when missing (kWrite). WAL mode, foreign keys on. ":memory:" lives in memory. kRead: nothing can be
+// changed through it, and it sees what others commit; it needs the right to make files beside the database all the same,
+// for SQLite's index of what is not merged yet.
+Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, DatabaseAccess access = DatabaseAccess::kWrite);
 
 }  // namespace tenon::platform

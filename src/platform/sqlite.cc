@@ -54,11 +54,12 @@ class Sqlite final : public Database {
     sqlite3_close_v2(handle_);
   }
 
-  // Settings of the connection; makes the file when it is new.
-  Result<void> Prepare() {
+  // Settings of the connection; makes the file when it is new, unless it is for reading.
+  Result<void> Prepare(bool reading) {
     const MutexLock lock(mutex_);
     sqlite3_extended_result_codes(handle_, 1);
     sqlite3_busy_timeout(handle_, kBusyMillis);
+    if (reading) return {};
     for (const char* sql : {"PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON"}) {
       TENON_TRY(Step(sql, {}));
     }
@@ -216,10 +217,11 @@ double NumberOf(const Value& value) {
   return 0;
 }
 
-Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path) {
+Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, DatabaseAccess access) {
   sqlite3* handle = nullptr;
-  const int status =
-      sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const bool reading = access == DatabaseAccess::kRead;
+  const int status = sqlite3_open_v2(
+      path.c_str(), &handle, (reading ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE) | SQLITE_OPEN_NOMUTEX, nullptr);
   if (status != SQLITE_OK) {
     const int number = handle != nullptr ? sqlite3_system_errno(handle) : 0;
     const std::string reason = number != 0 ? std::strerror(number) : sqlite3_errstr(status);
@@ -227,7 +229,7 @@ Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path) {
     return Error(CodeOf(status, number), Str("cannot open the database ", path, ": ", reason));
   }
   auto database = std::make_unique<Sqlite>(handle, path);
-  TENON_TRY(database->Prepare(), Str("opening the database ", path));
+  TENON_TRY(database->Prepare(reading), Str("opening the database ", path));
   return database;
 }
 

@@ -54,6 +54,26 @@ TEST_F(SqliteTest, SetsItselfUpForDurability) {
   }
 }
 
+TEST_F(SqliteTest, AReaderSeesCommitsAndChangesNothing) {
+  ASSERT_CODE(kNotFound, OpenSqlite(At("none.db"), DatabaseAccess::kRead));
+  EXPECT_FALSE(std::filesystem::exists(At("none.db"))) << "who reads makes no file";
+  ASSERT_OK_AND_ASSIGN(const auto writer, OpenSqlite(At("x.db")));
+  ASSERT_OK(writer->Run("CREATE TABLE t (a BIGINT PRIMARY KEY)"));
+  ASSERT_OK_AND_ASSIGN(const auto reader, OpenSqlite(At("x.db"), DatabaseAccess::kRead));
+  ASSERT_OK(writer->Run("INSERT INTO t VALUES (1)"));
+  EXPECT_EQ(CountOf(*reader), 1);
+  for (const char* sql : {"INSERT INTO t VALUES (2)", "DELETE FROM t", "DROP TABLE t", "PRAGMA user_version = 9"}) {
+    EXPECT_FALSE(reader->Run(sql).ok()) << sql;
+  }
+  EXPECT_EQ(CountOf(*writer), 1);
+  ASSERT_OK(writer->Transaction([&]() -> Result<void> {
+    TENON_TRY(writer->Run("INSERT INTO t VALUES (3)"));
+    EXPECT_EQ(CountOf(*reader), 1) << "nothing of what is not committed";
+    return {};
+  }));
+  EXPECT_EQ(CountOf(*reader), 2);
+}
+
 TEST_F(SqliteTest, ATransactionIsAllOrNothing) {
   ASSERT_OK_AND_ASSIGN(const auto database, OpenSqlite(At("x.db")));
   ASSERT_OK(database->Run("CREATE TABLE t (a BIGINT PRIMARY KEY)"));

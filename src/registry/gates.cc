@@ -15,7 +15,7 @@ using evaluate::Estimate;
 using evaluate::EvaluationReport;
 
 constexpr std::array<std::string_view, 3> kFunctions = {"lift", "worst_slice", "gap"};
-constexpr std::array<std::string_view, 4> kFacts = {"anomalies", "leakage", "latency_p99", "size_bytes"};
+constexpr std::array<std::string_view, 5> kFacts = {"anomalies", "leakage", "latency_p99", "size_bytes", "unexplained"};
 
 enum class Dimension : std::uint8_t { kNone, kSeconds, kBytes };
 
@@ -279,7 +279,8 @@ Result<double> WorstSlice(const Subject& subject, std::string_view op, const Eva
   double worst = std::nan("");
   std::vector<std::string> known;
   for (const EvaluationReport::Slice& slice : report.slices) {
-    for (const auto& [name, value] : slice.metrics) {
+    for (const auto& [name, estimate] : slice.metrics) {
+      const double value = estimate.value;
       if (std::find(known.begin(), known.end(), name) == known.end()) known.push_back(name);
       if (name != subject.name || std::isnan(value)) continue;
       if (std::isnan(worst) || (least ? value < worst : value > worst)) worst = value;

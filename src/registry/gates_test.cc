@@ -16,7 +16,7 @@ EvaluationReport Report() {
   report.lifts = {{"roc_auc", "baseline", {0.08, 0.05, 0.11}}, {"roc_auc", "champion", {0.01, -0.01, 0.03}}};
   report.cost_per_1000 = Estimate{120, 100, 140};
   report.cost_saving_per_1000 = Estimate{30, -5, 60};
-  report.slices = {{"job=admin", 100, {{"recall", 0.7}}}, {"job=none", 20, {{"recall", 0.4}}}, {"job=one", 5, {{"recall", std::nan("")}}}};
+  report.slices = {{"job=admin", 100, {{"recall", {0.7, 0.6, 0.8}}}}, {"job=none", 20, {{"recall", {0.4, 0.2, 0.6}}}}, {"job=one", 5, {{"recall", {std::nan(""), std::nan(""), std::nan("")}}}}};
   report.gaps = {{"equal_opportunity:sex", 0.04}, {"equal_opportunity:age", 0.09}, {"demographic_parity:sex", 0.2}};
   return report;
 }
@@ -34,6 +34,7 @@ Json Facts() {
   facts["leakage"] = 1;
   facts["latency_p99"] = 0.0031;
   facts["size_bytes"] = 25'200'000;
+  facts["unexplained"] = 3e-6;
   facts["champion"]["latency_p99"] = 0.002;
   return facts;
 }
@@ -53,6 +54,8 @@ TEST(GatesTest, HoldsEverySubjectAgainstItsLimit) {
   const EvaluationReport champion = Champion();
   for (const Case& c : std::initializer_list<Case>{
            {"roc_auc > 0.8", true, "0.83 is above 0.8"},
+           {"unexplained < 0.0001", true, "3.000e-06 is below 0.0001"},
+           {"unexplained < 0.000001", false, "3.000e-06 is not below 1.000e-06"},
            {"roc_auc > 83 %", false, "0.83 is not above 0.83"},
            {"roc_auc >= 83 %", true, "0.83 is at least 0.83"},
            {"roc_auc.low > 0.8", false, "0.8 is not above 0.8"},

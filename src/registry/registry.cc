@@ -162,7 +162,7 @@ Result<ModelVersion> Registry::Add(const Call& call, ModelVersion version) {
   const auto add = [&]() -> Result<void> {
     TENON_ASSIGN(const std::vector<ModelVersion> known, List(version.name));
     for (const ModelVersion& old : known) {
-      if (old.bundle != version.bundle) continue;
+      if (old.bundle != version.bundle || old.gates_passed != version.gates_passed) continue;
       version = old;
       return {};
     }

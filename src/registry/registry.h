@@ -33,7 +33,8 @@ struct ModelVersion {
 class Registry {
  public:
   explicit Registry(store::Store& store) : store_(store) {}
-  // Gives it the next number. The same bundle again is the version that has it already.
+  // Gives it the next number. The same bundle with the same verdict of its gates is the version that has it already; judged
+  // otherwise, by other gates, it is a new one.
   Result<ModelVersion> Add(const Call& call, ModelVersion version);
   Result<ModelVersion> Find(std::string_view name, int version) const;    // not_found
   // "name", "name@7", "name@champion" or "name@latest"; "name" is the champion, or the latest when there is none.
@@ -58,7 +59,7 @@ class Registry {
 
 // A rule that a model must pass, as written under `gates:`: `metric op number`, where metric is a metric name,
 // lift(metric, over: baseline|champion)[.low|.high], cost_per_1000, cost_saving_per_1000[.low], worst_slice(metric),
-// gap(fairness metric), calibration_error, anomalies, leakage, latency_p99, size_bytes, each also as champion.<metric>
+// gap(fairness metric), calibration_error, anomalies, leakage, latency_p99, size_bytes, unexplained, each also as champion.<metric>
 // on the right-hand side. Numbers may have units: 5ms, 25MB, 3 %.
 struct Gate {
   std::string text;
@@ -74,7 +75,8 @@ struct GateResult {
   std::string why;                 // for people: "0.031 is not above 0.05"
   Json ToJson() const;
 };
-// `facts`: what is known beside the report: {"anomalies": n, "leakage": n, "latency_p99": seconds, "size_bytes": n}.
+// `facts`: what is known beside the report: {"anomalies": n, "leakage": n, "latency_p99": seconds, "size_bytes": n,
+// "unexplained": share of a margin}.
 // `champion` may be null: comparisons with it pass then, saying so. A subject that cannot be had (an unknown metric, no
 // such slice) is an invalid_argument, not a pass.
 Result<std::vector<GateResult>> CheckGates(const std::vector<Gate>& gates, const evaluate::EvaluationReport& report,

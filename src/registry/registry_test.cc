@@ -13,6 +13,52 @@
 namespace tenon::registry {
 namespace {
 
+// A store whose n-th writing call from now fails, and all later ones: the disk is full, or the machine is gone.
+class FailingStore final : public store::Store {
+ public:
+  explicit FailingStore(Store& real) : real_(real) {}
+  void CutAfter(int calls) { left_ = calls; }
+  bool cut() const { return left_ < 0; }
+
+  Result<std::string> Put(std::string_view bytes) override { return May() ? real_.Put(bytes) : Result<std::string>(Gone()); }
+  Result<void> PutStep(const store::StepRecord& step) override { return May() ? real_.PutStep(step) : Result<void>(Gone()); }
+  Result<void> PutRun(const store::RunRecord& run) override { return May() ? real_.PutRun(run) : Result<void>(Gone()); }
+  Result<void> PutRecord(std::string_view kind, std::string_view name, const Json& body) override {
+    return May() ? real_.PutRecord(kind, name, body) : Result<void>(Gone());
+  }
+  Result<void> RemoveRecord(std::string_view kind, std::string_view name) override {
+    return May() ? real_.RemoveRecord(kind, name) : Result<void>(Gone());
+  }
+  Result<void> AddEvent(std::string_view kind, const Json& body) override { return May() ? real_.AddEvent(kind, body) : Result<void>(Gone()); }
+  // The commit is a writing call as well: when it fails, nothing is there.
+  Result<void> Transaction(const std::function<Result<void>()>& work) override {
+    return real_.Transaction([&]() -> Result<void> {
+      TENON_TRY(work());
+      return May() ? Result<void>() : Result<void>(Gone());
+    });
+  }
+  Result<std::shared_ptr<const platform::Bytes>> Get(std::string_view hash) const override { return real_.Get(hash); }
+  bool Has(std::string_view hash) const override { return real_.Has(hash); }
+  std::string PathOf(std::string_view hash) const override { return real_.PathOf(hash); }
+  Result<std::vector<std::string>> Check(const Call& call) const override { return real_.Check(call); }
+  Result<std::optional<store::StepRecord>> FindStep(std::string_view key) const override { return real_.FindStep(key); }
+  Result<std::vector<store::RunRecord>> Runs(int most) const override { return real_.Runs(most); }
+  Result<std::optional<Record>> FindRecord(std::string_view kind, std::string_view name) const override { return real_.FindRecord(kind, name); }
+  Result<std::vector<Record>> Records(std::string_view kind) const override { return real_.Records(kind); }
+  Result<std::vector<store::Event>> EventsAfter(std::int64_t id, int most) const override { return real_.EventsAfter(id, most); }
+  const std::string& folder() const override { return real_.folder(); }
+  platform::Files& files() const override { return real_.files(); }
+
+ private:
+  bool May() {
+    if (left_ >= 0) --left_;
+    return left_ >= 0;
+  }
+  static Error Gone() { return Error(Code::kResourceExhausted, "the disk is full"); }
+  Store& real_;
+  int left_ = 1 << 20;
+};
+
 class RegistryTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -77,6 +123,16 @@ TEST_F(RegistryTest, NumbersVersionsAndFindsThem) {
   const auto no_model = registry_->Find("fruad", 1);
   ASSERT_CODE(kNotFound, no_model);
   EXPECT_EQ(no_model.error().message(), "no model 'fruad'; did you mean 'fraud'?");
+}
+
+TEST_F(RegistryTest, AnotherVerdictOnTheSameBundleIsAnotherVersion) {
+  ASSERT_OK_AND_ASSIGN(const ModelVersion refused, Add("fraud", "one", false));
+  ASSERT_OK_AND_ASSIGN(const ModelVersion passed, Add("fraud", "one", true));
+  ASSERT_OK_AND_ASSIGN(const ModelVersion again, Add("fraud", "one", false));
+  EXPECT_EQ(refused.id(), "fraud@1");
+  EXPECT_EQ(passed.id(), "fraud@2");
+  EXPECT_EQ(again.id(), "fraud@1");
+  ASSERT_OK(registry_->Promote(call_, "fraud", passed.version, "champion", false));
 }
 
 TEST_F(RegistryTest, RefusesWhatItCannotName) {
@@ -186,6 +242,77 @@ TEST_F(RegistryTest, AFailingTransactionLeavesNoTrace) {
   EXPECT_EQ(after.size(), events.size());
   ASSERT_OK_AND_ASSIGN(const auto audit, store_->Records("audit"));
   EXPECT_TRUE(audit.empty());
+}
+
+// Each writing call of a release and a way back fails in turn; after each, the folder is opened again: what is there is
+// what there was before the call that failed, or all of it, and everything can be done then.
+TEST_F(RegistryTest, IsWholeAfterAFailureOfEachWriteInTurn) {
+  struct Seen {
+    std::size_t versions = 0, events = 0, audit = 0;
+    int champion = 0;
+    bool operator==(const Seen&) const = default;
+  };
+  const auto look = [](store::Store& store) {
+    Seen seen;
+    const Registry registry(store);
+    auto versions = registry.List("fraud");
+    auto aliases = registry.Aliases("fraud");
+    auto events = store.EventsAfter(0, 1000);
+    auto audit = store.Records("audit");
+    EXPECT_TRUE(versions.ok() && aliases.ok() && events.ok() && audit.ok());
+    if (versions) seen.versions = versions->size();
+    if (events) seen.events = events->size();
+    if (audit) seen.audit = audit->size();
+    for (const auto& [alias, version] : *aliases) seen.champion = alias == "champion" ? version : seen.champion;
+    return seen;
+  };
+  const auto release = [&](store::Store& store, int step) -> Result<void> {
+    Registry registry(store);
+    if (step == 1 || step == 3) return registry.Promote(call_, "fraud", step == 1 ? 1 : 2, "champion", false);
+    if (step == 4) {
+      TENON_ASSIGN(const auto before, registry.Rollback(call_, "fraud", "champion"));
+      return before.version == 1 ? Result<void>() : Result<void>(Error(Code::kInternal, "rolled back to another version"));
+    }
+    ModelVersion version;
+    version.name = "fraud";
+    TENON_ASSIGN(version.bundle, store.Put(step == 0 ? "one" : "two"));
+    version.gates_passed = true;
+    TENON_ASSIGN(const auto added, registry.Add(call_, std::move(version)));
+    return added.version == (step == 0 ? 1 : 2) ? Result<void>() : Result<void>(Error(Code::kInternal, "another number"));
+  };
+  constexpr int kSteps = 5;
+  bool cut = true;
+  int at = 0;
+  for (; cut; ++at) {
+    SCOPED_TRACE(Str("the write ", at, " fails"));
+    ASSERT_LT(at, 100);
+    const std::string folder = Str(folder_, "/", at);
+    int done = 0;
+    std::vector<Seen> states;
+    {
+      auto opened = store::Store::Open(*files_, folder, store::Store::Access::kWrite);
+      ASSERT_OK(opened);
+      FailingStore failing(**opened);
+      failing.CutAfter(at);
+      states.push_back(look(**opened));
+      for (; done < kSteps; ++done) {
+        if (!release(failing, done).ok()) break;
+        states.push_back(look(**opened));
+      }
+      cut = failing.cut();
+      EXPECT_EQ(done < kSteps, cut);
+    }
+    auto opened = store::Store::Open(*files_, folder, store::Store::Access::kWrite);
+    ASSERT_OK(opened);
+    EXPECT_EQ(look(**opened), states.back());
+    for (; done < kSteps; ++done) ASSERT_OK(release(**opened, done));
+    ASSERT_OK_AND_ASSIGN(const auto findings, (*opened)->Check(Call()));
+    EXPECT_EQ(findings, std::vector<std::string>{});
+    EXPECT_EQ(look(**opened).champion, 1);
+    EXPECT_EQ(look(**opened).versions, 2U);
+    EXPECT_EQ(look(**opened).audit, 3U);
+  }
+  EXPECT_GT(at, kSteps) << "each of them writes";
 }
 
 // Threads add, promote and roll back through one store, while a reader looks on through another.

@@ -237,7 +237,7 @@ Result<std::unique_ptr<Store>> Store::Open(platform::Files& files, const std::st
     const auto disk = platform::RealFiles();
     if (!disk->Exists(path)) return Error(Code::kNotFound, Str("no records ", path, "; `tenon run` makes them"));
   }
-  TENON_ASSIGN(std::unique_ptr<Database> database, platform::OpenSqlite(path), doing);
+  TENON_ASSIGN(std::unique_ptr<Database> database, platform::OpenSqlite(path, access == Access::kRead ? platform::DatabaseAccess::kRead : platform::DatabaseAccess::kWrite), doing);
   auto store = std::make_unique<Local>(files, folder, access, std::move(lock), std::move(database));
   TENON_TRY(access == Access::kWrite ? store->Recover() : store->CheckFormat(), doing);
   return store;

@@ -48,6 +48,8 @@ class BatchReader {
   virtual const std::shared_ptr<const Schema>& schema() const = 0;
   // The next rows (never zero of them), or nothing at the end. After an error the reader is finished.
   virtual Result<std::optional<Batch>> Next(const Call& call) = 0;
+  // The foreign library the rows come through, with its version ("duckdb 1.5.6"); "": none.
+  virtual std::string library() const { return ""; }
 };
 
 // Reads batches that are already there.

@@ -34,6 +34,15 @@ struct Round {
   double validation_loss = 0;          // NaN without validation rows
 };
 
+// What a foreign library learnt, in its own format. The margin of a model made of several is
+// centre + scale x (mean over them of base + the first `rounds` rounds).
+struct Original {
+  std::string model;
+  int rounds = 0;                      // that are kept
+  std::vector<float> base;             // margins before the first tree, one an output
+  double centre = 0, scale = 1;
+};
+
 // Learns a Model. One Learner trains one Model; one thread calls it, it may use call.threads. The same rows, settings
 // and call.seed give the same bytes, whatever the number of threads. Stops within a round when call says so.
 // Errors: invalid_argument (no rows, one class, a label that is not finite, weights that do not fit), cancelled,
@@ -47,6 +56,10 @@ class Learner {
                                                       const std::function<void(const Round&)>& report) = 0;
   // "trees" or "linear": which default transforms suit it.
   virtual std::string_view style() const = 0;
+  // The foreign library that Train loaded, with its version ("xgboost 3.2.0"); "" before, and when all is our own.
+  virtual std::string library() const { return ""; }
+  // What that library learnt in the last Train, for those who compare the model with it; mostly none.
+  virtual std::vector<Original> originals() const { return {}; }
 };
 
 // Kinds: baseline, linear, boosted_trees.

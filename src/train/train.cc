@@ -15,6 +15,7 @@ Json TrainingRecord::ToJson() const {
   out["rows"] = rows;
   out["validation_rows"] = validation_rows;
   out["seconds"] = seconds;
+  out["library"] = library;
   if (model != nullptr) {
     out["format"] = model->format();
     out["model"] = model->Describe();
@@ -60,6 +61,7 @@ Result<TrainingRecord> Train(const Call& call, const LearnerSpec& spec, const Ma
                               }),
                path);
   out.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  out.library = learner->library();
   return out;
 }
 

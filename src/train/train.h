@@ -26,6 +26,7 @@ struct TrainingRecord {
   std::int64_t rows = 0;
   std::int64_t validation_rows = 0;
   std::vector<Round> rounds;
+  std::string library;                // that was loaded to learn it, with its version; "": none
   double seconds = 0;                 // wall time; no part of what the model is made from
   Json ToJson() const;                // without the model's bytes, but with Describe()
 };

@@ -44,6 +44,10 @@ TEST_F(TrainTest, RecordsHowTheModelCameAbout) {
   const Json json = record.ToJson();
   EXPECT_EQ(json.IntAt("seed"), 9);
   EXPECT_EQ(json.IntAt("rows"), 100);
+  EXPECT_EQ(record.library, "") << "our own code loads none";
+  ASSERT_OK_AND_ASSIGN(const TrainingRecord trees, Train(call, {"boosted_trees", *Json::Parse(R"({"rounds": 2})")}, data_.rows, {}, target_, kinds_));
+  EXPECT_TRUE(trees.library.starts_with("xgboost ")) << trees.library;
+  EXPECT_GE(trees.library.size(), std::string("xgboost 2.1.0").size()) << trees.library;
   EXPECT_EQ(json.StringAt("format"), "linear");
   EXPECT_EQ(json.Find("settings")->NumberAt("l2"), 0.5);
   EXPECT_NE(json.Find("settings")->Find("tolerance"), nullptr) << "defaults are recorded too";

@@ -39,7 +39,8 @@ struct Xgboost::Functions {
   int (*save)(Handle, const char*, Length*, const char**);
 };
 
-Xgboost::Xgboost(std::unique_ptr<const Functions> functions) : functions_(std::move(functions)) {}
+Xgboost::Xgboost(std::unique_ptr<const Functions> functions, std::string version)
+    : functions_(std::move(functions)), version_(std::move(version)) {}
 Xgboost::~Xgboost() = default;
 
 Result<std::shared_ptr<const Xgboost>> Xgboost::Load() {
@@ -66,7 +67,7 @@ Result<std::shared_ptr<const Xgboost>> Xgboost::Load() {
   TENON_TRY(library.Bind("XGBoosterTrainOneIter", &functions->train));
   TENON_TRY(library.Bind("XGBoosterPredictFromDMatrix", &functions->predict));
   TENON_TRY(library.Bind("XGBoosterSaveModelToBuffer", &functions->save));
-  return std::shared_ptr<const Xgboost>(new Xgboost(std::move(functions)));
+  return std::shared_ptr<const Xgboost>(new Xgboost(std::move(functions), Str(major, ".", minor, ".", patch)));
 }
 
 Result<void> Xgboost::Checked(int status) const {

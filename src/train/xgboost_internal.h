@@ -51,6 +51,8 @@ class Xgboost {
 
   // unavailable when the library is not installed, internal when it is too old.
   static Result<std::shared_ptr<const Xgboost>> Load();
+  // Of the library that was loaded, as it says itself: "3.2.0".
+  const std::string& version() const { return version_; }
 
   // base_margin: the same number for every row, one an output.
   static Result<Rows> MakeRows(const std::shared_ptr<const Xgboost>& library, const float* values, std::int64_t rows,
@@ -63,9 +65,10 @@ class Xgboost {
 
  private:
   struct Functions;
-  explicit Xgboost(std::unique_ptr<const Functions> functions);
+  Xgboost(std::unique_ptr<const Functions> functions, std::string version);
   Result<void> Checked(int status) const;
   std::unique_ptr<const Functions> functions_;
+  std::string version_;
 };
 
 }  // namespace tenon::train

@@ -270,6 +270,15 @@ TEST(Ops, JsonPath) {
   ASSERT_CODE(kInvalidArgument, FitOf("json_path", R"({"path":"$.a[x]"})", rows, {}));
 }
 
+TEST(Ops, RegexExtract) {
+  const Rows rows = {{"mail bob@example.org now"}, {"none"}, {{}}, {"of x@y.z"}};
+  EXPECT_EQ(Texts("regex_extract", R"x({"pattern":"@([a-z.]+)"})x", rows), (std::vector<std::string>{"example.org", "(missing)", "(missing)", "y.z"}));
+  EXPECT_EQ(Texts("regex_extract", R"x({"pattern":"\\w+@([a-z.]+)","group":0})x", rows),
+            (std::vector<std::string>{"bob@example.org", "(missing)", "(missing)", "x@y.z"}));
+  ExpectNear(Features("regex_extract", R"x({"pattern":"^\\S+$","as":"flag"})x", rows), {0, 1, kNaN, 0});
+  ASSERT_CODE(kInvalidArgument, FitOf("regex_extract", R"x({"pattern":"a(b)","group":2})x", rows, {}));
+}
+
 TEST(Ops, TextHashCounts) {
   const std::vector<float> got = Features("text_hash", R"({"buckets":8,"sign":false,"norm":false})", {{"Win win now"}, {{}}});
   EXPECT_EQ(std::accumulate(got.begin(), got.begin() + 8, 0.0F), 3.0F);

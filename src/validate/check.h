@@ -47,6 +47,7 @@ struct ValidateSpec {
   std::vector<std::pair<std::string, Json>> columns;  // overrides a column: {min, max, missing, domain, unseen, unique}
   std::vector<std::string> expectations;              // boolean expressions that every row must fulfil
   double leakage_threshold = 0.98;                    // single-feature AUC (or |correlation|) above it is a leak
+  std::vector<std::string> left_out;                  // columns no model reads, which leak nothing. Not written here
   static Result<ValidateSpec> Parse(const Json& json, std::string_view file);
   Json ToJson() const;
 };

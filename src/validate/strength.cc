@@ -78,33 +78,92 @@ double OfNumbers(const Target& target, const std::vector<double>& labels, std::v
   return sum / static_cast<double>(labels.size());
 }
 
-// The mean of `outcome` for each row's category, over the rows of the other folds, drawn a little to the overall mean.
+// Rows that share their category and fold are alike in all that follows, so they are counted once and then looked at as
+// one: that is what keeps many classes cheap.
+struct Grouped {
+  std::size_t classes = 0;
+  std::vector<std::size_t> category;  // of each group
+  std::vector<double> rows;           // of each group
+  std::vector<double> of_class;       // group x class: its rows
+  std::vector<double> category_rows;
+};
+
+Grouped GroupRows(const std::vector<std::int32_t>& categories, std::size_t count, const std::vector<int>& folds,
+                  const std::vector<double>& labels, const std::vector<std::size_t>& class_at, std::size_t classes) {
+  Grouped out;
+  out.classes = classes;
+  out.category_rows.assign(count, 0);
+  std::vector<std::int32_t> group_at(count * kFolds, -1);
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    const auto category = static_cast<std::size_t>(categories[i]);
+    std::int32_t& group = group_at[category * kFolds + static_cast<std::size_t>(folds[i])];
+    if (group < 0) {
+      group = static_cast<std::int32_t>(out.category.size());
+      out.category.push_back(category);
+      out.rows.push_back(0);
+      out.of_class.resize(out.of_class.size() + classes, 0);
+    }
+    out.category_rows[category] += 1;
+    out.rows[static_cast<std::size_t>(group)] += 1;
+    const std::size_t c = class_at[static_cast<std::size_t>(labels[i])];
+    if (c < classes) out.of_class[static_cast<std::size_t>(group) * classes + c] += 1;
+  }
+  return out;
+}
+
+// The area under the ROC curve of class `c` against the rest, each group scored by the share of the class in its category
+// over the other folds, drawn a little to the overall share.
+double AreaOfClass(const Grouped& grouped, std::size_t c, double share) {
+  std::vector<double> in_category(grouped.category_rows.size(), 0);
+  const std::size_t groups = grouped.rows.size();
+  for (std::size_t g = 0; g < groups; ++g) in_category[grouped.category[g]] += grouped.of_class[g * grouped.classes + c];
+  std::vector<double> score(groups);
+  std::vector<std::size_t> order(groups);
+  std::iota(order.begin(), order.end(), 0U);
+  for (std::size_t g = 0; g < groups; ++g) {
+    const std::size_t category = grouped.category[g];
+    score[g] = (in_category[category] - grouped.of_class[g * grouped.classes + c] + share) /
+               (grouped.category_rows[category] - grouped.rows[g] + 1);
+  }
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return score[a] < score[b]; });
+  double below = 0;  // rows of the rest with a lower score
+  double won = 0;
+  double positives = 0;
+  for (std::size_t i = 0; i < groups;) {
+    double here = 0;
+    double rest = 0;
+    const double at = score[order[i]];
+    for (; i < groups && score[order[i]] == at; ++i) {
+      const double of_class = grouped.of_class[order[i] * grouped.classes + c];
+      here += of_class;
+      rest += grouped.rows[order[i]] - of_class;
+    }
+    won += here * (below + rest / 2);
+    below += rest;
+    positives += here;
+  }
+  return positives > 0 && below > 0 ? won / (positives * below) : 0.5;
+}
+
+// Numbers to predict: the mean of the label for each row's category, over the rows of the other folds.
 std::vector<double> OutOfFoldMeans(const std::vector<std::int32_t>& categories, std::size_t count,
-                                   const std::vector<int>& folds, const std::vector<double>& outcome) {
+                                   const std::vector<int>& folds, const std::vector<double>& labels) {
   std::vector<double> sums(count * kFolds, 0);
   std::vector<double> rows(count * kFolds, 0);
-  for (std::size_t i = 0; i < outcome.size(); ++i) {
-    const std::size_t at = static_cast<std::size_t>(categories[i]) * kFolds + static_cast<std::size_t>(folds[i]);
-    sums[at] += outcome[i];
-    rows[at] += 1;
+  std::vector<double> category_sums(count, 0);
+  std::vector<double> category_rows(count, 0);
+  const auto at = [&](std::size_t i) { return static_cast<std::size_t>(categories[i]) * kFolds + static_cast<std::size_t>(folds[i]); };
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    sums[at(i)] += labels[i];
+    rows[at(i)] += 1;
+    category_sums[static_cast<std::size_t>(categories[i])] += labels[i];
+    category_rows[static_cast<std::size_t>(categories[i])] += 1;
   }
-  const double mean = std::accumulate(outcome.begin(), outcome.end(), 0.0) / static_cast<double>(outcome.size());
-  std::vector<double> encoded(count * kFolds);
-  for (std::size_t category = 0; category < count; ++category) {
-    for (std::size_t fold = 0; fold < kFolds; ++fold) {
-      double sum = mean;
-      double n = 1;
-      for (std::size_t other = 0; other < kFolds; ++other) {
-        if (other == fold) continue;
-        sum += sums[category * kFolds + other];
-        n += rows[category * kFolds + other];
-      }
-      encoded[category * kFolds + fold] = sum / n;
-    }
-  }
-  std::vector<double> out(outcome.size());
+  const double mean = std::accumulate(labels.begin(), labels.end(), 0.0) / static_cast<double>(labels.size());
+  std::vector<double> out(labels.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = encoded[static_cast<std::size_t>(categories[i]) * kFolds + static_cast<std::size_t>(folds[i])];
+    const auto category = static_cast<std::size_t>(categories[i]);
+    out[i] = (category_sums[category] - sums[at(i)] + mean) / (category_rows[category] - rows[at(i)] + 1);
   }
   return out;
 }
@@ -120,13 +179,15 @@ double OfCategories(const Target& target, const std::vector<double>& labels, con
   std::iota(largest.begin(), largest.end(), 0U);
   std::stable_sort(largest.begin(), largest.end(), [&](std::size_t a, std::size_t b) { return rows[a] > rows[b]; });
   largest.resize(std::min(largest.size(), kMostClasses));
+  std::vector<std::size_t> class_at(target.names.size(), largest.size());
+  for (std::size_t c = 0; c < largest.size(); ++c) class_at[largest[c]] = c;
+  const Grouped grouped = GroupRows(categories, count, folds, labels, class_at, largest.size());
   double sum = 0;
   double weight = 0;
-  std::vector<double> outcome(labels.size());
-  for (const std::size_t c : largest) {
-    for (std::size_t i = 0; i < labels.size(); ++i) outcome[i] = labels[i] == static_cast<double>(c) ? 1 : 0;
-    sum += rows[c] * AreasOf(OutOfFoldMeans(categories, count, folds, outcome), outcome, 2)[1];
-    weight += rows[c];
+  for (std::size_t c = 0; c < largest.size(); ++c) {
+    const double of_class = rows[largest[c]];
+    sum += of_class * AreaOfClass(grouped, c, of_class / static_cast<double>(labels.size()));
+    weight += of_class;
   }
   return weight > 0 ? std::max(0.5, sum / weight) : 0.5;
 }

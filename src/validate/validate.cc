@@ -176,6 +176,7 @@ Json ValidateSpec::ToJson() const {
   out["columns"] = std::move(of_columns);
   out["expectations"] = Json::ListOf(expectations);
   out["leakage_threshold"] = leakage_threshold;
+  if (!left_out.empty()) out["left_out"] = Json::ListOf(left_out);
   return out;
 }
 

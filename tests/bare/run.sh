@@ -3,6 +3,11 @@
 # Needs root and a package mirror. Usage: tests/bare/run.sh [folder for the chroot] [run|test ...]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+# In a mount namespace of its own: what is mounted inside ends with this script, whatever ends it.
+if [ "${TENON_BARE_MOUNTS:-}" != own ]; then
+  export TENON_BARE_MOUNTS=own
+  exec unshare --mount bash tests/bare/run.sh "$@"
+fi
 command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap
 root=${1:-$(mktemp -d /var/tmp/tenon-bare-XXXX)}
 shift || true
@@ -21,7 +26,6 @@ mkdir -p "$root/src/tenon"
 git archive HEAD | tar x -C "$root/src/tenon"
 mount -t proc proc "$root/proc" 2>/dev/null || true
 mount --bind /dev "$root/dev" 2>/dev/null || true
-trap 'umount "$root/proc" "$root/dev" 2>/dev/null || true' EXIT
 for command in "$@"; do
   started=$(date +%s)
   # shellcheck disable=SC2086

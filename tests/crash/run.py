@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Kills the real binary at random moments and checks that nothing is lost or half-written.
-Usage: tests/crash/run.py build/bin/tenon [kills of a run] [kills of a promotion]"""
+"""Kills the real binary at random moments, and lets its disk run full, and checks that nothing is lost or half-written.
+Usage: tests/crash/run.py build/bin/tenon [kills of a run] [kills of a promotion]
+The full disk is a small tmpfs in a mount namespace of its own; where none may be made that part is skipped, saying so."""
 import json, os, pathlib, random, shutil, signal, subprocess, sys, tempfile, threading, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -121,6 +122,107 @@ def promotions(tenon, folder, kills):
         server.wait(timeout=20)
 
 
+def ask(port, timeout=10):
+    url = f"http://127.0.0.1:{port}/v1/endpoints/loan-approval:predict"
+    with urllib.request.urlopen(urllib.request.Request(url, BODY), timeout=timeout) as answer:
+        return json.load(answer)["predictions"]
+
+
+def resize(disk, size):
+    command("mount", "-o", f"remount,size={size}k", disk)
+
+
+def runs_on_a_full_disk(tenon, folder, disk):
+    """A run meets the end of the disk ever later; each time it says so, and with room it comes to the undisturbed model."""
+    example = ROOT / "examples/loan-approval"
+    undisturbed = folder / "roomy"
+    shutil.copytree(example, undisturbed, ignore=shutil.ignore_patterns(".tenon"))
+    wanted = json.loads(command(tenon, "run", undisturbed, "--json").stdout.splitlines()[-1])
+    project = disk / "loan"
+    shutil.copytree(example, project, ignore=shutil.ignore_patterns(".tenon"))
+    used = sum(path.stat().st_blocks * 512 for path in project.rglob("*")) // 1024
+    full = 0
+    for room in (4, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096):
+        resize(disk, used + room)
+        ran = command(tenon, "run", project, "--json", check=False)
+        if ran.returncode == 0:
+            break
+        full += 1
+        said = ran.stdout + ran.stderr
+        assert ran.returncode == 8 and "error" in said, f"{room} kB of room: exit {ran.returncode}, expected 8 (resource_exhausted): {said[-400:]}"
+        assert any(word in said for word in ("make room", "full", "No space left")), f"{room} kB of room: does not tell of the disk: {said[-400:]}"
+        if (project / ".tenon").exists():
+            for path in (project / ".tenon").rglob("*"):
+                if path.is_file() and "artifacts" in path.parts and path.suffix == "":
+                    assert path.stat().st_size > 0, f"{room} kB of room: {path} is empty"
+    resize(disk, 65536)
+    last = json.loads(command(tenon, "run", project, "--json").stdout.splitlines()[-1])
+    assert last["metrics"] == wanted["metrics"] and last["snapshot"] == wanted["snapshot"], "another model than undisturbed"
+    check_whole(tenon, project, "after the full disk")
+    assert full >= 3, f"the disk was full {full} times only"
+    print(f"full disk: {full} runs met its end and said so, the last equals the undisturbed one")
+
+
+def answers_on_a_full_disk(tenon, folder, disk):
+    """A service answers on when its disk is full (it logs nothing then), and logs again when there is room."""
+    project, port_file, filler = disk / "loan", folder / "port-full", disk / "filler"
+    server = subprocess.Popen([str(tenon), "serve", str(project), "--port", "0", "--port-file", str(port_file)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            if port_file.exists() and port_file.stat().st_size:
+                break
+            time.sleep(0.05)
+        port = port_file.read_text().strip()
+        wanted = ask(port)
+        with open(filler, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(65536))
+            except OSError:
+                pass
+        answers = 0
+        for _ in range(2000):
+            assert ask(port) == wanted, "another answer on a full disk"
+            answers += 1
+        assert server.poll() is None, "the service ended"
+        filler.unlink()
+        before = sum(path.stat().st_size for path in (project / ".tenon/inference").rglob("*") if path.is_file())
+        for _ in range(200):
+            assert ask(port) == wanted, "another answer after the full disk"
+        server.terminate()
+        assert server.wait(timeout=30) == 0, f"the service ended with {server.returncode}"
+        after = sum(path.stat().st_size for path in (project / ".tenon/inference").rglob("*") if path.is_file())
+        assert after > before, "nothing is logged although there is room again"
+        watched = command(tenon, "monitor", project, "--json", check=False)
+        assert watched.returncode in (0, 1), f"monitor cannot read the log: {watched.stderr[-400:]}"
+        print(f"full disk: {answers} answers while it was full, none failed; logged again with room")
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.wait(timeout=20)
+
+
+def full_disk(tenon, folder):
+    """Runs the two of them in a namespace whose mounts nobody else sees, and which is gone with them."""
+    for flags in (["-rm"], ["-m"]):
+        if subprocess.run(["unshare", *flags, "mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True).returncode == 0:
+            ran = subprocess.run(["unshare", *flags, sys.executable, __file__, tenon, "--on-a-small-disk", folder], timeout=1200)
+            assert ran.returncode == 0, "see above"
+            return
+    print("full disk: skipped, this user may mount nothing here (unshare -rm mount -t tmpfs is refused)")
+
+
+def on_a_small_disk(tenon, folder):
+    disk = folder / "disk"
+    disk.mkdir()
+    command("mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", disk)
+    try:
+        runs_on_a_full_disk(tenon, folder, disk)
+        answers_on_a_full_disk(tenon, folder, disk)
+    except (AssertionError, subprocess.SubprocessError, OSError) as problem:
+        sys.exit(f"full disk: FAILED: {problem}")
+
+
 def serving(tenon, folder, kills):
     """kill -9 of tenon-serve under load: it comes back with the same version and the same numbers, and the log can be read."""
     rng, project = random.Random(3), folder / "served"
@@ -163,16 +265,19 @@ def serving(tenon, folder, kills):
 
 def main():
     tenon = pathlib.Path(sys.argv[1]).resolve()
+    if sys.argv[2:3] == ["--on-a-small-disk"]:
+        return on_a_small_disk(tenon, pathlib.Path(sys.argv[3]))
     counts = [int(word) for word in sys.argv[2:4]] or [50, 50]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="crash-"))
     passed = failed = 0
     try:
-        for test, kills in ((runs, counts[0]), (promotions, counts[-1]), (serving, counts[-1])):
+        for test in (lambda: runs(tenon, folder, counts[0]), lambda: promotions(tenon, folder, counts[-1]), lambda: full_disk(tenon, folder),
+                     lambda: serving(tenon, folder, counts[-1])):
             try:
-                test(tenon, folder, kills)
+                test()
                 passed += 1
             except (AssertionError, subprocess.SubprocessError) as problem:
-                print(f"{test.__name__}: FAILED: {problem}")
+                print(f"FAILED: {problem}")
                 failed += 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)

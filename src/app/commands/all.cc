@@ -4,10 +4,10 @@ namespace tenon::app {
 
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
-  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddExchange, AddPredict, AddServe, AddKeys, AddLog, AddRollout, AddMonitor, AddDoctor,
-                    AddCompletion}) {
+  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddCompress, AddExchange, AddPredict, AddServe, AddKeys, AddOta, AddLog, AddMonitor, AddDoctor, AddCompletion}) {
     add(all);
   }
+  AddRollout(all);
   return all;
 }
 

@@ -14,10 +14,12 @@ void AddValidate(std::vector<Command>& to);
 void AddData(std::vector<Command>& to);
 void AddExchange(std::vector<Command>& to);
 void AddModels(std::vector<Command>& to);
+void AddCompress(std::vector<Command>& to);
 void AddPredict(std::vector<Command>& to);
 void AddServe(std::vector<Command>& to);    // serve and up
 void AddRollout(std::vector<Command>& to);
 void AddKeys(std::vector<Command>& to);
+void AddOta(std::vector<Command>& to);
 void AddLog(std::vector<Command>& to);
 void AddMonitor(std::vector<Command>& to);
 void AddDoctor(std::vector<Command>& to);

@@ -1,8 +1,10 @@
 #include <filesystem>
+#include <unordered_set>
 
 #include "app/commands/all.h"
 #include "app/generators.h"
 #include "app/project_template.h"
+#include "base/hash.h"
 
 namespace tenon::app {
 namespace {
@@ -19,10 +21,38 @@ Result<std::string> LabelOf(const std::string& given, const table::Schema& schem
   return Error(Code::kInvalidArgument, Str("say with --label which column to predict; there are: ", Join(schema.Names(), ", ")));
 }
 
-Result<NewProject> FromFile(Context& context, const std::string& folder, const std::string& data, const std::string& label) {
+// Whether no two rows have the same value, and none has none: such a column names its rows.
+bool NamesRows(const table::Column& column) {
+  std::unordered_set<std::uint64_t> seen;
+  for (std::int64_t i = 0; i < column.size(); ++i) {
+    if (column.IsNull(i)) return false;
+    const std::uint64_t value = column.type() == table::Type::kString ? Hash64(column.Text(i)) : static_cast<std::uint64_t>(column.ints()[static_cast<std::size_t>(i)]);
+    if (!seen.insert(value).second) return false;
+  }
+  return true;
+}
+
+void SuggestRoles(const table::Batch& rows, NewProject* project) {
+  for (int i = 0; i < rows.columns(); ++i) {
+    const table::Field& field = rows.schema()[i];
+    if (field.name == project->label) continue;
+    if (project->time.empty() && field.type == table::Type::kTimestamp) project->time = field.name;
+    const bool may_name = field.type == table::Type::kString || field.type == table::Type::kInt64;
+    if (project->key.empty() && may_name && NamesRows(rows.column(i))) project->key = field.name;
+  }
+}
+
+Result<NewProject> FromFile(Context& context, const std::string& folder, const std::string& data, const std::string& label, const std::string& columns) {
   ingest::SourceSpec source;
   source.paths = {data};
-  TENON_ASSIGN(auto reader, ingest::Read(context.call, source, context.kits.readers));
+  for (const std::string_view name : Split(columns, ',')) {
+    if (!Trim(name).empty()) source.columns.emplace_back(Trim(name));
+  }
+  auto opened = ingest::Read(context.call, source, context.kits.readers);
+  if (!opened && source.columns.empty() && opened.error().message().find("columns: [...]") != std::string::npos) {
+    return Error(opened.error().code(), Str(opened.error().message(), "; here: --columns name,name,..."));
+  }
+  TENON_ASSIGN(auto reader, std::move(opened));
   TENON_ASSIGN(table::Batch rows, table::ReadAll(context.call, *reader), data);
   if (rows.rows() == 0) return Error(Code::kInvalidArgument, Str(data, ": has no rows"));
   NewProject project;
@@ -34,7 +64,10 @@ Result<NewProject> FromFile(Context& context, const std::string& folder, const s
   TENON_ASSIGN(project.card, frame::Frame(context.call, problem, rows.schema(), column));
   std::error_code ignored;
   const auto relative = std::filesystem::relative(data, folder, ignored);
-  project.data = relative.empty() ? std::filesystem::absolute(data, ignored).string() : relative.string();
+  // A file far away is better named by where it is.
+  project.data = relative.empty() || relative.string().starts_with("../../../") ? std::filesystem::absolute(data, ignored).lexically_normal().string() : relative.string();
+  if (!source.columns.empty()) project.data_settings.push_back(Str("columns: ", Json::ListOf(source.columns).Dump()));
+  SuggestRoles(rows, &project);
   return project;
 }
 
@@ -59,7 +92,7 @@ Result<int> Init(Context& context, const Args& args) {
   if (!from.empty()) {
     if (!context.files.Exists(from)) return Error(Code::kNotFound, Str("there is no file ", from));
     TENON_TRY(context.files.MakeFolders(folder));
-    TENON_ASSIGN(project, FromFile(context, folder, from, args.Text("label")));
+    TENON_ASSIGN(project, FromFile(context, folder, from, args.Text("label"), args.Text("columns")));
   } else {
     TENON_TRY(context.files.MakeFolders(folder));
     TENON_ASSIGN(const Generator* generator, GeneratorNamed(kind));
@@ -67,7 +100,7 @@ Result<int> Init(Context& context, const Args& args) {
     const std::int64_t rows = args.Int("rows") > 0 ? args.Int("rows") : generator->rows;
     TENON_TRY(generator->write(context.call, data, rows, static_cast<std::uint64_t>(args.Int("seed"))), data);
     if (generator->project.empty()) {
-      TENON_ASSIGN(project, FromFile(context, folder, data, generator->label));
+      TENON_ASSIGN(project, FromFile(context, folder, data, generator->label, ""));
       project.question = generator->question;
     } else {
       TENON_TRY(context.files.Write(file, generator->project));
@@ -96,6 +129,7 @@ void AddInit(std::vector<Command>& to) {
                 .flags = {{.name = "folder", .help = "folder of the new project", .required = true},
                           {.name = "--from", .help = "a data file: the project is written for its columns"},
                           {.name = "--label", .help = "the column to predict"},
+                          {.name = "--columns", .help = "names of the columns, a,b,c, where the file brings none"},
                           {.name = "--template", .help = "a project with generated data instead", .choices = GeneratorNames()},
                           {.name = "--rows", .help = "rows to generate; 0: the template's own number", .kind = Flag::Kind::kInt, .fallback = "0"},
                           {.name = "--seed", .help = "seed of the generated data", .kind = Flag::Kind::kInt, .fallback = "1"}},

@@ -52,8 +52,14 @@ std::string Interval(const Json& estimate) {
   return Str(FormatShort(estimate.NumberAt("value"), 4), " [", FormatShort(estimate.NumberAt("low"), 4), ", ", FormatShort(estimate.NumberAt("high"), 4), "]");
 }
 
+bool LowerIsBetter(const Context& context, const std::string& metric) {
+  auto made = context.kits.metrics.Create(metric);
+  return made.ok() && !(*made)->higher_is_better();
+}
+
 // What a manager wants to know, in the order they ask.
-void ShowSummary(Terminal& terminal, const pipeline::Project& project, const pipeline::RunResult& result) {
+void ShowSummary(Context& context, const pipeline::Project& project, const pipeline::RunResult& result) {
+  Terminal& terminal = context.terminal;
   const Json& summary = result.summary;
   const std::string metric = summary.StringAt("metric");
   const Json& test = *summary.Find("metrics")->Find("test");
@@ -62,7 +68,7 @@ void ShowSummary(Terminal& terminal, const pipeline::Project& project, const pip
   if (!project.problem.question.empty()) terminal.Line(terminal.Bold(project.problem.question));
   terminal.Line(Str("  model      ", terminal.Bold(result.model), " (", summary.StringAt("learner"), ")"));
   terminal.Line(Str("  ", metric, std::string(metric.size() < 10 ? 10 - metric.size() : 1, ' '), " ", FormatShort(test.NumberAt(metric), 4),
-                    " on test rows; baseline (", baseline.StringAt("kind"), ") ", FormatShort(baseline.NumberAt(metric), 4)));
+                    " on test rows", LowerIsBetter(context, metric) ? " (lower is better)" : "", "; baseline (", baseline.StringAt("kind"), ") ", FormatShort(baseline.NumberAt(metric), 4)));
   if (const Json* lift = baseline.Find("lift"); lift != nullptr) {
     terminal.Line(Str("  lift       ", Interval(*lift), " over the baseline, 95 % confidence interval"));
   }
@@ -96,7 +102,7 @@ Result<int> RunProject(Context& context, const Args& args) {
   if (context.json) {
     terminal.JsonLine(result.summary);
   } else {
-    ShowSummary(terminal, project, result);
+    ShowSummary(context, project, result);
   }
   return result.gates_passed ? 0 : 1;
 }

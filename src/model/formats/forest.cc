@@ -100,13 +100,22 @@ ForestSpec ReadSecond(PayloadReader& reader) {
   return spec;
 }
 
+}  // namespace
+
+Result<ForestSpec> ReadForest(std::string_view payload) {
+  TENON_ASSIGN(PayloadReader reader, PayloadReader::Open(payload, "TNFOREST", 1, 2), "reading a forest");
+  ForestSpec spec = reader.version() == 1 ? ReadFirst(reader) : ReadSecond(reader);
+  spec.outputs = static_cast<int>(spec.base.size());
+  TENON_TRY(reader.Done(), "reading a forest");
+  return spec;
+}
+
+namespace {
+
 class ForestFormat final : public Format {
  public:
   Result<std::unique_ptr<Model>> Load(std::string_view payload) const override {
-    TENON_ASSIGN(PayloadReader reader, PayloadReader::Open(payload, "TNFOREST", 1, 2), "reading a forest");
-    ForestSpec spec = reader.version() == 1 ? ReadFirst(reader) : ReadSecond(reader);
-    spec.outputs = static_cast<int>(spec.base.size());
-    TENON_TRY(reader.Done(), "reading a forest");
+    TENON_ASSIGN(ForestSpec spec, ReadForest(payload));
     if (spec.task > Task::kRegression) return Error(Code::kDataLoss, Str("no task has number ", static_cast<int>(spec.task)));
     auto made = MakeForest(std::move(spec));
     if (!made) return Error(Code::kDataLoss, Str("the forest payload is damaged: ", made.error().message()));

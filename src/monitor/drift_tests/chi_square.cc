@@ -4,8 +4,7 @@
 #include <memory>
 
 #include "base/text.h"
-#include "monitor/drift_test.h"
-#include "monitor/statistics_internal.h"
+#include "monitor/measures_internal.h"
 
 namespace tenon::monitor {
 namespace {
@@ -54,11 +53,8 @@ class ChiSquare final : public DriftTest {
 
   Result<DriftVerdict> Compare(const table::ColumnProfile& reference,
                                const table::ColumnProfile& window) const override {
+    if (auto nothing = NothingToCompare(reference, window, 0)) return *std::move(nothing);
     DriftVerdict out;
-    if (Present(reference) == 0 || Present(window) == 0) {
-      out.why = Str("the ", Present(reference) == 0 ? "reference" : "window", " has no values");
-      return out;
-    }
     const Binned bins = PoolRare(BinByValue(reference, window, kMostCategories));
     if (bins.names.size() < 2) {
       out.why = "there is one category only";
@@ -96,16 +92,8 @@ Result<void> AddChiSquare(Kinds<DriftTest>& kinds) {
        .when = "Texts and numbers of few values; rare categories are put together. For continuous numbers use "
                "kolmogorov_smirnov",
        .example = R"({"alpha": 0.01})",
-       .options = {{.name = "alpha",
-                    .fallback = 0.01,
-                    .help = "How often it may call equal distributions different",
-                    .least = 1e-12,
-                    .most = 0.5},
-                   {.name = "least_change",
-                    .fallback = 0.01,
-                    .help = "No drift while no category's share changed by as much, however many rows prove it",
-                    .least = 0,
-                    .most = 1}}},
+       .options = SignificanceOptions("How often it may call equal distributions different", "least_change", 0.01,
+                                      "No drift while no category's share changed by as much, however many rows prove it")},
       [](const Options& options) -> Result<std::unique_ptr<DriftTest>> {
         return std::make_unique<ChiSquare>(options.Number("alpha"), options.Number("least_change"));
       });

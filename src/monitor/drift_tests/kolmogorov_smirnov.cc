@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "base/text.h"
-#include "monitor/drift_test.h"
-#include "monitor/statistics_internal.h"
+#include "monitor/measures_internal.h"
 
 namespace tenon::monitor {
 namespace {
@@ -84,12 +83,9 @@ class KolmogorovSmirnov final : public DriftTest {
                                                "' does not hold numbers on both sides; use "
                                                "chi_square for texts"));
     }
+    if (auto nothing = NothingToCompare(reference, window, 0)) return *std::move(nothing);
     DriftVerdict out;
     const double n = Present(reference), m = Present(window);
-    if (n == 0 || m == 0) {
-      out.why = Str("the ", n == 0 ? "reference" : "window", " has no values");
-      return out;
-    }
     const bool exact = reference.distinct_is_exact() && window.distinct_is_exact();
     const Gap gap = exact ? ExactGap(StepsOf(reference), StepsOf(window)) : SketchedGap(reference, window);
     out.statistic = gap.size;
@@ -115,16 +111,8 @@ Result<void> AddKolmogorovSmirnov(Kinds<DriftTest>& kinds) {
        .when = "Continuous numbers; it sees any change of place, width or form. Cautious where values repeat; "
                "for categories use chi_square",
        .example = R"({"alpha": 0.01})",
-       .options = {{.name = "alpha",
-                    .fallback = 0.01,
-                    .help = "How often it may call equal distributions different",
-                    .least = 1e-12,
-                    .most = 0.5},
-                   {.name = "least_gap",
-                    .fallback = 0.02,
-                    .help = "A smaller gap of the cumulative shares is no drift, however many rows prove it",
-                    .least = 0,
-                    .most = 1}}},
+       .options = SignificanceOptions("How often it may call equal distributions different", "least_gap", 0.02,
+                                      "A smaller gap of the cumulative shares is no drift, however many rows prove it")},
       [](const Options& options) -> Result<std::unique_ptr<DriftTest>> {
         return std::make_unique<KolmogorovSmirnov>(options.Number("alpha"), options.Number("least_gap"));
       });

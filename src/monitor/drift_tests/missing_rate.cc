@@ -5,8 +5,7 @@
 #include <memory>
 
 #include "base/text.h"
-#include "monitor/drift_test.h"
-#include "monitor/statistics_internal.h"
+#include "monitor/measures_internal.h"
 
 namespace tenon::monitor {
 namespace {
@@ -59,16 +58,8 @@ Result<void> AddMissingRate(Kinds<DriftTest>& kinds) {
                    {.summary = "Test whether as many values are missing as before",
                     .when = "Every column: a source that breaks shows here first",
                     .example = R"({"alpha": 0.01})",
-                    .options = {{.name = "alpha",
-                                 .fallback = 0.01,
-                                 .help = "How often it may call equal shares different",
-                                 .least = 1e-12,
-                                 .most = 0.5},
-                                {.name = "least_change",
-                                 .fallback = 0.01,
-                                 .help = "A smaller change of the share is no drift, however many rows prove it",
-                                 .least = 0,
-                                 .most = 1}}},
+                    .options = SignificanceOptions("How often it may call equal shares different", "least_change", 0.01,
+                                                   "A smaller change of the share is no drift, however many rows prove it")},
                    [](const Options& options) -> Result<std::unique_ptr<DriftTest>> {
                      return std::make_unique<MissingRate>(options.Number("alpha"), options.Number("least_change"));
                    });

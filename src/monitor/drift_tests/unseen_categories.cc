@@ -9,8 +9,7 @@
 #include <vector>
 
 #include "base/text.h"
-#include "monitor/drift_test.h"
-#include "monitor/statistics_internal.h"
+#include "monitor/measures_internal.h"
 
 namespace tenon::monitor {
 namespace {
@@ -28,13 +27,10 @@ class UnseenCategories final : public DriftTest {
 
   Result<DriftVerdict> Compare(const table::ColumnProfile& reference,
                                const table::ColumnProfile& window) const override {
+    if (auto nothing = NothingToCompare(reference, window, threshold_)) return *std::move(nothing);
     DriftVerdict out;
     out.threshold = threshold_;
     const double n = Present(reference), m = Present(window);
-    if (n == 0 || m == 0) {
-      out.why = Str("the ", n == 0 ? "reference" : "window", " has no values");
-      return out;
-    }
     std::set<std::string> known;
     double once = 0;
     for (const table::Frequency& entry : reference.Top(kAll)) {

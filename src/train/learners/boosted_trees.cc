@@ -185,6 +185,7 @@ class BoostedTrees final : public Learner {
     TENON_TRY(CheckRows(rows, validation, target));
     const Scaled scaled = Scale(rows, validation, target, options_.Text("class_weight") == "balanced");
     TENON_ASSIGN(const std::shared_ptr<const Xgboost> library, Xgboost::Load());
+    library_ = Str("xgboost ", library->version());
     TENON_ASSIGN(const Xgboost::Rows training_rows,
                  Xgboost::MakeRows(library, rows.values, rows.rows, rows.features, scaled.base, call.threads));
     TENON_TRY(call.Check());
@@ -211,6 +212,8 @@ class BoostedTrees final : public Learner {
   }
 
   std::string_view style() const override { return "trees"; }
+  std::string library() const override { return library_; }
+  std::vector<Original> originals() const override { return originals_; }
 
  private:
   struct Growth {
@@ -240,8 +243,9 @@ class BoostedTrees final : public Learner {
     return growth.validation != nullptr ? 2000 : static_cast<int>(std::ceil(6 / Rate(growth)));
   }
 
-  Result<std::unique_ptr<model::Model>> Grow(const Growth& growth) const {
+  Result<std::unique_ptr<model::Model>> Grow(const Growth& growth) {
     model::ForestSpec forest;
+    originals_.clear();
     for (int bag = 0; bag < growth.bags; ++bag) {
       TENON_ASSIGN(model::ForestSpec grown, GrowBag(growth, bag));
       std::ranges::move(grown.trees, std::back_inserter(forest.trees));
@@ -262,14 +266,20 @@ class BoostedTrees final : public Learner {
     return model::MakeForest(std::move(forest));
   }
 
-  Result<model::ForestSpec> GrowBag(const Growth& growth, int bag) const {
+  Result<model::ForestSpec> GrowBag(const Growth& growth, int bag) {
     const int outputs = OutputsOf(growth.target);
     std::vector<const Xgboost::Rows*> known = {&growth.training};
     if (growth.validation != nullptr) known.push_back(growth.validation);
     TENON_ASSIGN(Xgboost::Booster booster, Xgboost::MakeBooster(growth.library, known, ParametersOf(growth, bag)));
     TENON_ASSIGN(const int best, Boost(growth, bag, booster));
-    TENON_ASSIGN(const std::string json, booster.SaveJson());
-    TENON_ASSIGN(model::ForestSpec forest, model::ReadXgboost(json), "reading the grown trees");
+    Original grown{.rounds = best, .base = {growth.scaled.base.begin(), growth.scaled.base.end()}};
+    if (growth.target.task == model::Task::kRegression) {
+      grown.centre = growth.scaled.centre;
+      grown.scale = growth.scaled.scale;
+    }
+    TENON_ASSIGN(grown.model, booster.SaveJson());
+    TENON_ASSIGN(model::ForestSpec forest, model::ReadXgboost(grown.model), "reading the grown trees");
+    originals_.push_back(std::move(grown));
     const std::size_t kept = static_cast<std::size_t>(best) * static_cast<std::size_t>(outputs);
     if (forest.trees.size() < kept) {
       return Error(Code::kInternal, Str(best, " rounds made ", forest.trees.size(), " trees, not ", kept));
@@ -354,6 +364,8 @@ class BoostedTrees final : public Learner {
   }
 
   Options options_;
+  std::string library_;
+  std::vector<Original> originals_;
 };
 
 }  // namespace

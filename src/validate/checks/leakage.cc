@@ -75,7 +75,7 @@ class Leakage final : public Check {
     const std::string measure = target.classes ? "an AUC" : "a rank correlation";
     std::vector<std::pair<std::string, std::vector<double>>> numbers;
     for (const table::Field& field : evidence.snapshot->schema().fields()) {
-      if (field.name == evidence.label) continue;
+      if (field.name == evidence.label || std::ranges::find(evidence.spec->left_out, field.name) != evidence.spec->left_out.end()) continue;
       TENON_TRY(call.Check());
       TENON_ASSIGN(const table::Column column, evidence.snapshot->Column(field.name));
       const double strength = StrengthOf(evidence, target, column, rows);

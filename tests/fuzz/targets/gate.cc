@@ -11,7 +11,7 @@ evaluate::EvaluationReport SomeReport() {
   report.metrics = {{"roc_auc", {0.8, 0.7, 0.9}}, {"log_loss", {0.5, 0.4, 0.6}}};
   report.cost_per_1000 = evaluate::Estimate{5, 4, 6};
   report.lifts = {{"roc_auc", "baseline", {0.1, 0.05, 0.2}}};
-  report.slices = {{"sex=f", 10, {{"roc_auc", 0.6}}}};
+  report.slices = {{"sex=f", 10, {{"roc_auc", {0.6, 0.5, 0.7}}}}};
   report.gaps = {{"demographic_parity:sex", 0.1}};
   return report;
 }

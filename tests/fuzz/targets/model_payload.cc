@@ -4,6 +4,7 @@
 #include "fuzz/models.h"
 #include "model/forest.h"
 #include "model/linear.h"
+#include "model/packed_forest.h"
 
 namespace tenon::fuzz {
 namespace {
@@ -16,6 +17,13 @@ void Check(std::string_view format, std::string_view payload) {
   Same(Must(LoadModel(format, saved), "a model that was saved")->Save(), saved, "a model, saved and loaded");
 }
 
+// What is unpacked is a forest, and saves as one.
+void CheckPacked(std::string_view payload) {
+  auto model = LoadModel("packed_forest", payload);
+  if (!model.ok()) return CheckError(model.error());
+  CheckModel(**model);
+}
+
 void RunModelPayload(std::string_view input) {
   std::string repaired(input);
   if (repaired.size() >= 8) PutAt(&repaired, repaired.size() - 8, Hash64(std::string_view(repaired).substr(0, repaired.size() - 8)));
@@ -23,6 +31,8 @@ void RunModelPayload(std::string_view input) {
     Check(format, input);
     Check(format, repaired);
   }
+  CheckPacked(input);
+  CheckPacked(repaired);
 }
 
 std::vector<std::string> Seeds() {
@@ -52,6 +62,9 @@ std::vector<std::string> Seeds() {
   for (const std::size_t leaf : {2U, 3U, 4U}) forest.trees[1].nodes[leaf].vector = static_cast<std::int32_t>(leaf % 2);
   forest.trees[2].nodes[1] = {.left = 3, .right = 4, .value = 0.1, .split = model::Comparison::kAtMost, .zero_missing = true, .cover = 6};
   seeds.push_back(Must(model::MakeForest(forest), "a forest of vectors")->Save());
+  for (const auto leaves : {model::LeafBits::kWhole, model::LeafBits::kHalf, model::LeafBits::kByte}) {
+    seeds.push_back(Must(model::PackForest(forest, leaves), "a packed forest"));
+  }
   model::LinearSpec linear;
   linear.task = model::Task::kBinary;
   linear.features = 2;

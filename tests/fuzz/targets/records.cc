@@ -66,7 +66,7 @@ std::vector<std::string> Seeds() {
   report.score_histogram = {{1, 2}, {3, 4}};
   report.cost_per_1000 = evaluate::Estimate{5, 4, 6};
   report.lifts = {{"roc_auc", "baseline", {0.1, 0.05, 0.2}}};
-  report.slices = {{"sex=f", 10, {{"roc_auc", 0.6}}}};
+  report.slices = {{"sex=f", 10, {{"roc_auc", {0.6, 0.5, 0.7}}}}};
   report.groups = {{"race", "x", 5, 0.5, 0.5, 0.1}};
   report.gaps = {{"demographic_parity:race", 0.1}};
   report.importances = {{"age", 0.5, {1, 2}, {0.1, 0.2}}};

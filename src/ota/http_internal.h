@@ -1,0 +1,21 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace tenon::ota {
+
+struct HttpAnswer {
+  int status = 0;
+  std::string body;
+};
+
+// One HTTP/1.1 request on a connection of its own, to a server that says how long its answer is. unavailable when the other end
+// cannot be reached or stops; data_loss when it does not speak HTTP or sends more than `most` bytes.
+Result<HttpAnswer> Ask(const std::string& host, int port, std::string_view method, std::string_view target, std::string_view headers,
+                       std::string_view body, std::size_t most, std::chrono::milliseconds limit);
+
+}  // namespace tenon::ota
