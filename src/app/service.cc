@@ -1,7 +1,11 @@
 #include "app/service.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <map>
+#include <mutex>
 #include <cstdlib>
 #include <cstring>
 
@@ -10,21 +14,27 @@
 #include "platform/random.h"
 #include "platform/tls.h"
 #include "registry/registry.h"
-#include "serve/inference_log.h"
+#include "serve/ladder.h"
+#include "serve/rollouts.h"
 
 namespace tenon::app {
 namespace {
 
+constexpr auto kLookEvery = std::chrono::seconds(1);
+constexpr auto kSaveEvery = std::chrono::seconds(5);  // of a look that changes nothing
+constexpr int kMostThreads = 64;
 // Whether only programs of this machine reach an address.
 bool IsLoopback(std::string_view address) { return address.starts_with("127.") || address == "::1" || address == "localhost"; }
 
 class ProjectService final : public Service {
  public:
   ProjectService(const pipeline::Project& project, store::Store& store, const pipeline::Kits& kits)
-      : project_(project), store_(store), kits_(kits), registry_(store) {}
+      : project_(project), store_(store), kits_(kits), registry_(store), rollouts_(store), feedback_(store.files(), log_folder()),
+        mirror_(endpoints_, tallies_, kMostThreads) {}
   ~ProjectService() override { Stop(); }
 
   Result<void> Start(const Call& call, const ServiceOptions& wanted) {
+    process_ = Str(::getpid(), "-", call.Now());
     TENON_ASSIGN(const std::string secret, platform::RandomBytes(sizeof disguise_secret_));
     std::memcpy(&disguise_secret_, secret.data(), sizeof disguise_secret_);
     edge::ServerOptions options = wanted.server;
@@ -38,7 +48,12 @@ class ProjectService final : public Service {
                                                   "` deploys one when its gates pass (`tenon models ls` shows what there is)"));
     }
     TENON_TRY(OpenLog());
-    TENON_ASSIGN(server_, edge::StartServer(options, endpoints_, log_.get(), [this] { return ready_.load(); }));
+    edge::ServerOptions settled = options;
+    settled.tallies = &tallies_;
+    settled.mirror = &mirror_;
+    settled.feedback = &feedback_;
+    settled.readiness = [this] { return Readiness(); };
+    TENON_ASSIGN(server_, edge::StartServer(settled, endpoints_, log_.get(), [this] { return ready_.load(); }));
     ready_ = true;
     return {};
   }
@@ -68,21 +83,10 @@ class ProjectService final : public Service {
   }
 
   Result<std::string> RefreshModel(const Call& call) {
-    TENON_ASSIGN(const std::int64_t revision, registry_.Revision());
-    if (revision == revision_) return std::string();
-    TENON_ASSIGN(auto aliases, registry_.Aliases(project_.name));
-    std::string changed;
-    for (const auto& [alias, version] : aliases) {
-      if (alias != "champion") continue;
-      const std::string id = Str(project_.name, "@", version);
-      if (id == model_) continue;
-      TENON_TRY(Take(version), id);
-      changed = model_.empty() ? Str(id, " answers") : Str(id, " answers instead of ", model_);
-      model_ = id;
-    }
-    revision_ = revision;
-    static_cast<void>(call);
-    return changed;
+    TENON_ASSIGN(std::string said, Look(call));
+    TENON_ASSIGN(std::string changed, Follow());
+    if (said.empty() || changed.empty()) return said + changed;
+    return said + "; " + changed;
   }
 
   void Stop() override {
@@ -90,9 +94,84 @@ class ProjectService final : public Service {
     if (server_ != nullptr) server_->Stop(std::chrono::seconds(5));
     server_.reset();
     log_.reset();
+    static_cast<void>(feedback_.Sync());
+    static_cast<void>(WriteSeen());
   }
 
  private:
+  // Takes the versions and the route that the store says now.
+  Result<std::string> Follow() {
+    TENON_ASSIGN(const std::int64_t revision, registry_.Revision());
+    TENON_ASSIGN(const std::int64_t rollout_revision, rollouts_.Revision(project_.serve.endpoint));
+    if (revision == revision_ && rollout_revision == rollout_revision_) return std::string();
+    int champion = 0;
+    TENON_ASSIGN(auto aliases, registry_.Aliases(project_.name));
+    for (const auto& [alias, version] : aliases) {
+      if (alias == "champion") champion = version;
+    }
+    if (champion == 0) return std::string();
+    if (revision != revision_) degraded_.clear();
+    TENON_ASSIGN(rollout_, rollouts_.Find(project_.serve.endpoint));
+    if (rollout_ && (!rollout_->running() || rollout_->champion != champion)) rollout_.reset();
+    std::string changed;
+    auto routed = MakeRoute(champion, &changed);
+    if (!routed.ok() && endpoints_.Find(project_.serve.endpoint) == nullptr) {
+      TENON_TRY(StandIn(champion, routed.error(), &changed));
+      routed = Result<void>();
+    }
+    revision_ = revision;
+    rollout_revision_ = rollout_revision;
+    if (!routed.ok()) return std::move(routed).error();
+    return changed;
+  }
+
+  // At the start, when the champion cannot be loaded: the version before it, where the project's fallback says so.
+  Result<void> StandIn(int champion, const Error& why, std::string* changed) {
+    auto refused = [&] { return Error(why.code(), why.ForPeople()); };
+    if (!project_.serve.fallback || !project_.serve.fallback->last_good) return refused();
+    TENON_ASSIGN(const int before, VersionBefore(champion));
+    if (before == 0) return refused();
+    rollout_.reset();
+    degraded_ = why.ForPeople();
+    if (auto routed = MakeRoute(before, changed); !routed.ok()) return refused();
+    return {};
+  }
+
+  // What was champion before that version; 0: nothing.
+  Result<int> VersionBefore(int champion) const {
+    TENON_ASSIGN(const Json history, registry_.History(project_.name, "champion"));
+    if (!history.is_array()) return 0;
+    for (const Json& entry : history.array()) {
+      if (const int version = static_cast<int>(entry.IntAt("version")); version != 0 && version != champion) return version;
+    }
+    return 0;
+  }
+
+  // The ladder and its breakers; kept while the champion stays, and with it what is cached.
+  Result<void> AddLadder(int champion, serve::Route* route) {
+    if (!project_.serve.fallback) return {};
+    if (ladder_ == nullptr || ladder_of_ != champion) {
+      std::shared_ptr<const serve::Served> last_good;
+      if (project_.serve.fallback->last_good) {
+        TENON_ASSIGN(const int before, VersionBefore(champion));
+        if (before != 0) {
+          if (auto loaded = Load(before); loaded.ok()) last_good = *loaded;
+        }
+        // A challenger's is the champion.
+        if (last_good == nullptr && rollout_) last_good = route->champion();
+      }
+      TENON_ASSIGN(ladder_, serve::Ladder::Make(*project_.serve.fallback, route->champion(), std::move(last_good)));
+      ladder_of_ = champion;
+    }
+    route->ladder = ladder_;
+    for (serve::Arm& arm : route->arms) {
+      auto& breaker = breakers_[arm.served->version];
+      if (breaker == nullptr) breaker = std::make_shared<serve::Breaker>(project_.serve.fallback->breaker);
+      arm.breaker = breaker;
+    }
+    return {};
+  }
+
   Result<void> PrepareAccess(const ServiceOptions& wanted) {
     if (!wanted.tls.certificate.empty()) {
       TENON_ASSIGN(tls_, platform::MakeTlsServer(store_.files(), {wanted.tls.certificate, wanted.tls.key, wanted.tls.client_ca}, {"http/1.1", "h2"}));
@@ -119,13 +198,53 @@ class ProjectService final : public Service {
     return true;
   }
 
-  Result<void> Take(int version) {
+  Result<void> MakeRoute(int champion, std::string* changed) {
+    TENON_ASSIGN(auto serving, Load(champion), Str(project_.name, "@", champion));
+    std::shared_ptr<const serve::Served> challenger;
+    refused_.clear();
+    if (rollout_) {
+      auto loaded = LoadChallenger(rollout_->challenger, serving);
+      loaded.ok() ? challenger = *loaded : challenger = nullptr;
+      if (!loaded.ok()) refused_ = loaded.error().ForPeople();
+    }
+    auto made = rollout_ ? serve::RouteOf(*rollout_, Passing(serving, challenger), challenger == nullptr ? nullptr : Passing(challenger, serving))
+                          : serve::Route::Of(serving);
+    auto route = std::make_shared<serve::Route>(*made);
+    route->degraded = !degraded_.empty();
+    TENON_TRY(AddLadder(champion, route.get()));
+    if (const auto before = endpoints_.Find(project_.serve.endpoint); before != nullptr && Same(*before, *route)) return {};
+    endpoints_.Set(std::shared_ptr<const serve::Route>(route));
+    const std::string id = serving->model;
+    if (id != model_) *changed = model_.empty() ? Str(id, " answers") : Str(id, " answers instead of ", model_);
+    if (challenger != nullptr) {
+      const serve::Arm& arm = route->arms.back();
+      *changed += Str(changed->empty() ? "" : "; ", arm.served->model, " is ", serve::NameOf(arm.role),
+                      arm.role == serve::Role::kDark ? std::string() : Str(" with ", FormatShort(arm.share * 100, 3), " %"));
+    }
+    model_ = id;
+    std::erase_if(loaded_, [&](const auto& entry) { return entry.first != champion && (!rollout_ || entry.first != rollout_->challenger); });
+    const std::lock_guard lock(mutex_);
+    readiness_ = Describe(*route);
+    return {};
+  }
+
+  static bool Same(const serve::Route& a, const serve::Route& b) {
+    if (a.rollout != b.rollout || a.stage != b.stage || a.degraded != b.degraded || a.arms.size() != b.arms.size()) return false;
+    for (std::size_t i = 0; i < a.arms.size(); ++i) {
+      if (a.arms[i].served->model != b.arms[i].served->model) return false;
+    }
+    return true;
+  }
+
+  // The version, loaded once and proved by its golden rows.
+  Result<std::shared_ptr<const serve::Served>> Load(int version) {
+    if (const auto known = loaded_.find(version); known != loaded_.end()) return known->second;
     TENON_ASSIGN(registry::ModelVersion found, registry_.Find(project_.name, version));
     TENON_ASSIGN(auto bytes, store_.Get(found.bundle));
     TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes));
     TENON_ASSIGN(auto served, serve::MakeServed(bundle, project_.serve.endpoint, found.id(), version, kits_.ops, kits_.formats));
-    endpoints_.Set(WithSettings(std::move(served)));
-    return {};
+    loaded_[version] = WithSettings(std::move(served));
+    return loaded_[version];
   }
 
   // The version as the project file wants it to answer.
@@ -158,11 +277,102 @@ class ProjectService final : public Service {
     return {};
   }
 
+  Result<std::shared_ptr<const serve::Served>> LoadChallenger(int version, const std::shared_ptr<const serve::Served>& champion) {
+    TENON_ASSIGN(auto served, Load(version), Str(project_.name, "@", version));
+    TENON_TRY(serve::CheckReplaces(*champion, *served));
+    return served;
+  }
+
+  // With the other version's fields and the sticky one let through.
+  std::shared_ptr<const serve::Served> Passing(const std::shared_ptr<const serve::Served>& served, const std::shared_ptr<const serve::Served>& other) {
+    std::vector<std::string> passed;
+    const auto reads = [&](std::string_view name) { return std::ranges::find(served->fields, name, &serve::Served::Field::name) != served->fields.end(); };
+    if (!rollout_->spec.sticky.empty() && !reads(rollout_->spec.sticky)) passed.push_back(rollout_->spec.sticky);
+    if (other != nullptr) {
+      for (const auto& field : other->fields) {
+        if (!reads(field.name) && field.name != rollout_->spec.sticky) passed.push_back(field.name);
+      }
+    }
+    if (passed == served->passed) return served;
+    auto out = std::make_shared<serve::Served>(*served);
+    out->passed = std::move(passed);
+    loaded_[served->version] = out;
+    return out;
+  }
+
+  // One turn of the control loop, about once a second while a rollout is under way: writes what this process saw, judges,
+  // and keeps the decision when nobody else is writing; else somebody else decides, or we do the next time.
+  Result<std::string> Look(const Call& call) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < look_at_) return std::string();
+    look_at_ = now + kLookEvery;
+    if (server_ != nullptr) TENON_TRY(feedback_.Sync());
+    if (!rollout_) return std::string();
+    TENON_TRY(WriteSeen());
+    TENON_ASSIGN(auto current, rollouts_.Find(project_.serve.endpoint));
+    if (!current || !current->running() || current->id != rollout_->id) return std::string();
+    TENON_ASSIGN(const auto served, Load(current->champion));
+    const auto& classes = served->predictor->classes();
+    TENON_ASSIGN(const serve::Decision decision, rollouts_.Judge(call, &*current, classes));
+    // Judging that takes long (many labels) is done more seldom.
+    look_at_ = std::max(look_at_, now + 20 * (std::chrono::steady_clock::now() - now));
+    if (decision.step == serve::Step::kStay && now - saved_ < kSaveEvery) return std::string();
+    auto writing = store::Store::Open(store_.files(), store_.folder(), store::Store::Access::kWrite);
+    if (!writing.ok()) return std::string();
+    Call mine = call;
+    mine.actor = "rollout";
+    serve::Rollouts deciding(**writing);
+    TENON_ASSIGN(const serve::Step step, deciding.Look(mine, project_.serve.endpoint, classes));
+    saved_ = now;
+    if (step == serve::Step::kStay) return std::string();
+    return Str("rollout of ", current->model, "@", current->challenger, ": ", serve::NameOf(step), ": ", decision.why);
+  }
+
+  Result<void> WriteSeen() {
+    if (!rollout_) return {};
+    return serve::Rollouts::WriteSeen(store_.files(), store_.folder(), rollout_->id, process_, tallies_.Sums(), refused_);
+  }
+
+  Json Describe(const serve::Route& route) const {
+    Json arms = Json::MakeArray();
+    for (const serve::Arm& arm : route.arms) {
+      Json row;
+      row["endpoint"] = route.name;
+      row["model"] = arm.served->model;
+      row["role"] = serve::NameOf(arm.role);
+      row["golden_rows"] = arm.served->golden_rows;
+      row["state"] = "ready";
+      arms.Push(std::move(row));
+    }
+    if (!refused_.empty()) {
+      Json row;
+      row["endpoint"] = route.name;
+      row["model"] = Str(project_.name, "@", rollout_->challenger);
+      row["role"] = "challenger";
+      row["state"] = "refused";
+      row["why"] = refused_;
+      arms.Push(std::move(row));
+    }
+    Json out;
+    out["arms"] = std::move(arms);
+    if (!degraded_.empty()) out["degraded"] = degraded_;
+    return out;
+  }
+
+  Json Readiness() const {
+    const std::lock_guard lock(mutex_);
+    return readiness_.is_object() ? readiness_ : Json::MakeObject();
+  }
+
   const pipeline::Project& project_;
   store::Store& store_;
   const pipeline::Kits& kits_;
   registry::Registry registry_;
+  serve::Rollouts rollouts_;
   serve::Endpoints endpoints_;
+  serve::Tallies tallies_;
+  serve::FeedbackLog feedback_;
+  serve::Mirror mirror_;
   govern::Access access_;
   govern::Scopes certificate_scopes_;
   std::int64_t keys_revision_ = -1;
@@ -171,8 +381,19 @@ class ProjectService final : public Service {
   std::unique_ptr<serve::InferenceLog> log_;
   std::unique_ptr<edge::Server> server_;
   std::atomic<bool> ready_ = false;
+  std::string process_;
   std::string model_;
-  std::int64_t revision_ = -1;
+  std::int64_t revision_ = -1, rollout_revision_ = -1;
+  std::optional<serve::Rollout> rollout_;                            // the one under way
+  std::string degraded_;                                             // why the champion is not served, at the start
+  std::shared_ptr<const serve::Ladder> ladder_;
+  int ladder_of_ = 0;
+  std::map<int, std::shared_ptr<serve::Breaker>> breakers_;          // by version
+  std::string refused_;                                              // why its challenger is not routed to
+  std::map<int, std::shared_ptr<const serve::Served>> loaded_;       // by version
+  std::chrono::steady_clock::time_point look_at_{}, saved_{};
+  mutable std::mutex mutex_;
+  Json readiness_;  // guarded by mutex_
 };
 
 }  // namespace

@@ -1,17 +1,19 @@
 // /healthz and /: whether the process lives, and is ready.
 
+#include "base/json.h"
 #include "edge/worker_internal.h"
 
 namespace tenon::edge {
 
 void AnswerHealth(Worker& worker, const HttpRequest& request, HttpResponse& response) {
   if (!Allowed(request, {Method::kGet}, response)) return;
-  if (worker.shared().Ready()) {
-    response.body = R"({"status":"ready"})";
-    return;
-  }
-  response.status = 503;
-  response.body = R"({"status":"not ready"})";
+  const bool ready = worker.shared().Ready();
+  response.status = ready ? 200 : 503;
+  Json body = worker.shared().readiness ? worker.shared().readiness() : Json::MakeObject();
+  Json out = Json::MakeObject();
+  out["status"] = ready ? "ready" : "not ready";
+  for (auto& [key, value] : body.object()) out[key] = std::move(value);
+  response.body = out.Dump();
 }
 
 void AnswerRoot(Worker&, const HttpRequest& request, HttpResponse& response) {

@@ -47,6 +47,7 @@ struct alignas(64) VersionCounters {
   std::array<Batch, 16> batches;  // of the first sizes that came
   Counter out_of_range;
   Counter unseen;
+  std::array<Counter, 6> rungs;  // rows, by the rung that answered (serve::Rung)
   Counter last_millis;  // since 1970, of the latest answer
 
   void AddRequest(int status, std::int64_t nanos);
@@ -90,6 +91,7 @@ class Metrics {
     std::int64_t latency_nanos = 0, failed_nanos = 0, predictions = 0, predict_nanos = 0;
     std::int64_t executions = 0, queue_nanos = 0, input_nanos = 0, output_nanos = 0;
     std::int64_t out_of_range = 0, unseen = 0, last_millis = 0;
+    std::array<std::int64_t, 6> rungs{};
     std::vector<BatchSum> batches;  // by size
     std::int64_t requests() const;
     std::int64_t succeeded() const { return statuses[0]; }

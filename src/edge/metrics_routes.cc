@@ -76,6 +76,22 @@ void WriteRequests(const std::vector<Metrics::Sum>& sums, Page& page) {
   }
 }
 
+void WriteRungs(const std::vector<Metrics::Sum>& sums, const serve::Endpoints::Map& map, Page& page) {
+  page.Family("tenon_rung_answers_total", "counter", "Rows of endpoints with a fallback, by the rung that answered");
+  for (const auto& sum : sums) {
+    for (std::size_t i = 0; i < sum.rungs.size(); ++i) {
+      if (sum.rungs[i] == 0) continue;
+      page.Sample("", LabelsOf(sum) + "," + Label("rung", serve::NameOf(static_cast<serve::Rung>(i))), static_cast<double>(sum.rungs[i]));
+    }
+  }
+  page.Family("tenon_breaker_open", "gauge", "1 while a model is not asked because it kept failing");
+  for (const auto& [name, route] : map) {
+    for (const serve::Arm& arm : route->arms) {
+      if (arm.breaker != nullptr) page.Sample("", Label("endpoint", name) + "," + Label("model", arm.served->model), arm.breaker->open() ? 1 : 0);
+    }
+  }
+}
+
 void WriteArms(const serve::Endpoints::Map& map, Page& page) {
   page.Family("tenon_arm_share", "gauge", "Part of an endpoint's requests that a version answers, or sees as a shadow");
   for (const auto& [name, route] : map) {
@@ -187,6 +203,7 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   WriteRequests(sums, page);
   WriteColumns(sums, page);
   WriteArms(worker.endpoints(), page);
+  WriteRungs(sums, worker.endpoints(), page);
   page.Family("tenon_http_requests_total", "counter", "HTTP requests of all routes");
   page.Value(static_cast<double>(shared.metrics.requests()));
   page.Family("tenon_http_requests_in_flight", "gauge", "Requests being handled now");

@@ -139,6 +139,7 @@ Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::tim
     for (std::size_t i = 0; i < values.size(); i += outputs) answers.decisions.push_back(lane.served().predictor->Decide(&values[i]));
   }
   if (reader.failed()) return Bad(FieldErrorsAsText(reader.errors()));
+  if (worker.Unanswered()) return Error(Code::kUnavailable, std::string(Worker::kUnanswered));
   return {};
 }
 

@@ -224,7 +224,7 @@ Result<void> OipRows::Bind(const OipRequest& request, const serve::RowReader& re
     const auto place = static_cast<std::size_t>(&tensor - &first);  // most name the fields in their order
     const bool in_order = place < served.fields.size() && served.fields[place].name == tensor.name;
     const int slot = in_order ? static_cast<int>(place) : reader.slots().Find(tensor.name);
-    if (slot < 0 && !served.key.empty() && tensor.name == served.key) continue;
+    if (slot < 0 && std::ranges::find(served.passed, tensor.name) != served.passed.end()) continue;
     if (slot < 0) return Bad(Str("no input '", tensor.name, "'", DidYouMean(tensor.name, reader.slots().Names())));
     std::uint8_t& given = given_[static_cast<std::size_t>(slot)];
     if (given != 0) return Bad(Str("input '", tensor.name, "' is given twice"));

@@ -153,7 +153,9 @@ void Predict(Worker& worker, const HttpRequest& request, std::string_view name, 
   }
   if (!PredictInstances(worker, *lane, request, {.model = true, .explain = explain}, response)) {
     const auto& errors = lane->session.reader().errors();
-    if (!worker.decoder().problem().empty()) {
+    if (worker.Unanswered()) {
+      SetError(Code::kUnavailable, Worker::kUnanswered, response);
+    } else if (!worker.decoder().problem().empty()) {
       SetError(Code::kInvalidArgument, worker.decoder().problem(), response);
     } else {
       SetFieldErrors(errors, response);
@@ -191,7 +193,9 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
       out += first ? "{" : ",{";
       first = false;
       AppendPrediction(lane, prediction, &out);
-      if (style.explain) AppendExplanation(lane, i, prediction.decision, &out);
+      const serve::Rung rung = worker.rung(i);
+      if (rung != serve::Rung::kModel) out += Str(R"(,"rung":")", serve::NameOf(rung), '"');
+      if (style.explain && rung == serve::Rung::kModel) AppendExplanation(lane, i, prediction.decision, &out);
       out += '}';
     }
     rows.Clear();
@@ -205,7 +209,7 @@ bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, Pr
     return false;
   }
   if (rows.size() != 0) predict();
-  if (lane.session.reader().failed()) {  // a model that reads columns could not take a value
+  if (lane.session.reader().failed() || worker.Unanswered()) {  // a model that reads columns could not take a value
     response.body.clear();
     return false;
   }
@@ -244,7 +248,8 @@ void AnswerEndpoints(Worker& worker, const HttpRequest& request, std::string_vie
   const std::string_view verb = colon == std::string_view::npos ? std::string_view() : name.substr(colon);
   if (verb == ":predict") return Predict(worker, request, name.substr(0, colon), false, response);
   if (verb == ":explain") return Predict(worker, request, name.substr(0, colon), true, response);
-  if (!verb.empty()) return SetError(Code::kNotFound, Str("no verb '", verb, "'; there are :predict and :explain"), response);
+  if (verb == ":feedback") return AnswerFeedback(worker, request, name.substr(0, colon), response);
+  if (!verb.empty()) return SetError(Code::kNotFound, Str("no verb '", verb, "'; there are :predict, :explain and :feedback"), response);
   if (!Allowed(request, {Method::kGet}, response)) return;
   const auto route = serve::Endpoints::FindIn(worker.endpoints(), name);
   if (route == nullptr) {

@@ -9,7 +9,9 @@
 #include "edge/observe.h"
 #include "govern/access.h"
 #include "platform/tls.h"
+#include "serve/feedback.h"
 #include "serve/inference_log.h"
+#include "serve/mirror.h"
 #include "serve/route.h"
 
 namespace tenon::edge {
@@ -28,6 +30,11 @@ struct ServerOptions {
   const govern::Access* access = nullptr;      // outlives the server; null: open to everybody
   ObserveOptions observe;
   const platform::TlsServer* tls = nullptr;  // outlives the server; null: plain HTTP
+  // What rollouts need; each may be null and outlives the server.
+  serve::Tallies* tallies = nullptr;       // counts what the arms do
+  serve::Mirror* mirror = nullptr;         // shows requests to shadows
+  serve::FeedbackLog* feedback = nullptr;  // takes labels; without it there is no :feedback
+  std::function<Json()> readiness;         // what /healthz says beside "ready": the arms, and why one is left out
   std::chrono::seconds idle = std::chrono::seconds(60);      // a connection without a request is closed
   std::chrono::seconds slow = std::chrono::seconds(10);      // a request that takes longer to arrive is 408
 };
@@ -35,6 +42,7 @@ struct ServerOptions {
 // The HTTP/1.1 server: one event loop a thread, each with its own listening socket (SO_REUSEPORT); answers all
 // pipelined requests of a read with one write; endpoints are read without a lock. Routes: docs/reference/http.md
 //   POST /v1/endpoints/<name>:predict | :explain   {"instances":[{...}]}
+//   POST /v1/endpoints/<name>:feedback             {"labels":[{"id":"...","label":"..."}]}
 //   GET  /v1/endpoints[/<name>]
 //   Open Inference Protocol V2: /v2, /v2/health/live|ready, /v2/models/..., infer
 //   V1: /v1/models/<name>[:predict]

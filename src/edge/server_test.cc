@@ -451,7 +451,7 @@ TEST_F(ServerTest, EveryProtocolAsksTheRouteWhichArmAnswers) {
   ASSERT_OK_AND_ASSIGN(auto dark, serve::testing::MakeLoan(ops_, 3));
   auto keyed = [](const std::shared_ptr<const serve::Served>& served) {
     auto out = std::make_shared<serve::Served>(*served);
-    out->key = "customer";
+    out->passed = {"customer"};
     return out;
   };
   auto route = std::make_shared<serve::Route>();

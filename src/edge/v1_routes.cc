@@ -16,6 +16,10 @@ void Predict(Worker& worker, const HttpRequest& request, std::string_view name, 
   if (!Allowed(request, {Method::kPost}, response)) return worker.Count(*lane, 405);
   if (!PredictInstances(worker, *lane, request, {.model = false, .explain = explain}, response)) {
     const std::string& problem = worker.decoder().problem();
+    if (worker.Unanswered()) {
+      SetPlainError(503, Worker::kUnanswered, response);
+      return worker.Count(*lane, 503);
+    }
     SetPlainError(400, problem.empty() ? FieldErrorsAsText(lane->session.reader().errors()) : problem, response);
   }
   worker.Count(*lane, response.status);

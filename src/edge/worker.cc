@@ -12,7 +12,6 @@ namespace tenon::edge {
 namespace {
 
 constexpr std::size_t kMostRequestId = 128;
-constexpr std::size_t kMostKeptAnswers = 4096;  // whose memory waits for the next request
 constexpr std::size_t kLeastPacked = 1024;   // bytes of an answer worth compressing
 constexpr std::size_t kJsonPadding = 64;     // that the decoder may read behind a body
 
@@ -27,7 +26,8 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 
 Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
                const ServerOptions& options)
-    : endpoints(all), log(its_log), ready_to_serve(std::move(is_ready)), metrics(options.threads),
+    : endpoints(all), log(its_log), tallies(options.tallies), mirror(options.mirror), feedback(options.feedback),
+      readiness(options.readiness), ready_to_serve(std::move(is_ready)), metrics(options.threads),
       access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)),
       repository(options.repository) {
   std::random_device random;
@@ -67,7 +67,9 @@ void Worker::Refresh() {
     if (old >= lanes_.size() || (*map_)[old].first != (*map)[i].first) continue;
     for (std::size_t k = 0; k < arms.size(); ++k) {
       for (auto& lane : lanes_[old]) {
-        if (lane != nullptr && &lane->served() == arms[k].served.get()) lanes[i][k] = std::move(lane);
+        if (lane == nullptr || &lane->served() != arms[k].served.get()) continue;
+        lanes[i][k] = std::move(lane);
+        Bind(*lanes[i][k], (*map)[i].second, arms[k]);
       }
     }
   }
@@ -90,85 +92,6 @@ std::size_t Worker::IndexOf(std::string_view name) const {
   return low < map_->size() && (*map_)[low].first == name ? low : map_->size();
 }
 
-Lane* Worker::LaneOf(std::size_t index, std::size_t arm) {
-  std::unique_ptr<Lane>& lane = lanes_[index][arm];
-  if (lane == nullptr) {
-    const auto& served = (*map_)[index].second->arms[arm].served;
-    lane = std::make_unique<Lane>(served, shared_->metrics.For(*served, thread_));
-  }
-  return lane.get();
-}
-
-Lane* Worker::Find(std::string_view name, std::string_view version) {
-  const std::size_t index = IndexOf(name);
-  if (index == map_->size()) return nullptr;
-  if (version.empty()) return LaneOf(index, 0);
-  std::int64_t number = 0;
-  if (!ParseInt64(version, &number) || number < 1 || number > 1'000'000'000) return nullptr;
-  const int arm = (*map_)[index].second->ArmOf(static_cast<int>(number));
-  return arm < 0 ? nullptr : LaneOf(index, static_cast<std::size_t>(arm));
-}
-
-std::string_view Worker::StickyOf(std::string_view name) const {
-  const std::size_t index = IndexOf(name);
-  if (index == map_->size() || !(*map_)[index].second->split()) return {};
-  return (*map_)[index].second->sticky;
-}
-
-Lane* Worker::Ask(std::string_view name, const HttpRequest& request, std::string_view version, std::string_view given_key) {
-  std::size_t index = IndexOf(name);
-  if (index == map_->size()) {
-    const std::size_t at = name.rfind('@');
-    if (at == std::string_view::npos || !version.empty()) return nullptr;
-    return Find(name.substr(0, at), name.substr(at + 1));
-  }
-  if (!version.empty()) return Find(name, version);
-  const serve::Route& route = *(*map_)[index].second;
-  if (route.arms.size() == 1) return LaneOf(index, 0);
-  if (const std::string_view asked = request.Header("tenon-version"); !asked.empty()) return Find(name, asked);
-  return LaneOf(index, Choose(route, request, given_key));
-}
-
-namespace {
-
-// The text of the first value that a JSON body gives this field: what stands between the colon and the comma. A view of
-// null when there is none. An object's key is the only place where "field" and a colon follow each other.
-std::string_view FirstValueOf(std::string_view field, std::string_view body) {
-  const auto blank = [&](std::size_t at) { return at < body.size() && (body[at] == ' ' || body[at] == '\n' || body[at] == '\t' || body[at] == '\r'); };
-  for (std::size_t at = body.find(field); at != std::string_view::npos; at = body.find(field, at + 1)) {
-    std::size_t end = at + field.size();
-    if (at == 0 || body[at - 1] != '"' || end >= body.size() || body[end] != '"') continue;
-    ++end;
-    while (blank(end)) ++end;
-    if (end >= body.size() || body[end] != ':') continue;
-    ++end;
-    while (blank(end)) ++end;
-    const std::size_t begin = end;
-    if (end < body.size() && body[end] == '"') {
-      for (++end; end < body.size() && body[end] != '"'; ++end) {
-        if (body[end] == '\\') ++end;
-      }
-      return body.substr(begin + 1, std::min(end, body.size()) - begin - 1);
-    }
-    while (end < body.size() && body[end] != ',' && body[end] != '}' && !blank(end)) ++end;
-    return body.substr(begin, end - begin);
-  }
-  return {};
-}
-
-}  // namespace
-
-std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request, std::string_view given_key) {
-  if (!route.split()) return 0;
-  if (const std::string_view key = request.Header("tenon-key"); !key.empty()) return route.Choose(key);
-  if (!given_key.empty()) return route.Choose(given_key);
-  if (!route.sticky.empty()) {
-    if (const std::string_view key = FirstValueOf(route.sticky, request.body); !key.empty()) return route.Choose(key);
-  }
-  if (const std::string_view id = request.Header("x-request-id"); !id.empty()) return route.Choose(id);
-  return route.Choose(shared_->run_id + (static_cast<std::uint64_t>(thread_) << 56) + ++chosen_);
-}
-
 Error Worker::WhyNot(std::string_view name) const {
   if (serve::Endpoints::FindIn(*unloaded_, name) != nullptr) {
     return Error(Code::kUnavailable, Str("the model '", name, "' is unloaded; POST /v2/repository/models/", name, "/load brings it back"));
@@ -183,6 +106,7 @@ void Worker::Begin(const HttpPeer& peer) {
   queued_ = peer.arrived.time_since_epoch().count() == 0 ? std::chrono::nanoseconds(0) : began_ - peer.arrived;
   predicting_ = {};
   rows_ = executions_ = 0;
+  DropKept();
   Refresh();
   shared_->metrics.thread(thread_).requests.Add(1);
 }
@@ -212,6 +136,7 @@ const HttpRequest& Worker::Respond(const HttpRequest& request, HttpResponse& res
     Route(unpacked_, response);
     routed = &unpacked_;
   }
+  if (furthest_ != serve::Rung::kModel && response.status == 200) response.AddHeader("Tenon-Rung", serve::NameOf(furthest_));
   in_flight.Add(-1);
   return *routed;
 }
@@ -308,46 +233,6 @@ void Worker::Route(const HttpRequest& request, HttpResponse& response) {
   SetError(Code::kNotFound, Str("no route ", path, "; there are /v1/endpoints, /v2, /v1/models, /healthz, /metrics"), response);
 }
 
-std::span<const float> Worker::PredictRows(Lane& lane) {
-  const auto before = std::chrono::steady_clock::now();
-  const std::span<const float> values = lane.session.PredictRows();
-  predicted_ = std::chrono::steady_clock::now();
-  predicting_ += predicted_ - before;
-  ++executions_;
-  const serve::Rows& rows = lane.session.rows();
-  rows_ += static_cast<std::int64_t>(rows.size());
-  if (shared_->log == nullptr) return values;
-  const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const std::span<const float> mine = values.subspan(i * outputs, outputs);
-    rows.Get(i, &row_);
-    Keep(row_, {mine, lane.served().predictor->Decide(mine.data())});
-  }
-  return values;
-}
-
-void Worker::Count(Lane& lane, int status) {
-  const auto now = std::chrono::steady_clock::now();
-  answered_ = &lane.served();
-  VersionCounters& counters = *lane.counters;
-  counters.AddRequest(status, std::chrono::nanoseconds(now - began_).count());
-  if (status == 200) {
-    const auto since = now - shared_->steady_start;
-    counters.last_millis.Set(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                 shared_->started.time_since_epoch() + since).count());
-    counters.queue_nanos.Add(queued_.count());
-  }
-  if (status == 200 && executions_ != 0) {
-    Spend(rows_);
-    counters.AddBatch({rows_, executions_, std::chrono::nanoseconds(predicted_ - began_ - predicting_).count(), predicting_.count(),
-                       std::chrono::nanoseconds(now - predicted_).count()});
-  }
-  serve::Surprises& surprises = lane.session.reader().surprises();
-  if (surprises.out_of_range != 0) counters.out_of_range.Add(surprises.out_of_range);
-  if (surprises.unseen != 0) counters.unseen.Add(surprises.unseen);
-  surprises = {};
-}
-
 std::string_view Worker::RequestId(std::string_view given) {
   if (shared_->log == nullptr) return {};
   if (!given.empty() && given.size() <= kMostRequestId) {
@@ -362,27 +247,6 @@ std::string_view Worker::RequestId(std::string_view given) {
     request_id_.assign(digits, end);
   }
   return request_id_;
-}
-
-void Worker::Keep(const serve::Row& row, const model::Prediction& prediction) {
-  if (shared_->log == nullptr) return;
-  if (kept_ == answers_.size()) answers_.emplace_back();
-  Answer& answer = answers_[kept_++];
-  answer.row.numbers.assign(row.numbers.begin(), row.numbers.end());
-  answer.row.texts.assign(row.texts.begin(), row.texts.end());
-  answer.values.assign(prediction.values.begin(), prediction.values.end());
-  answer.decision = prediction.decision;
-}
-
-void Worker::LogKept(const Lane& lane, std::string_view id) {
-  if (kept_ == 0) return;
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  const Micros at = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
-  for (std::size_t i = 0; i < kept_; ++i) {
-    shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision});
-  }
-  kept_ = 0;
-  if (answers_.size() > kMostKeptAnswers) answers_.resize(kMostKeptAnswers);
 }
 
 std::string_view Worker::Decoded(std::string_view segment) {

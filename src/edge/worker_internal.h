@@ -13,6 +13,8 @@
 #include "edge/metrics_internal.h"
 #include "edge/observer_internal.h"
 #include "edge/rate_limit.h"
+#include "serve/apart.h"
+#include "serve/ladder.h"
 #include "serve/session.h"
 
 namespace tenon::edge {
@@ -23,6 +25,10 @@ struct Shared {
          const ServerOptions& options);
   serve::Endpoints& endpoints;
   serve::InferenceLog* log;  // may be null
+  serve::Tallies* tallies;   // may be null, as the next two
+  serve::Mirror* mirror;
+  serve::FeedbackLog* feedback;
+  std::function<Json()> readiness;  // may be empty
   std::function<bool()> ready_to_serve;
   Metrics metrics;
   const govern::Access* access;        // may be null
@@ -55,6 +61,13 @@ struct Lane {
   Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_counters);
   serve::Session session;
   VersionCounters* counters;
+  std::shared_ptr<const serve::Route> route;  // what asks it now
+  serve::Role role = serve::Role::kChampion;
+  serve::Tally* tally = nullptr;              // null: nobody judges what it does
+  serve::Breaker* breaker = nullptr;          // of its model, where there is a ladder
+  std::unique_ptr<serve::Apart> apart;        // of a model that may take long, where there is a deadline
+  serve::Ladder::Memory memory;
+  double mirrored = 0;                        // part of its answers that the route's shadow sees
   std::string head;                    // {"model":"loan-approval@1","predictions":[
   std::vector<std::string> decisions;  // "no", as JSON, by class
   std::vector<OipOutput> outputs;
@@ -93,11 +106,20 @@ class Worker final : public HttpHandler {
   // numbers. rows x outputs() of them; they live until the next call.
   std::span<const float> PredictRows(Lane& lane);
   std::chrono::steady_clock::time_point began() const { return began_; }
+  // Which rung gave row i of the rows predicted last; whether some row of the request has no answer of any rung: it is to
+  // be refused then.
+  serve::Rung rung(std::size_t i) const { return rungs_.empty() ? serve::Rung::kModel : rungs_[i]; }
+  bool Unanswered() const { return furthest_ == serve::Rung::kNone; }
+  static constexpr std::string_view kUnanswered = "the model failed and no rung of the endpoint's fallback has an answer";
   // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
   // has answered nobody, and must not be monitored. The row's texts must live until then.
-  void Keep(const serve::Row& row, const model::Prediction& prediction);
-  void DropKept() { kept_ = 0; }
-  // Logs what was kept, when there is a log. `id` is the client's own, or one made by RequestId.
+  void Keep(const serve::Row& row, const model::Prediction& prediction, serve::Rung rung);
+  void DropKept() {
+    kept_ = 0;
+    furthest_ = serve::Rung::kModel;
+    rungs_.clear();
+  }
+  // Logs what was kept, when there is a log, counts it for the rollout and shows it to the shadow. `id` is the client's own, or one made by RequestId.
   void LogKept(const Lane& lane, std::string_view id);
   // The id of the request under way: the client's own, or a new one. Empty when answers are not logged.
   std::string_view RequestId(std::string_view given);
@@ -124,6 +146,10 @@ class Worker final : public HttpHandler {
   bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
   std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
   Lane* LaneOf(std::size_t index, std::size_t arm);
+  void Bind(Lane& lane, const std::shared_ptr<const serve::Route>& route, const serve::Arm& arm);
+  void Judge(const Lane& lane);
+  std::span<const float> Descend(Lane& lane);
+  bool AskModel(Lane& lane, std::size_t outputs);
   std::size_t Choose(const serve::Route& route, const HttpRequest& request, std::string_view key);
   void Route(const HttpRequest& request, HttpResponse& response);
   // Decompresses a body into inflated_; false when it was answered with an error instead.
@@ -151,6 +177,9 @@ class Worker final : public HttpHandler {
   std::vector<Lanes> lanes_;                         // as map_
   std::string request_id_;
   std::uint64_t next_id_ = 0;
+  serve::Rung furthest_ = serve::Rung::kModel;
+  std::vector<serve::Rung> rungs_;   // of the rows predicted last, where there is a ladder
+  std::vector<float> answers_of_rungs_;
   std::uint64_t chosen_ = 0;  // requests without a key that a route chose an arm for
   std::string decoded_;
   HttpRequest unpacked_;  // the request with its body decompressed
@@ -159,6 +188,8 @@ class Worker final : public HttpHandler {
     serve::Row row;
     std::vector<float> values;
     int decision = -1;
+    bool failed = false;
+    bool lower = false;  // of a lower rung: not the model's, so not logged as that
   };
   std::vector<Answer> answers_;  // reused from request to request; the first kept_ are this one's
   std::size_t kept_ = 0;
@@ -169,6 +200,7 @@ void AnswerEndpoints(Worker& worker, const HttpRequest& request, std::string_vie
 void AnswerV1Models(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerOip(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& response);
+void AnswerFeedback(Worker& worker, const HttpRequest& request, std::string_view name, HttpResponse& response);
 void AnswerHealth(Worker& worker, const HttpRequest& request, HttpResponse& response);
 void AnswerRoot(Worker& worker, const HttpRequest& request, HttpResponse& response);
 

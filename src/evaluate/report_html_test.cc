@@ -8,7 +8,7 @@
 #include "base/hash.h"
 #include "base/testing.h"
 #include "evaluate/evaluate.h"
-#include "evaluate/svg_internal.h"
+#include "evaluate/svg.h"
 
 namespace tenon::evaluate {
 namespace {

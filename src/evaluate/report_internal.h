@@ -4,12 +4,12 @@
 #include <string_view>
 
 #include "evaluate/evaluate.h"
+#include "evaluate/svg.h"
 
 namespace tenon::evaluate {
 
 // The parts of ReportHtml. Each gives escaped HTML, or nothing when the report has nothing of it.
 
-std::string_view ReportStyle();                              // report_style.cc
 std::string PerformancePlots(const EvaluationReport&);       // report_plots.cc: curves, calibration, residuals
 
 std::string ImportancePlots(const EvaluationReport&);        // report_parts.cc: what is drawn row by row

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "evaluate/report_internal.h"
-#include "evaluate/svg_internal.h"
+#include "evaluate/svg.h"
 
 namespace tenon::evaluate {
 namespace {

@@ -1,4 +1,4 @@
-#include "evaluate/svg_internal.h"
+#include "evaluate/svg.h"
 
 #include <algorithm>
 #include <array>

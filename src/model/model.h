@@ -70,6 +70,8 @@ class Model {
   virtual void ContributionsOfRows(const float* rows, std::int64_t n, std::int64_t stride, double* out) const;
   // Null, but for models that read the input columns: then the graph makes no features and features() is 0.
   virtual const ColumnModel* by_columns() const { return nullptr; }
+  // Whether a row takes a known, short time. Else, where a deadline is set, it is asked on a thread of its own.
+  virtual bool bounded() const { return by_columns() == nullptr; }
   virtual Json Describe() const = 0;     // for the model card: trees, depth, coefficients' count, bytes
   virtual std::string Save() const = 0;  // the payload; equal models give equal bytes. docs/formats/
 };

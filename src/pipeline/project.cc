@@ -118,6 +118,12 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view folder, st
   if (spec.grpc_port < -1 || spec.grpc_port > 65535) return fields.Wrong("grpc_port", "expected a port, 0 for a free one, -1 for none of its own");
   TENON_ASSIGN(spec.tls, TlsSpec::Parse(fields.Find("tls"), folder, file));
   TENON_ASSIGN(spec.limits, LimitsSpec::Parse(fields.Find("limits"), file));
+  if (const Json* fallback = fields.Find("fallback"); fallback != nullptr && !fallback->is_null()) {
+    TENON_ASSIGN(spec.fallback, serve::LadderSpec::Parse(*fallback, file));
+  }
+  if (const Json* rollout = fields.Find("rollout"); rollout != nullptr && !rollout->is_null()) {
+    TENON_ASSIGN(spec.rollout, serve::RolloutSpec::Parse(*rollout, file));
+  }
   TENON_ASSIGN(spec.outputs, OutputsSpec::Parse(fields.Find("outputs"), file));
   TENON_ASSIGN(spec.trace, TraceSpec::Parse(fields.Find("trace"), folder, file));
   TENON_ASSIGN(spec.access_log, AccessLogSpec::Parse(fields.Find("access_log"), folder, file));
@@ -173,6 +179,11 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   }
   TENON_TRY(MindLateLabels(fields, &project));
   if (project.serve.endpoint.empty()) project.serve.endpoint = project.name;
+  if (project.serve.rollout) {  // costs that are numbers; those that differ by row cannot be told from labels alone
+    double cost = 0;
+    if (ParseDouble(project.problem.false_positive, &cost)) project.serve.rollout->false_positive_cost = cost;
+    if (ParseDouble(project.problem.false_negative, &cost)) project.serve.rollout->false_negative_cost = cost;
+  }
   return project;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "pipeline/serve_spec.h"
 #include "platform/files.h"
 #include "registry/registry.h"
+#include "serve/ladder.h"
+#include "serve/rollout.h"
 #include "transform/graph.h"
 #include "validate/check.h"
 
@@ -36,6 +39,8 @@ struct ServeSpec {
   bool repository = true;            // whether requests may load and unload the model
   TlsSpec tls;
   LimitsSpec limits;
+  std::optional<serve::LadderSpec> fallback;  // what answers when the model fails; none: nothing
+  std::optional<serve::RolloutSpec> rollout;  // how `tenon run` lets a new version in; none: at once
   OutputsSpec outputs;
   TraceSpec trace;
   AccessLogSpec access_log;

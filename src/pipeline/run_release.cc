@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "pipeline/release.h"
 #include "pipeline/run_internal.h"
-#include "serve/endpoint.h"
+#include "serve/rollouts.h"
 
 namespace tenon::pipeline {
 
@@ -115,6 +115,22 @@ Result<void> RunState::Release(bool deploy, RunResult* result) {
     TENON_ASSIGN(auto served, serve::MakeServed(bundle, project.serve.endpoint, version.id(), version.version, kits.ops, kits.formats));
     TENON_ASSIGN(auto aliases, versions.Aliases(project.name));
     const bool already = std::ranges::any_of(aliases, [&](const auto& alias) { return alias.first == "champion" && alias.second == version.version; });
+    const auto current = std::ranges::find(aliases, std::string("champion"), [](const auto& alias) { return alias.first; });
+    if (!already && project.serve.rollout && current != aliases.end()) {
+      serve::Rollout rollout;
+      rollout.endpoint = project.serve.endpoint;
+      rollout.model = project.name;
+      rollout.champion = current->second;
+      rollout.challenger = version.version;
+      rollout.spec = *project.serve.rollout;
+      serve::Rollouts rollouts(store);
+      TENON_ASSIGN(rollout, rollouts.Start(step, std::move(rollout), false));
+      Json begun;
+      begun["model"] = version.id();
+      begun["rollout"] = rollout.id;
+      begun["text"] = Str(version.id(), " is let in beside ", project.name, "@", current->second, ": rollout ", rollout.id);
+      return begun;
+    }
     if (!already) TENON_TRY(versions.Promote(step, project.name, version.version, "champion", false));
     Json out;
     out["model"] = version.id();

@@ -74,7 +74,7 @@ bool Same(float want, float got, double tolerance) {
   return std::abs(a - b) <= tolerance * std::max(1.0, std::abs(a));
 }
 
-Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::string_view section, double tolerance) {
+Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::string_view section, double tolerance, int* proved) {
   TENON_ASSIGN(Json golden, Json::Parse(section, "golden"), "reading the bundle's golden rows");
   const Json* rows = golden.Find("rows");
   const Json* predictions = golden.Find("predictions");
@@ -111,10 +111,37 @@ Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::strin
                        static_cast<double>(want), " was recorded in training: serving would not answer as was evaluated"));
     }
   }
+  *proved = static_cast<int>(rows->array().size());
+  return {};
+}
+
+// Where the twentieths of the training's predictions end.
+Result<void> ReadEdges(const model::Bundle& bundle, std::vector<double>* edges) {
+  const std::string_view section = bundle.section("predictions");
+  if (section.empty()) return {};
+  TENON_ASSIGN(const table::ColumnProfile profile, table::ColumnProfile::Load(section), "reading the bundle's predictions");
+  for (int i = 1; i < 20; ++i) edges->push_back(profile.Quantile(i / 20.0));
   return {};
 }
 
 }  // namespace
+
+Result<void> CheckReplaces(const Served& now, const Served& next) {
+  const auto differ = [&](std::string_view what) { return Error(Code::kFailedPrecondition, Str(next.model, " cannot take requests made for ", now.model, ": ", what)); };
+  if (next.predictor->task() != now.predictor->task()) {
+    return differ(Str("its task is ", model::NameOf(next.predictor->task()), ", not ", model::NameOf(now.predictor->task())));
+  }
+  if (next.predictor->classes() != now.predictor->classes()) return differ("its classes are others");
+  for (const Served::Field& field : next.fields) {
+    const auto at = std::ranges::find(now.fields, field.name, &Served::Field::name);
+    if (at == now.fields.end() && field.required) return differ(Str("it requires the field '", field.name, "'"));
+    if (at != now.fields.end() && at->type != field.type) {
+      return differ(Str("field '", field.name, "' is ", table::NameOf(field.type), ", not ", table::NameOf(at->type)));
+    }
+    if (at != now.fields.end() && field.required && !at->required) return differ(Str("it requires the field '", field.name, "', which may be missing so far"));
+  }
+  return {};
+}
 
 Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bundle> bundle, std::string_view endpoint,
                                                  std::string_view model, int version, const Kinds<transform::Op>& ops,
@@ -129,7 +156,8 @@ Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bu
   TENON_ASSIGN(served->fields, ReadFields(*predictor, bundle->manifest()), what);
   served->strict = bundle->manifest().BoolAt("strict", false);
   const std::string_view golden = bundle->section("golden");
-  if (!golden.empty()) TENON_TRY(CheckGolden(served, golden, bundle->manifest().NumberAt("golden_tolerance")), what);
+  if (!golden.empty()) TENON_TRY(CheckGolden(served, golden, bundle->manifest().NumberAt("golden_tolerance"), &served->golden_rows), what);
+  if (predictor->task() == model::Task::kRegression) TENON_TRY(ReadEdges(*bundle, &served->score_edges), what);
   return std::shared_ptr<const Served>(std::move(served));
 }
 

@@ -37,7 +37,9 @@ struct Served {
     bool hashed = false;              // in a log: its texts are not those that were asked
   };
   std::vector<Field> fields;  // in slot order (graph().inputs())
-  std::string key;            // a field that requests may bring though the model does not read it; "": none
+  std::vector<std::string> passed;  // fields that requests may bring though this model does not read them
+  std::vector<double> score_edges;  // of a regression: between its training predictions' twentieths, ascending
+  int golden_rows = 0;        // that proved it
   // What requests may bring at most, beyond what fits into a body.
   std::int64_t most_instances = std::numeric_limits<std::int64_t>::max();
   std::size_t most_text = std::numeric_limits<std::size_t>::max();  // bytes of one value
@@ -50,6 +52,10 @@ struct Served {
 Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bundle> bundle, std::string_view endpoint,
                                                  std::string_view model, int version, const Kinds<transform::Op>& ops,
                                                  const Kinds<model::Format>& formats);
+
+// Whether requests made for `now` can be answered by `next`, too: it must not require a field that those do not bring, nor
+// read one as another type, nor answer another question. failed_precondition naming what differs.
+Result<void> CheckReplaces(const Served& now, const Served& next);
 
 // A value that a request got wrong.
 struct FieldError {

@@ -24,22 +24,6 @@ constexpr auto kRest = 50ms;      // between looks at the rings
 constexpr auto kSyncEvery = 1s;
 constexpr auto kClearEvery = 30s;
 
-// A name as part of a file's name: what is not a letter, digit, '_' or '.' as %hh. No '-', which ends it.
-std::string FileWord(std::string_view name) {
-  std::string out;
-  for (char c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
-    if (plain) {
-      out += c;
-      continue;
-    }
-    char escape[4];
-    std::snprintf(escape, sizeof escape, "%%%02x", static_cast<unsigned char>(c));
-    out += escape;
-  }
-  return out;
-}
-
 std::string SegmentName(std::string_view endpoint, Micros start) {
   char digits[24];
   std::snprintf(digits, sizeof digits, "%020lld", static_cast<long long>(start));

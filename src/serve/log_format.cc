@@ -208,4 +208,19 @@ SegmentReader::Found SegmentReader::Next() {
   return Found::kDamaged;
 }
 
+std::string FileWord(std::string_view name) {
+  std::string out;
+  for (char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.';
+    if (plain) {
+      out += c;
+      continue;
+    }
+    char escape[4];
+    std::snprintf(escape, sizeof escape, "%%%02x", static_cast<unsigned char>(c));
+    out += escape;
+  }
+  return out;
+}
+
 }  // namespace tenon::serve

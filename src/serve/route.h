@@ -13,6 +13,9 @@
 
 namespace tenon::serve {
 
+class Breaker;
+class Ladder;
+
 // What a version is there for at an endpoint.
 enum class Role : std::uint8_t {
   kChampion,    // answers whatever no challenger takes
@@ -26,6 +29,7 @@ struct Arm {
   std::shared_ptr<const Served> served;
   Role role = Role::kChampion;
   double share = 1;  // of a challenger: the part of the keys it answers; of a shadow: the part of the requests it sees
+  std::shared_ptr<Breaker> breaker = nullptr;  // of its model; null: none
 };
 
 // What stands behind an endpoint's name: which version answers which request. Immutable; a change is a new Route.
@@ -34,6 +38,10 @@ struct Route {
   std::vector<Arm> arms;   // the first is the champion
   std::string sticky;      // the field whose value decides the arm; "": the request's id does
   std::uint64_t salt = 0;  // of the rollout, so that each draws its keys anew
+  std::string rollout;     // the id of the rollout under way; "": none
+  int stage = 0;           // of the rollout
+  std::shared_ptr<const Ladder> ladder;  // what answers when a model fails; null: nothing
+  bool degraded = false;   // the champion could not be loaded: the version before it stands first
 
   static std::shared_ptr<const Route> Of(std::shared_ptr<const Served> champion);
   const std::shared_ptr<const Served>& champion() const { return arms.front().served; }

@@ -57,7 +57,7 @@ class RowReader {
 
   void Begin(int instance);
   // The slot of a field: the expected one when the fields come in order, else looked up; -1 and an error when there is
-  // none (-1 alone for the key, which nothing reads). A field given twice is an error, too.
+  // none (-1 alone for what is passed over). A field given twice is an error, too.
   int At(std::string_view name);
   // The slot that At would try first; its name can be compared before paying for more.
   int expected() const { return expected_; }
@@ -99,6 +99,13 @@ class RowReader {
   std::vector<FieldError> errors_;
   Surprises surprises_;
 };
+
+inline bool AllFinite(const model::Prediction& prediction) {
+  for (const float value : prediction.values) {
+    if (!std::isfinite(value)) return false;
+  }
+  return true;
+}
 
 // Rows of one version kept column by column, to be predicted as one batch. Reused by its thread.
 class Rows {

@@ -2,9 +2,13 @@
 
 // Small versions to serve, for tests and benchmarks.
 
+#include <atomic>
 #include <bit>
+#include <chrono>
+#include <limits>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -102,6 +106,39 @@ inline Result<std::shared_ptr<const Served>> MakeForestServed(const Kinds<transf
   served->predictor = model::Predictor::Make(graph, std::move(model), {}, 0.5, classes);
   for (const table::Field& input : spec.inputs) served->fields.push_back({input.name, input.type, true, 0, 0, {}});
   return std::shared_ptr<const Served>(std::move(served));
+}
+
+// A regression that gives its one number back, or fails as it is told: with what is no number, or by not coming back.
+class FaultyModel final : public model::Model {
+ public:
+  enum class Way { kFine, kNotANumber, kStuck };
+  explicit FaultyModel(std::shared_ptr<const std::atomic<Way>> way) : way_(std::move(way)) {}
+  std::string_view format() const override { return "faulty"; }
+  model::Task task() const override { return model::Task::kRegression; }
+  int features() const override { return 1; }
+  int outputs() const override { return 1; }
+  void Predict(const float* rows, std::int64_t n, std::int64_t stride, float* out) const override {
+    while (way_->load() == Way::kStuck) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    for (std::int64_t i = 0; i < n; ++i) out[i] = way_->load() == Way::kNotANumber ? std::numeric_limits<float>::quiet_NaN() : rows[i * stride];
+  }
+  void Margin(const float* rows, std::int64_t n, std::int64_t stride, float* out) const override { Predict(rows, n, stride, out); }
+  void Contributions(const float*, double* out) const override { out[0] = out[1] = 0; }
+  bool bounded() const override { return false; }
+  Json Describe() const override { return Json::MakeObject(); }
+  std::string Save() const override { return ""; }
+
+ private:
+  std::shared_ptr<const std::atomic<Way>> way_;
+};
+
+inline Result<std::pair<std::shared_ptr<const Served>, std::shared_ptr<std::atomic<FaultyModel::Way>>>> MakeFaulty(
+    const Kinds<transform::Op>& ops, const std::string& endpoint) {
+  TENON_ASSIGN(const auto plain, MakeForestServed(ops, endpoint, 1, 1, 1, 0));
+  auto way = std::make_shared<std::atomic<FaultyModel::Way>>(FaultyModel::Way::kFine);
+  auto served = std::make_shared<Served>(*plain);
+  auto graph = std::shared_ptr<const transform::FittedGraph>(plain, &plain->predictor->graph());
+  served->predictor = model::Predictor::Make(graph, std::make_unique<FaultyModel>(way), {}, 0.5, {});
+  return std::pair(std::shared_ptr<const Served>(std::move(served)), std::move(way));
 }
 
 }  // namespace tenon::serve::testing

@@ -7,6 +7,7 @@ std::vector<Command> AllCommands() {
   for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddCompress, AddExchange, AddPredict, AddServe, AddKeys, AddOta, AddLog, AddMonitor, AddDoctor, AddCompletion}) {
     add(all);
   }
+  AddRollout(all);
   return all;
 }
 

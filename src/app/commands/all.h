@@ -17,6 +17,7 @@ void AddModels(std::vector<Command>& to);
 void AddCompress(std::vector<Command>& to);
 void AddPredict(std::vector<Command>& to);
 void AddServe(std::vector<Command>& to);    // serve and up
+void AddRollout(std::vector<Command>& to);
 void AddKeys(std::vector<Command>& to);
 void AddOta(std::vector<Command>& to);
 void AddLog(std::vector<Command>& to);

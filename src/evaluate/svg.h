@@ -10,6 +10,9 @@ namespace tenon::evaluate {
 // Plots as inline SVG for a page with the style of report_style.cc: colours are CSS classes, so that they follow the
 // reader's light or dark scheme. Nothing here knows what is plotted. All text is escaped.
 
+// The style sheet of every page: what <style> holds.
+std::string_view ReportStyle();
+
 // Colours by meaning: series 1..4 of a plot, and the quiet one of references.
 enum class Ink { kFirst = 1, kSecond = 2, kThird = 3, kFourth = 4, kQuiet = 0 };
 

@@ -1,0 +1,152 @@
+// Fallback, shadows and labels over real HTTP.
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/testing.h"
+#include "base/text.h"
+#include "edge/server.h"
+#include "serve/ladder.h"
+#include "serve/testing.h"
+
+namespace tenon::edge {
+namespace {
+
+using Way = serve::testing::FaultyModel::Way;
+
+// One request a connection.
+std::string Ask(int port, const std::string& method, const std::string& path, const std::string& body = "", const std::string& headers = "") {
+  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  timeval limit{20, 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  std::string got;
+  if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) {
+    const std::string request = Str(method, " ", path, " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n", headers, "Content-Length: ", body.size(), "\r\n\r\n", body);
+    if (::send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
+      char bytes[4096];
+      for (ssize_t n = 0; (n = ::recv(fd, bytes, sizeof bytes, 0)) > 0;) got.append(bytes, static_cast<std::size_t>(n));
+    }
+  }
+  ::close(fd);
+  return got;
+}
+
+class FallbackTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_OK(transform::AddAll(ops_));
+    ASSERT_OK_AND_ASSIGN(auto made, serve::testing::MakeFaulty(ops_, "price"));
+    served_ = made.first;
+    way_ = made.second;
+  }
+  void TearDown() override { *way_ = Way::kFine; }
+  void Start(const char* fallback) {
+    ASSERT_OK_AND_ASSIGN(const Json json, Json::Parse(fallback));
+    ASSERT_OK_AND_ASSIGN(const auto spec, serve::LadderSpec::Parse(json, "test"));
+    auto route = std::make_shared<serve::Route>();
+    route->name = "price";
+    ASSERT_OK_AND_ASSIGN(route->ladder, serve::Ladder::Make(spec, served_, nullptr));
+    route->arms = {{served_, serve::Role::kChampion, 1, std::make_shared<serve::Breaker>(spec.breaker)}};
+    endpoints_.Set(std::shared_ptr<const serve::Route>(std::move(route)));
+    ServerOptions options;
+    options.port = 0;
+    options.threads = 1;
+    ASSERT_OK_AND_ASSIGN(server_, StartServer(options, endpoints_, nullptr, [] { return true; }));
+  }
+  std::string Predict(double x) { return Ask(server_->port(), "POST", "/v1/endpoints/price:predict", Str(R"({"instances":[{"x0":)", x, "}]}")); }
+  bool Has(const std::string& answer, std::string_view part) { return answer.find(part) != std::string::npos; }
+
+  Kinds<transform::Op> ops_;
+  std::shared_ptr<const serve::Served> served_;
+  std::shared_ptr<std::atomic<Way>> way_;
+  serve::Endpoints endpoints_;
+  std::unique_ptr<Server> server_;
+};
+
+TEST_F(FallbackTest, EachAnswerSaysWhichRungGaveIt) {
+  Start(R"({"rungs":["cache 1h","rule \"x0 * 10\"","default 5"],"breaker":{"failures":1000}})");
+  std::string answer = Predict(7);
+  EXPECT_TRUE(Has(answer, R"({"value":7}])")) << answer;
+  EXPECT_FALSE(Has(answer, "Tenon-Rung"));
+  *way_ = Way::kNotANumber;
+  answer = Predict(7);
+  EXPECT_TRUE(Has(answer, R"({"value":7,"rung":"cache"})")) << answer;
+  EXPECT_TRUE(Has(answer, "Tenon-Rung: cache"));
+  answer = Predict(8);
+  EXPECT_TRUE(Has(answer, R"({"value":80,"rung":"rule"})")) << answer;
+  answer = Ask(server_->port(), "POST", "/v2/models/price/infer", R"({"inputs":[{"name":"x0","datatype":"FP64","shape":[1],"data":[8]}]})");
+  EXPECT_TRUE(Has(answer, "[80]") && Has(answer, "Tenon-Rung: rule")) << answer;
+  answer = Ask(server_->port(), "POST", "/v1/models/price:predict", R"({"instances":[{"x0":8}]})");
+  EXPECT_TRUE(Has(answer, "80") && Has(answer, "Tenon-Rung: rule")) << answer;
+  *way_ = Way::kFine;
+  EXPECT_TRUE(Has(Predict(9), R"({"value":9}])"));
+  const std::string metrics = Ask(server_->port(), "GET", "/metrics");
+  EXPECT_TRUE(Has(metrics, R"(tenon_rung_answers_total{endpoint="price",model="price@1",rung="rule"} 3)")) << metrics;
+  EXPECT_TRUE(Has(metrics, R"(tenon_rung_answers_total{endpoint="price",model="price@1",rung="model"} 2)"));
+}
+
+TEST_F(FallbackTest, ABreakerStopsAskingAndAProbeClosesIt) {
+  Start(R"({"rungs":["default 5"],"breaker":{"failures":2,"window":"1h","rest":"1ms"}})");
+  *way_ = Way::kNotANumber;
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(Has(Predict(7), R"("rung":"default")"));
+  EXPECT_TRUE(Has(Ask(server_->port(), "GET", "/metrics"), R"(tenon_breaker_open{endpoint="price",model="price@1"} 1)"));
+  *way_ = Way::kFine;
+  std::string answer;
+  for (int i = 0; i < 2000 && !Has(answer, R"({"value":7}])"); ++i) answer = Predict(7);
+  EXPECT_TRUE(Has(answer, R"({"value":7}])")) << answer;
+  EXPECT_TRUE(Has(Ask(server_->port(), "GET", "/metrics"), R"(tenon_breaker_open{endpoint="price",model="price@1"} 0)"));
+}
+
+TEST_F(FallbackTest, AStuckModelIsLeftAtTheDeadline) {
+  Start(R"({"rungs":["default 5"],"deadline":"20ms","breaker":{"failures":1000}})");
+  EXPECT_TRUE(Has(Predict(7), "\"value\":"));  // on a busy machine a thread may be slow to start, too
+  *way_ = Way::kStuck;
+  EXPECT_TRUE(Has(Predict(7), R"({"value":5,"rung":"default"})"));
+  EXPECT_TRUE(Has(Predict(7), R"({"value":5,"rung":"default"})"));
+  *way_ = Way::kFine;
+  std::string answer;
+  for (int i = 0; i < 2000 && !Has(answer, R"({"value":7}])"); ++i) answer = Predict(7);
+  EXPECT_TRUE(Has(answer, R"({"value":7}])")) << answer;
+}
+
+TEST_F(FallbackTest, WithoutAnAnswerTheRequestIsRefused) {
+  Start(R"({"rungs":["cache 1h"],"breaker":{"failures":1000}})");
+  *way_ = Way::kNotANumber;
+  EXPECT_TRUE(Has(Predict(7), "HTTP/1.1 503")) << Predict(7);
+  EXPECT_TRUE(Has(Ask(server_->port(), "POST", "/v2/models/price/infer", R"({"inputs":[{"name":"x0","datatype":"FP64","shape":[1],"data":[8]}]})"), "HTTP/1.1 503"));
+  EXPECT_TRUE(Has(Ask(server_->port(), "POST", "/v1/models/price:predict", R"({"instances":[{"x0":8}]})"), "HTTP/1.1 503"));
+}
+
+TEST_F(FallbackTest, LabelsAreCheckedAndKept) {
+  auto files = platform::RealFiles();
+  std::string folder = "/tmp/tenon-labels-XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  serve::FeedbackLog labels(*files, folder);
+  endpoints_.Set(served_);
+  ServerOptions options;
+  options.port = 0;
+  options.threads = 1;
+  options.feedback = &labels;
+  ASSERT_OK_AND_ASSIGN(server_, StartServer(options, endpoints_, nullptr, [] { return true; }));
+  const auto post = [&](const char* body) { return Ask(server_->port(), "POST", "/v1/endpoints/price:feedback", body); };
+  EXPECT_TRUE(Has(post(R"({"labels":[{"id":"a","label":7.5},{"id":"b","instance":2,"label":"8"}]})"), "202 Accepted"));
+  EXPECT_TRUE(Has(post(R"({"labels":[{"id":"a","label":"cheap"}]})"), "is not a number"));
+  EXPECT_TRUE(Has(post(R"({"labels":[{"id":"a"}]})"), "HTTP/1.1 400"));
+  EXPECT_TRUE(Has(post(R"({"labels":[{"id":"a","label":1,"lable":2}]})"), "did you mean"));
+  EXPECT_TRUE(Has(post("[]"), "HTTP/1.1 400"));
+  ASSERT_OK(labels.Sync());
+  std::vector<serve::Feedback> kept;
+  ASSERT_OK(serve::ReadFeedback(*files, folder, "price", 0, [&](serve::Feedback feedback) { kept.push_back(std::move(feedback)); }));
+  ASSERT_EQ(kept.size(), 2U);
+  EXPECT_EQ(kept[0].label, "7.5");
+  EXPECT_EQ(kept[1].instance, 2);
+}
+
+}  // namespace
+}  // namespace tenon::edge
