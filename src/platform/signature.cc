@@ -42,6 +42,13 @@ Result<Key> KeyIn(std::string_view pem, bool secret) {
   return key;
 }
 
+// The 88 characters of a signature.
+std::string Base64Of(const unsigned char* signature) {
+  std::array<unsigned char, 4 * (kSignatureBytes + 2) / 3 + 4> base64;
+  const int length = EVP_EncodeBlock(base64.data(), signature, static_cast<int>(kSignatureBytes));
+  return {reinterpret_cast<const char*>(base64.data()), static_cast<std::size_t>(length)};
+}
+
 Error Refused() { return Error(Code::kPermissionDenied, "the signature is not one of this text by this key"); }
 
 }  // namespace
@@ -67,9 +74,7 @@ Result<std::string> Sign(std::string_view secret_pem, std::string_view text) {
     ERR_clear_error();
     return Error(Code::kInternal, "OpenSSL does not sign");
   }
-  std::array<unsigned char, 4 * (kSignatureBytes + 2) / 3 + 4> base64;
-  const int length = EVP_EncodeBlock(base64.data(), signature.data(), static_cast<int>(size));
-  return std::string(reinterpret_cast<const char*>(base64.data()), static_cast<std::size_t>(length));
+  return Base64Of(signature.data());
 }
 
 Result<void> CheckSignature(std::string_view open_pem, std::string_view text, std::string_view signature) {
@@ -78,6 +83,8 @@ Result<void> CheckSignature(std::string_view open_pem, std::string_view text, st
   if (signature.size() != 88) return Refused();
   std::array<unsigned char, 66> bytes;
   if (EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(signature.data()), static_cast<int>(signature.size())) != 66) return Refused();
+  // The last character has four bits that mean nothing: only one spelling of a signature is taken.
+  if (Base64Of(bytes.data()) != signature) return Refused();
   const Context context(EVP_MD_CTX_new());
   const bool right = EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
                      EVP_DigestVerify(context.get(), bytes.data(), kSignatureBytes, reinterpret_cast<const unsigned char*>(text.data()), text.size()) == 1;
