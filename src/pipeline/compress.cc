@@ -135,7 +135,7 @@ class Compressor {
     report_.subject = Str("compressed from ", old_.id(), ", on the test rows");
     TENON_TRY(evaluate::AddImportances(seeded, test->batch, *after_, asked, &report_));
     for (const auto& lift : report_.lifts) {
-      if (lift.over == "original" && lift.metric == out_.metric) out_.loss = {-lift.gain.value, -lift.gain.high, -lift.gain.low};
+      if (lift.over == "original" && lift.metric == out_.metric) out_.loss = {0 - lift.gain.value, 0 - lift.gain.high, 0 - lift.gain.low};
     }
     return {};
   }
