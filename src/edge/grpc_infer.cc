@@ -17,12 +17,6 @@ Result<void> CheckText(std::string_view text, std::string_view what) {
   return Bad(Str(what, " is not UTF-8"));
 }
 
-// The contents of a tensor as they came: elements one by one, kept for the datatype that is known at its end.
-struct Contents {
-  std::string_view bytes;
-  bool given = false;
-};
-
 // Which of InferTensorContents' lists holds a datatype.
 std::uint32_t ListOf(const OipDatatype& type) {
   switch (type.family) {
@@ -84,7 +78,9 @@ Result<void> ReadContents(std::string_view bytes, OipRequest& request, OipTensor
     }
     if (list == 8) {
       if (!reader.Is(8, ProtoWire::kBytes)) break;
-      TENON_TRY(CheckText(reader.bytes(), Str("input '", tensor.name, "': element ", request.elements.size() - tensor.first)));
+      if (!IsUtf8(reader.bytes())) {
+        return Bad(Str("input '", tensor.name, "': element ", request.elements.size() - tensor.first, " is not UTF-8"));
+      }
       request.elements.push_back({OipElement::Kind::kText, 0, reader.bytes()});
     } else if (reader.wire() == ProtoWire::kBytes) {
       if (!UnpackList(list, reader.bytes(), request.elements)) return MalformedMessage(Str("the contents of input '", tensor.name, "'"));
@@ -97,38 +93,46 @@ Result<void> ReadContents(std::string_view bytes, OipRequest& request, OipTensor
   return CheckOipElements(request, tensor);
 }
 
-Result<void> ReadInput(std::string_view bytes, OipTensor& tensor, Contents& contents) {
-  std::string_view datatype;
-  ProtoReader reader(bytes);
-  // The name first, so that errors can tell it.
-  for (ProtoReader names(bytes); names.Next();) {
-    if (names.field() == 1 && names.wire() == ProtoWire::kBytes) tensor.name = names.bytes();
+Result<void> ReadShape(ProtoReader& reader, OipTensor& tensor) {
+  if (reader.wire() != ProtoWire::kBytes) {  // one by one, as older writers have it
+    if (reader.Is(3, ProtoWire::kVarint)) return tensor.AddSize(static_cast<std::int64_t>(reader.number()));
+    return {};
   }
-  TENON_TRY(CheckText(tensor.name, "the name of an input"));
+  std::string_view packed = reader.bytes();
+  std::uint64_t size = 0;
+  while (!packed.empty()) {
+    if (!ProtoReader::TakeVarint(&packed, &size)) return MalformedMessage("the shape of an input");
+    TENON_TRY(tensor.AddSize(static_cast<std::int64_t>(size)));
+  }
+  return {};
+}
+
+// `like`: the datatype of the input before, which most share.
+Result<void> ReadInput(std::string_view bytes, const OipDatatype* like, OipTensor& tensor) {
+  std::string_view datatype;
+  bool has_contents = false;
+  ProtoReader reader(bytes);
   while (reader.Next()) {
     if (reader.Is(1, ProtoWire::kBytes)) {
       tensor.name = reader.bytes();
+      TENON_TRY(CheckText(tensor.name, "the name of an input"));
     } else if (reader.Is(2, ProtoWire::kBytes)) {
       datatype = reader.bytes();
-    } else if (reader.field() == 3 && reader.wire() == ProtoWire::kBytes) {
-      std::string_view packed = reader.bytes();
-      std::uint64_t size = 0;
-      while (!packed.empty()) {
-        if (!ProtoReader::TakeVarint(&packed, &size)) return MalformedMessage(Str("the shape of input '", tensor.name, "'"));
-        TENON_TRY(tensor.AddSize(static_cast<std::int64_t>(size)));
-      }
-    } else if (reader.Is(3, ProtoWire::kVarint)) {
-      TENON_TRY(tensor.AddSize(static_cast<std::int64_t>(reader.number())));
+    } else if (reader.field() == 3) {
+      TENON_TRY(ReadShape(reader, tensor));
     } else if (reader.Is(5, ProtoWire::kBytes)) {
-      if (contents.given) return Bad(Str("input '", tensor.name, "' has contents twice"));
-      contents = {reader.bytes(), true};
+      if (has_contents) return Bad(Str("input '", tensor.name, "' has contents twice"));
+      has_contents = true;
+      tensor.contents = reader.bytes();
     }
   }
   if (!reader.good()) return MalformedMessage("an input");
   if (tensor.name.empty()) return Bad("an input has no name");
-  TENON_TRY(CheckText(datatype, Str("the datatype of input '", tensor.name, "'")));
-  tensor.type = OipDatatypeNamed(datatype);
-  if (tensor.type == nullptr) return Bad(Str("input '", tensor.name, "': there is no datatype '", datatype, "'"));
+  tensor.type = like != nullptr && like->name == datatype ? like : OipDatatypeNamed(datatype);
+  if (tensor.type == nullptr) {
+    TENON_TRY(CheckText(datatype, "the datatype of an input"));
+    return Bad(Str("input '", tensor.name, "': there is no datatype '", datatype, "'"));
+  }
   if (tensor.dims == 0) return Bad(Str("input '", tensor.name, "' needs a shape such as [1]"));
   return {};
 }
@@ -229,8 +233,6 @@ Error MalformedMessage(std::string_view what) { return Bad(Str(what, " is malfor
 void FailWith(const Error& error, RpcResponse& response) { response.Fail(error.code(), error.message()); }
 
 Result<void> ReadOipProto(std::string_view message, OipRequest* out) {
-  std::vector<Contents> contents;
-  std::vector<std::string_view> raws;
   out->binary_outputs = true;
   ProtoReader reader(message);
   while (reader.Next()) {
@@ -245,30 +247,30 @@ Result<void> ReadOipProto(std::string_view message, OipRequest* out) {
       std::int64_t number = 0;
       TENON_TRY(ReadParameter(reader.bytes(), &name, &number));
     } else if (reader.Is(5, ProtoWire::kBytes)) {
-      out->inputs.emplace_back();
-      contents.emplace_back();
-      TENON_TRY(ReadInput(reader.bytes(), out->inputs.back(), contents.back()));
+      const OipDatatype* like = out->inputs.empty() ? nullptr : out->inputs.back().type;
+      TENON_TRY(ReadInput(reader.bytes(), like, out->inputs.emplace_back()));
     } else if (reader.Is(6, ProtoWire::kBytes)) {
       TENON_TRY(ReadOutput(reader.bytes(), *out));
     } else if (reader.Is(7, ProtoWire::kBytes)) {
-      raws.push_back(reader.bytes());
+      out->raws.push_back(reader.bytes());
     }
   }
   if (!reader.good()) return MalformedMessage("the request");
   for (const auto& [text, what] : {std::pair{out->model, "model_name"}, {out->version, "model_version"}, {out->id, "id"}}) {
     TENON_TRY(CheckText(text, what));
   }
+  const std::vector<std::string_view>& raws = out->raws;
   if (!raws.empty() && raws.size() != out->inputs.size()) {
     return Bad(Str("there are ", raws.size(), " raw_input_contents for ", out->inputs.size(), " inputs"));
   }
   for (std::size_t i = 0; i < out->inputs.size(); ++i) {
     OipTensor& tensor = out->inputs[i];
-    if (!raws.empty()) {
-      if (contents[i].given && !contents[i].bytes.empty()) return Bad(Str("input '", tensor.name, "' has contents beside raw_input_contents"));
-      TENON_TRY(SetOipRaw(*out, tensor, raws[i]));
-    } else {
-      TENON_TRY(ReadContents(contents[i].bytes, *out, tensor));
+    if (raws.empty()) {
+      TENON_TRY(ReadContents(tensor.contents, *out, tensor));
+      continue;
     }
+    if (!tensor.contents.empty()) return Bad(Str("input '", tensor.name, "' has contents beside raw_input_contents"));
+    TENON_TRY(SetOipRaw(*out, tensor, raws[i]));
   }
   return {};
 }

@@ -126,6 +126,7 @@ void OipRequest::Clear() {
   constexpr std::size_t kMostKept = 1 << 16;
   model = version = id = {};
   inputs.clear();
+  raws.clear();
   if (elements.capacity() > kMostKept) elements = {};
   elements.clear();
   outputs.clear();
@@ -220,7 +221,9 @@ Result<void> OipRows::Bind(const OipRequest& request, const serve::RowReader& re
   }
   rows_ = first.dims == 0 ? 0 : first.shape[0];
   for (const OipTensor& tensor : request.inputs) {
-    const int slot = reader.slots().Find(tensor.name);
+    const auto place = static_cast<std::size_t>(&tensor - &first);  // most name the fields in their order
+    const bool in_order = place < served.fields.size() && served.fields[place].name == tensor.name;
+    const int slot = in_order ? static_cast<int>(place) : reader.slots().Find(tensor.name);
     if (slot < 0 && !served.key.empty() && tensor.name == served.key) continue;
     if (slot < 0) return Bad(Str("no input '", tensor.name, "'", DidYouMean(tensor.name, reader.slots().Names())));
     std::uint8_t& given = given_[static_cast<std::size_t>(slot)];

@@ -46,6 +46,7 @@ struct OipTensor {
   bool is_raw = false;
   std::string_view raw;         // `count` elements of a fixed size, little-endian
   std::size_t first = 0;        // else: of its elements in OipRequest::elements
+  std::string_view contents;    // of protobuf, not read yet
 
   Result<void> AddSize(std::int64_t size);  // one more dimension
 };
@@ -60,6 +61,7 @@ struct OipRequest {
   std::string_view model, version, id;  // model and version are given by gRPC only
   std::vector<OipTensor> inputs;
   std::vector<OipElement> elements;
+  std::vector<std::string_view> raws;  // of protobuf, not given to their tensors yet
   bool binary_outputs = false;  // unless an output says otherwise
   bool all_outputs = true;      // none were named
   std::vector<Output> outputs;

@@ -13,7 +13,7 @@ std::uint64_t Little(std::string_view bytes) {
 
 }  // namespace
 
-bool ProtoReader::TakeVarint(std::string_view* bytes, std::uint64_t* out) {
+bool ProtoReader::TakeLongVarint(std::string_view* bytes, std::uint64_t* out) {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < bytes->size() && i < 10; ++i) {
     const auto byte = static_cast<unsigned char>((*bytes)[i]);

@@ -34,9 +34,18 @@ class ProtoReader {
   std::uint64_t number() const { return number_; }       // of kVarint, kFixed32, kFixed64: the bits
   std::string_view bytes() const { return bytes_; }      // of kBytes
   // One number from a packed list; false when there is none left or it is malformed.
-  static bool TakeVarint(std::string_view* bytes, std::uint64_t* out);
+  static bool TakeVarint(std::string_view* bytes, std::uint64_t* out) {
+    if (bytes->empty()) return false;
+    const auto first = static_cast<unsigned char>(bytes->front());
+    if (first >= 0x80) return TakeLongVarint(bytes, out);
+    bytes->remove_prefix(1);
+    *out = first;
+    return true;
+  }
 
  private:
+  static bool TakeLongVarint(std::string_view* bytes, std::uint64_t* out);
+
   std::string_view rest_;
   std::uint32_t field_ = 0;
   ProtoWire wire_ = ProtoWire::kVarint;

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${1:-${TENON_BUILD:-build}}
 cache=${TENON_CACHE:-$HOME/.cache/tenon}
-venv=$cache/venv-clients-3
+venv=$cache/venv-clients-2
 if [ ! -e "$venv/ready" ]; then
   rm -rf "$venv"
   python3 -m venv "$venv"

@@ -202,7 +202,7 @@ def answers_on_a_full_disk(tenon, folder, disk):
             server.wait(timeout=20)
 
 
-def full_disk(tenon, folder):
+def full_disk(tenon, folder, _):
     """Runs the two of them in a namespace whose mounts nobody else sees, and which is gone with them."""
     for flags in (["-rm"], ["-m"]):
         if subprocess.run(["unshare", *flags, "mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True).returncode == 0:
@@ -271,13 +271,12 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="crash-"))
     passed = failed = 0
     try:
-        for test in (lambda: runs(tenon, folder, counts[0]), lambda: promotions(tenon, folder, counts[-1]), lambda: full_disk(tenon, folder),
-                     lambda: serving(tenon, folder, counts[-1])):
+        for test, kills in ((runs, counts[0]), (promotions, counts[-1]), (serving, counts[-1]), (full_disk, 0)):
             try:
-                test()
+                test(tenon, folder, kills)
                 passed += 1
             except (AssertionError, subprocess.SubprocessError) as problem:
-                print(f"FAILED: {problem}")
+                print(f"{test.__name__}: FAILED: {problem}")
                 failed += 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
