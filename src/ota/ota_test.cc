@@ -50,7 +50,6 @@ TEST_F(Ota, OnlyTheKeysOwnReleasesAreBelieved) {
   for (std::size_t i = 0; i < made.signature.size(); ++i) {
     SignedRelease changed = made;
     changed.signature[i] = changed.signature[i] == 'A' ? 'B' : 'A';
-    if (changed.signature == made.signature || i >= 86) continue;
     ASSERT_CODE(kPermissionDenied, CheckRelease(changed, key_.open));
   }
   ASSERT_CODE(kPermissionDenied, CheckRelease({made.text, ""}, key_.open));

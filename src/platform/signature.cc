@@ -42,11 +42,10 @@ Result<Key> KeyIn(std::string_view pem, bool secret) {
   return key;
 }
 
-// The 88 characters of a signature.
-std::string Base64Of(const unsigned char* signature) {
-  std::array<unsigned char, 4 * (kSignatureBytes + 2) / 3 + 4> base64;
-  const int length = EVP_EncodeBlock(base64.data(), signature, static_cast<int>(kSignatureBytes));
-  return {reinterpret_cast<const char*>(base64.data()), static_cast<std::size_t>(length)};
+std::string Base64(const unsigned char* bytes, std::size_t size) {
+  std::array<unsigned char, 4 * (kSignatureBytes + 2) / 3 + 4> letters;
+  const int length = EVP_EncodeBlock(letters.data(), bytes, static_cast<int>(size));
+  return {reinterpret_cast<const char*>(letters.data()), static_cast<std::size_t>(length)};
 }
 
 Error Refused() { return Error(Code::kPermissionDenied, "the signature is not one of this text by this key"); }
@@ -74,7 +73,7 @@ Result<std::string> Sign(std::string_view secret_pem, std::string_view text) {
     ERR_clear_error();
     return Error(Code::kInternal, "OpenSSL does not sign");
   }
-  return Base64Of(signature.data());
+  return Base64(signature.data(), size);
 }
 
 Result<void> CheckSignature(std::string_view open_pem, std::string_view text, std::string_view signature) {
@@ -83,8 +82,8 @@ Result<void> CheckSignature(std::string_view open_pem, std::string_view text, st
   if (signature.size() != 88) return Refused();
   std::array<unsigned char, 66> bytes;
   if (EVP_DecodeBlock(bytes.data(), reinterpret_cast<const unsigned char*>(signature.data()), static_cast<int>(signature.size())) != 66) return Refused();
-  // The last character has four bits that mean nothing: only one spelling of a signature is taken.
-  if (Base64Of(bytes.data()) != signature) return Refused();
+  // One way to write a signature: the last letter before the padding has bits to spare, which must be 0.
+  if (Base64(bytes.data(), kSignatureBytes) != signature) return Refused();
   const Context context(EVP_MD_CTX_new());
   const bool right = EVP_DigestVerifyInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
                      EVP_DigestVerify(context.get(), bytes.data(), kSignatureBytes, reinterpret_cast<const unsigned char*>(text.data()), text.size()) == 1;
