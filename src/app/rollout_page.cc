@@ -58,7 +58,11 @@ std::string PlotOf(const Rollout::Passed& stage, std::size_t which) {
     high.emplace_back(x, look.intervals[which].high * unit);
     answers = std::max(answers, x);
   }
-  if (low.size() < 2) return "";
+  if (low.empty()) return "";
+  if (low.size() == 1) {  // decided at the first look: its interval as level lines
+    low.insert(low.begin(), {0.0, low.front().second});
+    high.insert(high.begin(), {0.0, high.front().second});
+  }
   // The first looks know nothing and would squeeze what follows: the axis shows what the later half spans, doubled.
   const std::size_t half = low.size() / 2;
   for (std::size_t i = half; i < low.size(); ++i) {
