@@ -107,7 +107,8 @@ struct Pass {
     while (!raw.empty() && (raw.back() == ' ' || raw.back() == '\n' || raw.back() == '\r' || raw.back() == '\t')) {
       raw.remove_suffix(1);
     }
-    return raw == word && value.is_null();
+    bool is = false;
+    return raw == word && value.is_null().get(is) == SUCCESS && is;
   }
 
   // Goes through a value nobody wants, since what is jumped over would not be checked.

@@ -33,7 +33,10 @@ std::string Conversation(std::string_view bytes, std::uint64_t cuts) {
     held.assign(held.size(), '\xDD');
     held = std::move(moved);
     const edge::HttpOutcome outcome = edge::ParseRequest(kLimits, progress, held.data(), held.size(), request);
-    if (outcome.kind == Kind::kBad) return out + Str("refused ", outcome.status, " ", outcome.problem);
+    if (outcome.kind == Kind::kBad) {
+      Hold(outcome.status >= 400 && outcome.status < 600 && outcome.problem[0] != '\0', "a refusal has a status and a reason");
+      return out + "refused";  // with several faults (too long, and malformed) the pieces decide which is seen first
+    }
     if (outcome.kind == Kind::kDone) {
       Hold(outcome.consumed > 0 && outcome.consumed <= held.size(), "a request has bytes, and no more than were given");
       Hold(request.body.size() <= kLimits.body_bytes, "no body is longer than the limit");
