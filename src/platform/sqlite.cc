@@ -196,6 +196,17 @@ class Sqlite final : public Database {
   int depth_ TENON_GUARDED_BY(mutex_) = 0;
 };
 
+// What a killed writer left half-done has to be taken back or merged before anybody can read, and only a connection that may
+// write can do that. Whether it went well shows when the database is read again.
+void Recover(const std::string& path) {
+  sqlite3* handle = nullptr;
+  if (sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr) == SQLITE_OK) {
+    sqlite3_busy_timeout(handle, kBusyMillis);
+    sqlite3_exec(handle, "SELECT count(*) FROM sqlite_master", nullptr, nullptr, nullptr);
+  }
+  sqlite3_close_v2(handle);
+}
+
 }  // namespace
 
 std::string TextOf(const Value& value) {
@@ -230,6 +241,7 @@ Result<std::unique_ptr<Database>> OpenSqlite(const std::string& path, DatabaseAc
   }
   auto database = std::make_unique<Sqlite>(handle, path);
   TENON_TRY(database->Prepare(reading), Str("opening the database ", path));
+  if (reading && !database->Query("SELECT count(*) FROM sqlite_master", {})) Recover(path);
   return database;
 }
 

@@ -1,4 +1,6 @@
+#include <sqlite3.h>
 #include <sys/mount.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -72,6 +74,32 @@ TEST_F(SqliteTest, AReaderSeesCommitsAndChangesNothing) {
     return {};
   }));
   EXPECT_EQ(CountOf(*reader), 2);
+}
+
+// A writer that is killed at any moment of its first transactions leaves something that a reader can read, at once.
+TEST_F(SqliteTest, AReaderReadsWhatAKilledWriterLeft) {
+  for (const bool wal : {false, true}) {
+    const std::string path = At(wal ? "wal.db" : "journal.db");
+    const pid_t child = fork();
+    if (child == 0) {
+      // SQLite itself, so that the journal is still hot when the process ends without a word.
+      sqlite3* handle = nullptr;
+      bool good = sqlite3_open(path.c_str(), &handle) == SQLITE_OK;
+      const auto run = [&](const char* sql) { good = good && sqlite3_exec(handle, sql, nullptr, nullptr, nullptr) == SQLITE_OK; };
+      if (wal) run("PRAGMA journal_mode = WAL");
+      run("CREATE TABLE t (a BIGINT PRIMARY KEY)");
+      run("INSERT INTO t VALUES (1)");
+      run("PRAGMA cache_size = 1; BEGIN");
+      run("INSERT INTO t WITH RECURSIVE n(a) AS (SELECT 2 UNION ALL SELECT a + 1 FROM n WHERE a < 20000) SELECT a FROM n");
+      _exit(good ? 0 : 1);
+    }
+    int status = -1;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_EQ(status, 0);
+    ASSERT_TRUE(std::filesystem::exists(path + (wal ? "-wal" : "-journal")));
+    ASSERT_OK_AND_ASSIGN(const auto reader, OpenSqlite(path, DatabaseAccess::kRead));
+    EXPECT_EQ(CountOf(*reader), 1) << "what was committed, and nothing of the rest";
+  }
 }
 
 TEST_F(SqliteTest, ATransactionIsAllOrNothing) {

@@ -146,6 +146,8 @@ Result<Json> CompareForest(RunState& state, const Candidate& candidate, std::int
     if (!(apart <= compared.worst_deployed)) compared.worst_deployed = apart;
   }
   TENON_ASSIGN(const std::int64_t explained_rows, CompareAttributions(originals, *again, explained, &compared));
+  // Leaves that were rescaled were rounded again, and their sum a tree at a time: half a bit each.
+  const double rounding = std::max(1e-5, static_cast<double>(compared.leaves / compared.rows) * 0x1p-24);
   Json out;
   out["library"] = learner->library();
   out["same_bytes_again"] = again->Save() == kept->view();
@@ -161,7 +163,7 @@ Result<Json> CompareForest(RunState& state, const Candidate& candidate, std::int
   out["explained_rows"] = explained_rows;
   out["attributions_apart"] = compared.worst_attribution;
   out["equal"] = out.BoolAt("same_bytes_again") && compared.other_leaves == 0 && compared.other_margins == 0 && (!exact || other_deployed == 0) &&
-                 compared.worst_deployed <= 1e-5 && compared.worst_attribution <= 1e-5;
+                 compared.worst_deployed <= rounding && compared.worst_attribution <= 1e-5;
   return out;
 }
 
