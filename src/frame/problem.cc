@@ -294,6 +294,8 @@ Result<ProblemCard> ProblemCard::FromJson(const Json& json) {
   TENON_TRY(fields.Read("label", &card.label));
   TENON_TRY(fields.Read("classes", &card.classes));
   if (const Json* rows = fields.Find("class_rows"); rows != nullptr) {
+    const bool counts = rows->is_array() && std::ranges::all_of(rows->array(), [](const Json& count) { return count.is_int(); });
+    if (!counts) return fields.Wrong("class_rows", "expected a list of whole numbers");
     for (const Json& count : rows->array()) card.class_rows.push_back(count.Int());
   }
   TENON_TRY(fields.Read("rows", &card.rows));

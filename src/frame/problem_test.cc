@@ -56,6 +56,14 @@ TEST(FrameTest, RefusesWhatCannotBeLearnt) {
   ASSERT_CODE(kNotFound, Frame(Call(), Asking(), table::Schema({{"x", table::Type::kString}}), texts));
 }
 
+TEST(FrameTest, ACardThatIsNoneIsRefused) {
+  for (const char* text : {R"({"class_rows":["x"]})", R"({"class_rows":[1.5]})", R"({"class_rows":7})"}) {
+    SCOPED_TRACE(text);
+    ASSERT_OK_AND_ASSIGN(const Json json, Json::Parse(text));
+    ASSERT_CODE(kInvalidArgument, ProblemCard::FromJson(json));
+  }
+}
+
 TEST(FrameTest, ReadsCostsWithUnits) {
   ASSERT_OK_AND_ASSIGN(Json json, Json::ParseYaml("label: {column: y, positive: 1}\n"
                                                   "costs: {false_positive: 4 EUR, false_negative: \"0.8 * amount EUR\"}\n",

@@ -404,10 +404,11 @@ Result<FrequentSketch> FrequentSketch::Load(ByteReader* in, int bytes) {
     for (std::size_t i = 0; i < bits; ++i) {
       TENON_ASSIGN(const std::uint64_t coded, in->Count());
       const auto distance = static_cast<std::int64_t>((coded >> 1) ^ (0 - (coded & 1)));
-      if (distance < -out.totals_[bucket] || distance > out.totals_[bucket]) {
+      const std::int64_t half = out.totals_[bucket] / 2;
+      if (distance < -half || distance > out.totals_[bucket] - half) {
         return Damaged("a sketch of frequent values counts more bits than values");
       }
-      out.ones_[bucket * bits + i] = distance + out.totals_[bucket] / 2;
+      out.ones_[bucket * bits + i] = distance + half;
     }
   }
   return out;
