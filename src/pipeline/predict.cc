@@ -51,6 +51,10 @@ Result<std::unique_ptr<table::BatchReader>> OpenRows(const Call& call, const Pro
   source.paths = {in};
   source.folder = ".";
   source.sql.clear();
+  // What names, dates and groups the rows of training is not asked of others, unless the model reads it.
+  source.key.clear();
+  source.time.clear();
+  source.group.clear();
   // The project's format holds for files that look like its own; another ending speaks for itself.
   const auto ending = [](std::string_view path) { return path.substr(std::min(path.rfind('.'), path.size())); };
   if (ending(in) != ending(project.source.paths.front())) {
