@@ -26,6 +26,7 @@ rm -rf "$root/src/tenon"
 mkdir -p "$root/src/tenon"
 git archive HEAD | tar x -C "$root/src/tenon"
 mount -t proc proc "$root/proc" 2>/dev/null || true
+mount -t sysfs sys "$root/sys" 2>/dev/null || true
 mount --bind /dev "$root/dev" 2>/dev/null || true
 for command in "$@"; do
   started=$(date +%s)
