@@ -100,6 +100,17 @@ TEST(Lightgbm, CategoriesAndMissingValuesGoWhereTheyGoThere) {
   }
 }
 
+TEST(Lightgbm, NumbersThatAreNoSetsAndNoDecisionsAreRefused) {
+  Kinds<Importer> kinds;
+  ASSERT_OK(AddAll(kinds));
+  ASSERT_OK_AND_ASSIGN(const auto importer, kinds.Create("lightgbm"));
+  for (const auto& [was, is] : {std::pair<std::string, std::string>{"cat_threshold=5", "cat_threshold=-5"}, {"cat_threshold=5", "cat_threshold=1e300"}, {"decision_type=1 6", "decision_type=1 -inf"}}) {
+    std::string text = LightgbmText();
+    text.replace(text.find(was), was.size(), is);
+    ASSERT_CODE(kInvalidArgument, importer->Import({.bytes = text}));
+  }
+}
+
 TEST(Lightgbm, EveryCutIsRefused) {
   Kinds<Importer> kinds;
   ASSERT_OK(AddAll(kinds));
