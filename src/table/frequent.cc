@@ -111,6 +111,18 @@ Width BestWidth() {
 
 }  // namespace
 
+bool CountBitsWith(int kernel, std::uint8_t* counters, const std::uint64_t* code, std::size_t words, std::uint8_t count) {
+#if defined(__x86_64__)
+  if (kernel > static_cast<int>(BestWidth())) return false;
+  if (kernel == 2) return WordsAvx512(counters, code, words, count), true;
+  if (kernel == 1) return WordsAvx2(counters, code, words, count), true;
+#else
+  if (kernel > 0) return false;
+#endif
+  for (std::size_t i = 0; i < words; ++i) AddPlain(counters + 64 * i, code[i], count);
+  return true;
+}
+
 void FrequentSketch::MakeRoom() {
   narrow_.resize(kBuckets * static_cast<std::size_t>(bytes_) * 8);
   ones_.resize(kBuckets * static_cast<std::size_t>(bytes_) * 8);

@@ -101,11 +101,9 @@ void Moments::Add(double value, std::int64_t count) {
   AddTimes(powers.cube, 3 * exponent + kCubeDrop, negative, count, &third_);
 }
 
-void Moments::AddBlock(std::span<const double> values, Cells* cells) {
+void Moments::AddBlock(std::span<const double> values, double largest, Cells* cells) {
   assert(static_cast<std::int64_t>(values.size()) <= Cells::kMostValues);
-  std::uint64_t largest = 0;
-  for (const double value : values) largest = std::max(largest, std::bit_cast<std::uint64_t>(value) << 1);
-  const int top = static_cast<int>(largest >> 53);
+  const int top = FieldOf(std::bit_cast<std::uint64_t>(largest));
   if (cells->values + static_cast<std::int64_t>(values.size()) > Cells::kMostValues || top > cells->top || top + Cells::kSpan / 2 < cells->top) {
     Drain(cells);
     cells->top = std::min(top + 1, kLargestField - 1);

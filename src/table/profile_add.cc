@@ -5,6 +5,14 @@
 #include <cstring>
 #include <limits>
 
+#if defined(__x86_64__)
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wuninitialized"        // GCC 12 takes the undefined registers of its own header for ours
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
+#include <immintrin.h>
+#endif
+
 #include "base/hash.h"
 #include "table/profile_internal.h"
 
@@ -21,53 +29,141 @@ std::uint64_t ValidWord(const Column& values, std::int64_t from) {
   return values.validity() == nullptr ? there : values.validity()[from >> 6] & there;
 }
 
+// Which of 64 values are to be kept: those that are there and finite, with -0 as 0, moved together. How many.
+std::size_t KeepPlain(const double* from, std::uint64_t valid, std::size_t rows, double* to) {
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < rows; ++i) {
+    const double value = from[i] + 0.0;
+    to[size] = value;
+    size += (valid >> i & 1) & ((std::bit_cast<std::uint64_t>(value) & ~kSign) < kInfinityBits ? 1U : 0U);
+  }
+  return size;
+}
+
+void MixPlain(const std::uint64_t* keys, std::size_t size, std::uint64_t* codes) {
+  for (std::size_t i = 0; i < size; ++i) codes[i] = Mix(keys[i]);
+}
+
+#if defined(__x86_64__)
+#define TENON_AVX512 __attribute__((target("avx512f,avx512dq,popcnt")))
+
+TENON_AVX512 std::size_t KeepAvx512(const double* from, std::uint64_t valid, double* to) {
+  std::size_t size = 0;
+  const __m512d infinity = _mm512_set1_pd(std::numeric_limits<double>::infinity());
+  for (std::size_t i = 0; i < 64; i += 8) {
+    const __m512d values = _mm512_add_pd(_mm512_loadu_pd(from + i), _mm512_setzero_pd());
+    const __mmask8 there = static_cast<__mmask8>(valid >> i);
+    const __mmask8 kept = _mm512_mask_cmp_pd_mask(there, _mm512_abs_pd(values), infinity, _CMP_LT_OQ);
+    _mm512_storeu_pd(to + size, _mm512_maskz_compress_pd(kept, values));
+    size += static_cast<std::size_t>(_mm_popcnt_u32(kept));
+  }
+  return size;
+}
+
+TENON_AVX512 inline __m512i Times(__m512i values, std::uint64_t factor) {
+  return _mm512_mullo_epi64(values, _mm512_set1_epi64(static_cast<long long>(factor)));
+}
+
+TENON_AVX512 void MixAvx512(const std::uint64_t* keys, std::size_t size, std::uint64_t* codes) {
+  const __m512i step = _mm512_set1_epi64(static_cast<long long>(0x9E3779B97F4A7C15ULL));
+  std::size_t i = 0;
+  for (; i + 8 <= size; i += 8) {
+    __m512i x = _mm512_add_epi64(_mm512_loadu_si512(keys + i), step);
+    x = Times(_mm512_xor_si512(x, _mm512_srli_epi64(x, 30)), 0xBF58476D1CE4E5B9ULL);
+    x = Times(_mm512_xor_si512(x, _mm512_srli_epi64(x, 27)), 0x94D049BB133111EBULL);
+    _mm512_storeu_si512(codes + i, _mm512_xor_si512(x, _mm512_srli_epi64(x, 31)));
+  }
+  MixPlain(keys + i, size - i, codes + i);
+}
+
+bool HasAvx512() {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("popcnt");
+}
+#endif
+
+// Both do the same on every machine.
+std::size_t Keep(const double* from, std::uint64_t valid, std::size_t rows, double* to) {
+#if defined(__x86_64__)
+  if (rows == 64 && HasAvx512()) return KeepAvx512(from, valid, to);
+#endif
+  return KeepPlain(from, valid, rows, to);
+}
+void MixAll(const std::uint64_t* keys, std::size_t size, std::uint64_t* codes) {
+#if defined(__x86_64__)
+  if (HasAvx512()) return MixAvx512(keys, size, codes);
+#endif
+  MixPlain(keys, size, codes);
+}
+
 struct Extremes {
   double low, high;
   std::int64_t zeros, negatives;
 };
 
 Extremes Survey(const double* values, std::size_t size) {
-  constexpr std::size_t kLanes = 4;  // that one comparison need not wait for the last
-  double low[kLanes];
-  double high[kLanes];
-  std::fill_n(low, kLanes, values[0]);
-  std::fill_n(high, kLanes, values[0]);
-  std::int64_t zeros = 0;
-  std::int64_t negatives = 0;
-  const auto look = [&](std::size_t lane, double value) {
-    low[lane] = value < low[lane] ? value : low[lane];
-    high[lane] = value > high[lane] ? value : high[lane];
-    const auto bits = std::bit_cast<std::uint64_t>(value);
-    zeros += bits == 0 ? 1 : 0;
-    negatives += static_cast<std::int64_t>(bits >> 63);
-  };
+  Extremes out{values[0], values[0], 0, 0};
   std::size_t i = 0;
-  for (; i + kLanes <= size; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) look(lane, values[i + lane]);
+#if defined(__x86_64__)
+  __m128d low[2] = {_mm_set1_pd(values[0]), _mm_set1_pd(values[0])};
+  __m128d high[2] = {low[0], low[0]};
+  __m128i zeros = _mm_setzero_si128();  // minus their number
+  __m128i negatives = _mm_setzero_si128();
+  for (; i + 4 <= size; i += 4) {
+    for (std::size_t lane = 0; lane < 2; ++lane) {  // two, that one comparison need not wait for the last
+      const __m128d two = _mm_loadu_pd(values + i + 2 * lane);
+      low[lane] = _mm_min_pd(two, low[lane]);
+      high[lane] = _mm_max_pd(two, high[lane]);
+      zeros = _mm_add_epi64(zeros, _mm_castpd_si128(_mm_cmpeq_pd(two, _mm_setzero_pd())));
+      negatives = _mm_add_epi64(negatives, _mm_srli_epi64(_mm_castpd_si128(two), 63));
+    }
   }
-  for (; i < size; ++i) look(0, values[i]);
-  return {*std::min_element(low, low + kLanes), *std::max_element(high, high + kLanes), zeros, negatives};
+  double ends[4];
+  _mm_storeu_pd(ends, _mm_min_pd(low[0], low[1]));
+  _mm_storeu_pd(ends + 2, _mm_max_pd(high[0], high[1]));
+  std::int64_t counts[4];
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(counts), zeros);
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(counts + 2), negatives);
+  out = {std::min(ends[0], ends[1]), std::max(ends[2], ends[3]), -(counts[0] + counts[1]), counts[2] + counts[3]};
+#endif
+  for (; i < size; ++i) {
+    out.low = std::min(out.low, values[i]);
+    out.high = std::max(out.high, values[i]);
+    out.zeros += values[i] == 0 ? 1 : 0;
+    out.negatives += values[i] < 0 ? 1 : 0;
+  }
+  return out;
 }
 
-// A text of at most 16 bytes, by its first and last bytes; with its length they are all of it.
+// A text of at most 16 bytes, zeros behind its end; with its length that is all of it.
 struct ShortText {
   std::uint64_t head = 0, tail = 0;
 };
-ShortText ShortOf(const char* bytes, std::size_t size) {
-  ShortText out;
-  if (size >= 8) {
-    std::memcpy(&out.head, bytes, 8);
-    std::memcpy(&out.tail, bytes + size - 8, 8);
-  } else if (size >= 4) {
-    std::uint32_t head = 0;
-    std::uint32_t tail = 0;
-    std::memcpy(&head, bytes, 4);
-    std::memcpy(&tail, bytes + size - 4, 4);
-    out.head = head | static_cast<std::uint64_t>(tail) << 32;
-  } else if (size > 0) {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[i])); };
-    out.head = byte(0) | byte(size / 2) << 8 | byte(size - 1) << 16;
+struct Masks {
+  std::array<ShortText, 17> of{};  // of texts of so many bytes
+};
+constexpr Masks MakeMasks() {
+  Masks out;
+  for (std::size_t size = 0; size <= 16; ++size) {
+    for (std::size_t i = 0; i < size; ++i) (i < 8 ? out.of[size].head : out.of[size].tail) |= 255ULL << (8 * (i % 8));
   }
+  return out;
+}
+constexpr Masks kMasks = MakeMasks();
+
+// `readable`: how many bytes there are from here on. Without branches on the size, which nothing foretells.
+ShortText ShortOf(const char* bytes, std::size_t size, std::int64_t readable) {
+  ShortText out;
+  if (readable >= 16) [[likely]] {
+    std::memcpy(&out.head, bytes, 8);
+    std::memcpy(&out.tail, bytes + 8, 8);
+    const ShortText& kept = kMasks.of[size];
+    out.head &= kept.head;
+    out.tail &= kept.tail;
+    return out;
+  }
+  std::memcpy(&out.head, bytes, std::min<std::size_t>(size, 8));
+  if (size > 8) std::memcpy(&out.tail, bytes + 8, size - 8);
   return out;
 }
 
@@ -80,17 +176,9 @@ class Recent {
     std::int64_t row = 0;
     std::uint32_t size = 0, count = 0;
   };
-  // Another count for the text of this row; what had to make way for it, when anything had to.
-  Entry Count(const ShortText& text, std::uint32_t size, std::int64_t row) {
+  Entry& At(const ShortText& text, std::uint32_t size) {
     const std::uint64_t mixed = (text.head ^ (text.tail * 0x9E3779B97F4A7C15ULL) ^ size) * 0xD1B54A32D192ED03ULL;
-    Entry& entry = entries_[mixed >> (64 - kBits)];
-    if (entry.text.head == text.head && entry.text.tail == text.tail && entry.size == size && entry.count > 0) {
-      ++entry.count;
-      return {};
-    }
-    const Entry old = entry;
-    entry = {text, row, size, 1};
-    return old;
+    return entries_[mixed >> (64 - kBits)];
   }
   const std::vector<Entry>& entries() const { return entries_; }
 
@@ -138,9 +226,9 @@ void ColumnProfile::State::AddKeys(Block* block) {
     to.histogram.AddZeros(static_cast<std::int64_t>(rest.size() - kept));
     rest = {block->others, kept};
   }
-  to.moments.AddBlock(rest, &block->cells);
+  to.moments.AddBlock(rest, std::max(std::abs(seen.low), std::abs(seen.high)), &block->cells);
   to.histogram.AddBlock(rest);
-  for (std::size_t i = from; i < size; ++i) block->codes[i] = Mix(block->keys[i]);
+  MixAll(block->keys + from, size - from, block->codes + from);
   const std::span<const std::uint64_t> codes(block->codes + from, size - from);
   to.distinct.AddBlock(codes);
   to.frequent.AddBlock(codes);
@@ -153,27 +241,24 @@ void ColumnProfile::State::AddDoubles(const Column& values) {
     const std::uint64_t valid = ValidWord(values, from);
     const double* at = doubles.data() + from;
     const auto rows = static_cast<std::size_t>(std::min<std::int64_t>(64, values.size() - from));
-    std::size_t size = block.size;
-    for (std::size_t i = 0; i < rows; ++i) {
-      const double value = at[i] + 0.0;
-      const auto bits = std::bit_cast<std::uint64_t>(value);
-      block.values[size] = value;
-      block.keys[size] = bits;
-      size += (valid >> i & 1) & ((bits & ~kSign) < kInfinityBits ? 1U : 0U);
-    }
-    if (size - block.size != rows) {  // the others, one by one: mostly there are none
+    const std::size_t kept = Keep(at, valid, rows, block.values + block.size);
+    const auto present = static_cast<std::size_t>(std::popcount(valid));
+    count += static_cast<std::int64_t>(rows - present);
+    missing += static_cast<std::int64_t>(rows - present);
+    if (kept != present) {  // NaN and infinities: mostly there are none
       for (std::size_t i = 0; i < rows; ++i) {
-        if ((valid >> i & 1) == 0 || std::isnan(at[i])) {
-          ++count;
+        if ((valid >> i & 1) == 0 || std::isfinite(at[i])) continue;
+        ++count;
+        if (std::isnan(at[i])) {
           ++missing;
-        } else if (std::isinf(at[i])) {
-          ++count;
+        } else {
           ++infinities[at[i] < 0 ? 1 : 0];
         }
       }
     }
-    block.size = size;
-    if (size + 64 > Block::kRows || from + 64 >= values.size()) {
+    block.size += kept;
+    if (block.size + 64 > Block::kRows || from + 64 >= values.size()) {
+      std::memcpy(block.keys, block.values, block.size * sizeof(double));  // a double's key is its bits
       AddKeys(&block);
       block.size = 0;
     }
@@ -253,6 +338,9 @@ void ColumnProfile::State::AddPlainTexts(const Column& values) {
     }
     return;
   }
+  constexpr std::int64_t kTrial = 2048;
+  std::int64_t hits = 0;
+  bool again = false;
   Recent recent;
   const auto settle = [&](const Recent::Entry& entry) {
     if (entry.count == 0) return;
@@ -273,8 +361,22 @@ void ColumnProfile::State::AddPlainTexts(const Column& values) {
     longest = std::max(longest, size);
     length += size;
     const auto bytes_here = static_cast<std::size_t>(size);
-    if (bytes_here <= Recent::kMostBytes) {
-      settle(recent.Count(ShortOf(bytes + offsets[i], bytes_here), static_cast<std::uint32_t>(size), i));
+    // Where few come again soon, counting first is not worth it; every now and then it is tried anew.
+    if ((i & (kTrial - 1)) == 0) {
+      again = (i & (8 * kTrial - 1)) == 0 || 2 * hits > kTrial;
+      hits = 0;
+    }
+    if (bytes_here <= Recent::kMostBytes && again) {
+      const ShortText text = ShortOf(bytes + offsets[i], bytes_here, offsets[values.size()] - offsets[i]);
+      const auto small = static_cast<std::uint32_t>(size);
+      Recent::Entry& entry = recent.At(text, small);
+      if (((entry.text.head ^ text.head) | (entry.text.tail ^ text.tail) | (entry.size ^ small)) == 0 && entry.count > 0) {
+        ++entry.count;
+        ++hits;
+        continue;
+      }
+      settle(entry);
+      entry = {text, i, small, 1};
     } else {
       const std::string_view text(bytes + offsets[i], bytes_here);
       TallyText(text, Hash64(text), 1);

@@ -79,7 +79,8 @@ class Moments {
     std::array<Cell, 4 * kSpan> cells{};        // twice, by exponent and sign
   };
   void Add(double value, std::int64_t count = 1);
-  void AddBlock(std::span<const double> values, Cells* cells);  // none zero, at most kMostValues
+  // None is zero, no magnitude is above `largest`, and they are at most kMostValues.
+  void AddBlock(std::span<const double> values, double largest, Cells* cells);
   void Drain(Cells* cells);
   void Merge(const Moments& other);
   double Mean(std::int64_t n) const;
@@ -144,6 +145,10 @@ class DistinctSketch {
  private:
   std::array<std::uint8_t, 4096> registers_{};
 };
+
+// Adds `count` to a small counter for each bit that is set in the code; false when the processor lacks the kernel's
+// instructions. All kernels count the same: 0 plain, 1 AVX2, 2 AVX-512.
+bool CountBitsWith(int kernel, std::uint8_t* counters, const std::uint64_t* code, std::size_t words, std::uint8_t count);
 
 // Finds frequent codes without remembering candidates, so that order cannot matter: a linear sketch (combinatorial group
 // testing; Cormode, Muthukrishnan 2005) of 128 buckets, each counting for every bit of the code how often it was set. The
