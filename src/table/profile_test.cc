@@ -194,8 +194,9 @@ TEST(FrequentSketch, KernelsCountTheSame) {
       const auto count = static_cast<std::uint8_t>(1 + random() % 63);
       ASSERT_TRUE(CountBitsWith(0, plain.data(), code, 4, count));
       if (!CountBitsWith(kernel, other.data(), code, 4, count)) GTEST_SKIP() << "this processor has no kernel " << kernel;
+      ASSERT_EQ(plain, other) << kernel;
+      if (round % 4 == 3) plain.assign(256, 0), other.assign(256, 0);  // before one overflows
     }
-    ASSERT_EQ(plain, other) << kernel;
   }
 }
 
@@ -221,7 +222,8 @@ TEST(Moments, AgreeWithTwoPassesInWiderNumbers) {
     const double variance = static_cast<double>(second / n);
     EXPECT_NEAR(profile.mean(), static_cast<double>(mean), 1e-15 * std::abs(static_cast<double>(mean)));
     EXPECT_NEAR(profile.stddev(), std::sqrt(variance * n / (n - 1)), 1e-13 * std::sqrt(variance));
-    EXPECT_NEAR(profile.skewness(), static_cast<double>(third / n) / std::pow(variance, 1.5), 1e-6) << shift;
+    EXPECT_NEAR(profile.skewness(), static_cast<double>(third / n) / std::pow(variance, 1.5),
+                1e-13 + 1e-19 * std::pow(std::abs(static_cast<double>(mean)) / std::sqrt(variance), 3)) << shift;
   }
 }
 
