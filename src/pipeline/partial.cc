@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "platform/temporary.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -21,6 +22,9 @@ Result<std::unique_ptr<Partial>> Partial::Open(const Call& call, platform::Files
                                                std::shared_ptr<const table::Schema> schema, const Json& job, bool fresh) {
   std::unique_ptr<Partial> partial(new Partial(files, std::move(place), std::move(schema)));
   TENON_ASSIGN(partial->lock_, files.Lock(partial->Journal() + ".lock"), "is the same output being written?");
+  // What another process was writing when it was killed.
+  const std::string half = Str(".", platform::NameOf(partial->Rows()));
+  TENON_TRY(partial->RemoveThose([&](const std::string& name) { return name.starts_with(half) && platform::IsTemporaryName(name); }));
   if (files.Exists(partial->Journal()) && !fresh) {
     TENON_ASSIGN(const std::string journal, files.Read(partial->Journal()));
     TENON_TRY(partial->TakeUp(journal, job));
@@ -93,12 +97,18 @@ Result<void> Partial::Begin(const table::Schema& schema, const Json& job) {
 Result<void> Partial::Clear() {
   TENON_TRY(files_.Remove(Rows()));
   TENON_TRY(files_.Remove(Bad()));
-  TENON_ASSIGN(const std::vector<std::string> names, files_.List(std::string(platform::FolderOf(place_.out))));
   const std::string head = Str(platform::NameOf(Rows()), ".");
-  for (const std::string& name : names) {
-    if (name.starts_with(head) && name.ends_with(".parquet")) TENON_TRY(files_.Remove(platform::JoinPath(platform::FolderOf(place_.out), name)));
-  }
+  TENON_TRY(RemoveThose([&](const std::string& name) { return name.starts_with(head) && name.ends_with(".parquet"); }));
   return files_.Remove(Journal());
+}
+
+Result<void> Partial::RemoveThose(const std::function<bool(const std::string&)>& which) {
+  const std::string folder(platform::FolderOf(place_.out));
+  TENON_ASSIGN(const std::vector<std::string> names, files_.List(folder));
+  for (const std::string& name : names) {
+    if (which(name)) TENON_TRY(files_.Remove(platform::JoinPath(folder, name)));
+  }
+  return {};
 }
 
 Result<void> Partial::Flush() {

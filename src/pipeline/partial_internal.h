@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -51,6 +52,7 @@ class Partial {
   Result<void> TakeUp(std::string_view journal, const Json& job);
   Result<void> Begin(const table::Schema& schema, const Json& job);
   Result<void> Clear();
+  Result<void> RemoveThose(const std::function<bool(const std::string&)>& which);
   Result<void> WritePart(const Call& call);
   Result<void> Flush();
 
