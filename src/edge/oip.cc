@@ -176,10 +176,17 @@ Error NoVersion(Worker& worker, std::string_view name, std::string_view version)
 std::string KeyOf(std::string_view sticky, const OipRequest& request) {
   const auto tensor = std::ranges::find(request.inputs, sticky, &OipTensor::name);
   if (sticky.empty() || tensor == request.inputs.end() || tensor->count == 0) return {};
-  if (tensor->is_raw) return FormatDouble(OipRawNumber(*tensor, 0));
+  if (tensor->is_raw) {
+    const double number = OipRawNumber(*tensor, 0);
+    return tensor->type->family == OipFamily::kBool ? Str(number != 0) : FormatDouble(number);
+  }
   const OipElement& element = request.elements[tensor->first];
-  if (element.kind == OipElement::Kind::kText) return std::string(element.text);
-  return element.kind == OipElement::Kind::kNumber ? FormatDouble(element.number) : std::string();
+  switch (element.kind) {
+    case OipElement::Kind::kText: return std::string(element.text);
+    case OipElement::Kind::kNumber: return FormatDouble(element.number);
+    case OipElement::Kind::kBool: return Str(element.number != 0);
+    default: return {};
+  }
 }
 
 }  // namespace

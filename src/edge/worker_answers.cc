@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "edge/worker_internal.h"
 #include "serve/disguise.h"
@@ -13,8 +14,9 @@ namespace {
 
 constexpr std::size_t kMostKeptAnswers = 4096;  // whose memory waits for the next request
 
-// The text of the first value that a JSON body gives this field: what stands between the colon and the comma. A view of
-// null when there is none. An object's key is the only place where "field" and a colon follow each other.
+// The text of the first value that a JSON body gives this field: what stands between the colon and the comma, a string as
+// it is written. A view of null when there is none, or null is its value. An object's key is the only place where "field"
+// and a colon follow each other.
 std::string_view FirstValueOf(std::string_view field, std::string_view body) {
   const auto blank = [&](std::size_t at) { return at < body.size() && (body[at] == ' ' || body[at] == '\n' || body[at] == '\t' || body[at] == '\r'); };
   for (std::size_t at = body.find(field); at != std::string_view::npos; at = body.find(field, at + 1)) {
@@ -33,9 +35,17 @@ std::string_view FirstValueOf(std::string_view field, std::string_view body) {
       return body.substr(begin + 1, std::min(end, body.size()) - begin - 1);
     }
     while (end < body.size() && body[end] != ',' && body[end] != '}' && !blank(end)) ++end;
-    return body.substr(begin, end - begin);
+    const std::string_view value = body.substr(begin, end - begin);
+    return value == "null" ? std::string_view() : value;
   }
   return {};
+}
+
+// The arm of a key as a JSON string writes it: a protocol that has it plain chooses the same.
+std::size_t ChooseWritten(const serve::Route& route, std::string_view written) {
+  if (written.find('\\') == std::string_view::npos) return route.Choose(written);
+  const auto read = Json::Parse(Str("\"", written, "\""));
+  return route.Choose(read && read->is_string() ? std::string_view(read->String()) : written);
 }
 
 }  // namespace
@@ -101,7 +111,7 @@ std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request
   if (const std::string_view key = request.Header("tenon-key"); !key.empty()) return route.Choose(key);
   if (!given_key.empty()) return route.Choose(given_key);
   if (!route.sticky.empty()) {
-    if (const std::string_view key = FirstValueOf(route.sticky, request.body); !key.empty()) return route.Choose(key);
+    if (const std::string_view key = FirstValueOf(route.sticky, request.body); !key.empty()) return ChooseWritten(route, key);
   }
   if (const std::string_view id = request.Header("x-request-id"); !id.empty()) return route.Choose(id);
   return route.Choose(shared_->run_id + (static_cast<std::uint64_t>(thread_) << 56) + ++chosen_);

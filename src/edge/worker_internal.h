@@ -198,6 +198,7 @@ class Worker final : public HttpHandler {
 // The families of routes; each answers everything below its prefix.
 void AnswerEndpoints(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerV1Models(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
+void AnswerVertex(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerOip(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& response);
 void AnswerFeedback(Worker& worker, const HttpRequest& request, std::string_view name, HttpResponse& response);
@@ -206,13 +207,6 @@ void AnswerRoot(Worker& worker, const HttpRequest& request, HttpResponse& respon
 
 // 405 unless the method is one of those; GET stands for HEAD, too.
 bool Allowed(const HttpRequest& request, std::initializer_list<Method> methods, HttpResponse& response);
-// Predicts {"instances":[...]} into {"model":..,"predictions":[..]} (with `model`) or {"predictions":[..]}. Errors of
-// fields and of the body are left in the reader and the decoder: false then.
-struct PredictStyle {
-  bool model = true;
-  bool explain = false;
-};
-bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, PredictStyle style, HttpResponse& response);
 // "instance 0, field 'age': missing; ..." for error bodies that are one text.
 std::string FieldErrorsAsText(const std::vector<serve::FieldError>& errors);
 

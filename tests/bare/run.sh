@@ -11,6 +11,7 @@ fi
 command -v debootstrap >/dev/null || apt-get install -y -qq debootstrap
 root=${1:-$(mktemp -d /var/tmp/tenon-bare-XXXX)}
 shift || true
+chmod 755 "$root"  # it becomes "/", which every user of a machine may walk through; mktemp makes it private
 [ $# -gt 0 ] || set -- run test
 [ -e "$root/etc/debian_version" ] || debootstrap --variant=minbase bookworm "$root" >/dev/null
 # What the machine's package clients need to reach their registries holds inside as well.
