@@ -219,7 +219,7 @@ Result<void> RunState::Validate() {
     for (const validate::Anomaly& anomaly : report.anomalies) {
       errors += anomaly.severity == validate::Severity::kError ? 1 : 0;
       warnings += anomaly.severity == validate::Severity::kWarning ? 1 : 0;
-      leaks += anomaly.check == "leakage" && anomaly.severity != validate::Severity::kInfo ? 1 : 0;
+      leaks += (anomaly.check == "leakage" || anomaly.check == "target_statistics") && anomaly.severity != validate::Severity::kInfo ? 1 : 0;
       anomalies.Push(anomaly.ToJson());
     }
     out["passed"] = report.passed;
@@ -255,6 +255,9 @@ std::vector<std::string> RunState::LeftOut() const {
   std::vector<std::string> out = {card.label};
   for (const std::string& column : {project.source.key, project.source.group, project.split.column}) {
     if (!column.empty()) out.push_back(column);
+  }
+  for (const auto& [column, treatment] : project.source.sensitive) {  // requests bring no pseudonyms
+    if (treatment == ingest::Treatment::kPseudonymise && column != card.label) out.push_back(column);
   }
   return out;
 }

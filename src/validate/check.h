@@ -5,6 +5,7 @@
 
 #include "base/call.h"
 #include "base/kinds.h"
+#include "dataset/sensitive.h"
 #include "dataset/snapshot.h"
 #include "dataset/split.h"
 #include "table/profile.h"
@@ -47,6 +48,9 @@ struct ValidateSpec {
   std::vector<std::pair<std::string, Json>> columns;  // overrides a column: {min, max, missing, domain, unseen, unique}
   std::vector<std::string> expectations;              // boolean expressions that every row must fulfil
   double leakage_threshold = 0.98;                    // single-feature AUC (or |correlation|) above it is a leak
+  std::string purpose;                                // what the data are used for, checked against data.purpose
+  std::vector<std::string> anonymity_columns;         // which together point at a person
+  std::int64_t anonymity_k = 5;                       // that many rows share each combination of them
   std::vector<std::string> left_out;                  // columns no model reads, which leak nothing. Not written here
   static Result<ValidateSpec> Parse(const Json& json, std::string_view file);
   Json ToJson() const;
@@ -70,8 +74,7 @@ class Check {
   virtual Result<std::vector<Anomaly>> Look(const Call& call, const Evidence& evidence) const = 0;
 };
 
-// Kinds: presence, type, missing, range, domain, unique, constant, duplicates, label, imbalance, leakage, identifiers,
-// distribution, expectations, volume.
+// Kinds: the files of checks/; docs/04-validation.md lists them.
 Result<void> AddAll(Kinds<Check>& kinds);
 
 struct ValidationReport {
@@ -79,6 +82,7 @@ struct ValidationReport {
   std::vector<ColumnExpectation> schema;
   std::vector<Anomaly> anomalies;      // errors first
   bool passed = true;                  // nothing at or above fail_on
+  std::vector<std::string> masked;     // columns whose values are in no report
   Json ToJson() const;                 // with the profile's summary
 };
 

@@ -1,4 +1,5 @@
 #include "app/commands/all.h"
+#include "dataset/sensitive.h"
 #include "dataset/snapshot.h"
 
 namespace tenon::app {
@@ -61,11 +62,14 @@ Result<int> Show(Context& context, const Args& args) {
     return 0;
   }
   context.terminal.Line(Str("snapshot ", snapshot->hash(), ", ", FormatCount(snapshot->rows()), " rows"));
+  const ingest::Sensitive sensitive = dataset::SensitiveOf(snapshot->about());
   std::vector<std::vector<std::string>> rows = {{"column", "type", "missing", "distinct", "min", "mean", "max", "most frequent"}};
   for (const table::ColumnProfile& column : profile.columns()) {
     std::string top;
     for (const table::Frequency& value : column.Top(3)) top += Str(value.value.substr(0, 18), " (", FormatShort(value.count), ")  ");
-    const bool numbers = column.numeric();
+    const bool hidden = sensitive.contains(column.field().name);
+    if (hidden) top = "(sensitive)";
+    const bool numbers = column.numeric() && !hidden;
     rows.push_back({column.field().name, std::string(NameOf(column.field().type)), FormatCount(column.missing()),
                     FormatCount(static_cast<std::int64_t>(column.distinct())), numbers ? FormatShort(column.min()) : "",
                     numbers ? FormatShort(column.mean()) : "", numbers ? FormatShort(column.max()) : "", top});
@@ -74,7 +78,13 @@ Result<int> Show(Context& context, const Args& args) {
   const int shown = static_cast<int>(args.Int("rows"));
   std::int64_t left = shown;
   for (const table::Batch& batch : snapshot->batches()) {
-    for (std::int64_t i = 0; i < batch.rows() && left > 0; ++i, --left) context.terminal.Line(batch.RowAt(i).Dump());
+    for (std::int64_t i = 0; i < batch.rows() && left > 0; ++i, --left) {
+      Json row = batch.RowAt(i);
+      for (const auto& [column, treatment] : sensitive) {
+        if (row.Find(column) != nullptr) row[column] = "***";
+      }
+      context.terminal.Line(row.Dump());
+    }
   }
   return 0;
 }
