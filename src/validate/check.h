@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/call.h"
@@ -15,6 +18,13 @@ namespace tenon::validate {
 enum class Severity { kInfo, kWarning, kError };
 std::string_view NameOf(Severity severity);
 
+// A member of the project file and what it would be set to; `append`: added to the list that is there.
+struct Setting {
+  std::vector<std::string> path;  // validate, columns, state, domain
+  Json value;
+  bool append = false;
+};
+
 // A finding about the user's data: not an error but a value.
 struct Anomaly {
   std::string check;       // the kind of checks/ that found it
@@ -23,6 +33,7 @@ struct Anomaly {
   std::string short_text;  // "12 new values"
   std::string long_text;   // with the values, the numbers, what was expected
   std::string fix;         // what to write or do: "add 'Alaska' to validate.data.state.domain"
+  std::vector<Setting> accept = {};  // the settings that take the data as they are; none: a person has to think
   Json ToJson() const;
 };
 
@@ -42,6 +53,13 @@ struct ColumnExpectation {
   static Result<ColumnExpectation> FromJson(const Json& json);
 };
 
+// A column whose values must be found in a column of another file.
+struct Reference {
+  std::string column, file, key;
+  std::shared_ptr<const std::unordered_set<std::uint64_t>> values;  // ReferenceHash of those; read by the pipeline, null until then
+};
+std::uint64_t ReferenceHash(const table::Column& column, std::int64_t row);
+
 // What the user wrote under `validate:`.
 struct ValidateSpec {
   Severity fail_on = Severity::kError;
@@ -51,6 +69,8 @@ struct ValidateSpec {
   std::string purpose;                                // what the data are used for, checked against data.purpose
   std::vector<std::string> anonymity_columns;         // which together point at a person
   std::int64_t anonymity_k = 5;                       // that many rows share each combination of them
+  std::string freshness;                              // how old the newest row may be, such as 2d
+  std::vector<Reference> references;
   std::vector<std::string> left_out;                  // columns no model reads, which leak nothing. Not written here
   static Result<ValidateSpec> Parse(const Json& json, std::string_view file);
   Json ToJson() const;
@@ -85,6 +105,10 @@ struct ValidationReport {
   std::vector<std::string> masked;     // columns whose values are in no report
   Json ToJson() const;                 // with the profile's summary
 };
+
+// One row that is to be predicted, as an object, held against the same expectations as the rows of a snapshot: presence, type,
+// missing, range, domain. The label need not be there.
+std::vector<Anomaly> ValidateRow(const std::vector<ColumnExpectation>& schema, std::string_view label, const Json& row);
 
 // Profiles, infers the schema where the user said nothing (from `previous_schema` when there is one, so that a new
 // value is new), and runs every check.

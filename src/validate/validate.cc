@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "base/time.h"
 #include "validate/check.h"
 
 namespace tenon::validate {
@@ -64,6 +65,7 @@ Result<void> Override(const Json& json, std::string_view path, std::string_view 
 
 // What stands in quotation marks and is no column's name is a value.
 void Mask(const table::Schema& schema, Anomaly* anomaly) {
+  anomaly->accept.clear();  // it would be shown
   anomaly->long_text = Str("'", anomaly->column, "' is sensitive: what its values are stays out of reports");
   for (std::string* text : {&anomaly->short_text, &anomaly->fix}) {
     std::string out;
@@ -128,6 +130,17 @@ Json Anomaly::ToJson() const {
   out["short_text"] = short_text;
   out["long_text"] = long_text;
   out["fix"] = fix;
+  if (!accept.empty()) {
+    Json settings = Json::MakeArray();
+    for (const Setting& one : accept) {
+      Json setting;
+      setting["path"] = Json::ListOf(one.path);
+      setting["value"] = one.value;
+      setting["append"] = one.append;
+      settings.Push(std::move(setting));
+    }
+    out["accept"] = std::move(settings);
+  }
   return out;
 }
 
@@ -175,6 +188,22 @@ Result<ValidateSpec> ValidateSpec::Parse(const Json& json, std::string_view file
     return fields.Wrong("leakage_threshold", Str(spec.leakage_threshold, " is out of range; write a number above 0.5, at most 1"));
   }
   TENON_TRY(fields.Read("purpose", &spec.purpose));
+  TENON_TRY(fields.Read("freshness", &spec.freshness));
+  if (!spec.freshness.empty()) {
+    if (auto span = ParseDuration(spec.freshness); !span.ok()) return fields.Wrong("freshness", span.error().message());
+  }
+  if (const Json* references = fields.Find("references"); references != nullptr && !references->is_null()) {
+    if (!references->is_object()) return fields.Wrong("references", "must be an object such as {customer_id: {read: customers.csv, column: id}}");
+    for (const auto& [column, one] : references->object()) {
+      TENON_ASSIGN(Fields of, Fields::Of(one, Str("validate.references.", column), file));
+      Reference reference{column, "", column, nullptr};
+      TENON_TRY(of.Read("read", &reference.file));
+      TENON_TRY(of.Read("column", &reference.key));
+      TENON_TRY(of.Done());
+      if (reference.file.empty()) return of.Wrong("", "`read:` is missing: the file that holds the column");
+      spec.references.push_back(std::move(reference));
+    }
+  }
   if (const Json* anonymity = fields.Find("anonymity"); anonymity != nullptr && !anonymity->is_null()) {
     TENON_ASSIGN(Fields of, Fields::Of(*anonymity, "validate.anonymity", file));
     TENON_TRY(of.Read("columns", &spec.anonymity_columns));
@@ -207,6 +236,11 @@ Json ValidateSpec::ToJson() const {
   if (!anonymity_columns.empty()) {
     out["anonymity"]["columns"] = Json::ListOf(anonymity_columns);
     out["anonymity"]["k"] = anonymity_k;
+  }
+  if (!freshness.empty()) out["freshness"] = freshness;
+  for (const Reference& reference : references) {
+    out["references"][reference.column]["read"] = reference.file;
+    out["references"][reference.column]["column"] = reference.key;
   }
   if (!left_out.empty()) out["left_out"] = Json::ListOf(left_out);
   return out;

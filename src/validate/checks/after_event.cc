@@ -35,7 +35,8 @@ class AfterEvent final : public Check {
       out.push_back({"", name, share >= kMany ? Severity::kWarning : Severity::kInfo, Str("after the event in ", Percent(share), " of rows"),
                      Str("'", name, "' is later than '", when, "' in ", FormatCount(later), " of ", FormatCount(present), " rows, such as row ", example + 1, ": ",
                          TextOf(other, example), " after ", TextOf(event, example)),
-                     Str("if it is written down after the event, leave it out (transform: {drop: [", name, "]}); a date that is fixed beforehand, such as a due date, may stay")});
+                     Str("if it is written down after the event, leave it out (transform: {drop: [", name, "]}); a date that is fixed beforehand, such as a due date, may stay"),
+                     {{{"transform", "drop"}, Json(name), true}}});
     }
     return out;
   }

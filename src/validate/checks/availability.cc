@@ -44,7 +44,8 @@ class Availability final : public Check {
       out.push_back({"", name, Severity::kWarning, "missing in the newest rows",
                      Str("'", name, "' is missing in ", Percent(now), " of the newest ", FormatCount(static_cast<std::int64_t>(newest)), " rows by '", when, "', in ", Percent(before),
                          " of those before: either it is filled in after the event, and will be missing whenever a prediction is made, or its source broke"),
-                     Str("leave it out (transform: {drop: [", name, "]}), or mend the source")});
+                     Str("leave it out (transform: {drop: [", name, "]}), or mend the source"),
+                     {{{"transform", "drop"}, Json(name), true}}});
     }
     return out;
   }

@@ -67,7 +67,8 @@ class PersonalData final : public Check {
       out.push_back({"", name, by_form ? Severity::kWarning : Severity::kInfo, Str("personal data: ", kind),
                      by_form ? Str(Percent(seen.share), " of the values of '", name, "' that were looked at have the form of: ", kind)
                              : Str("'", name, "' is called like personal data: ", kind),
-                     Str("say how it is to be treated: data: {sensitive: {", name, ": pseudonymise}}, or drop or mask; mask leaves the values and keeps them out of reports")});
+                     Str("say how it is to be treated: data: {sensitive: {", name, ": pseudonymise}}, or drop or mask; mask leaves the values and keeps them out of reports"),
+                     {{{"data", "sensitive", name}, Json("mask")}}});
     }
     return out;
   }

@@ -56,7 +56,8 @@ class TargetStatistics final : public Check {
         if (!found) continue;
         out.push_back({"", name, Severity::kError, Str("the label's mean by ", by),
                        Str("'", name, "' is the mean of '", evidence.label, "' over the rows of each '", by, "', in every row: it holds the label it is to tell"),
-                       Str("leave it out (transform: {drop: [", name, "]}) and encode '", by, "' within folds instead (transform: {columns: {", by, ": target_encode}})")});
+                       Str("leave it out (transform: {drop: [", name, "]}) and encode '", by, "' within folds instead (transform: {columns: {", by, ": target_encode}})"),
+                       {{{"transform", "drop"}, Json(name), true}}});
       }
     }
     return out;
