@@ -25,11 +25,9 @@ class Bundles final : public Holder {
  public:
   Bundles(platform::Files& files, const HolderKinds& kinds, BundleSpec spec) : files_(files), kinds_(kinds), spec_(std::move(spec)) {}
 
-  Result<std::string> Refresh(serve::Endpoints& endpoints) override {
+  Result<void> Refresh(serve::Endpoints& endpoints, std::vector<std::string>* changes) override {
     TENON_ASSIGN(const std::vector<std::string> paths, Paths());
-    std::vector<std::string> changes;
     std::set<std::string> touched;
-    std::string refused;
     for (const std::string& path : paths) {
       const auto info = files_.Info(path);
       const auto known = taken_.find(path);
@@ -43,12 +41,12 @@ class Bundles final : public Holder {
       if (served) {
         touched.insert((*served)->endpoint);
         if (next.served != nullptr) touched.insert(next.served->endpoint);
-        changes.push_back(Str((*served)->model, " answers"));
+        changes->push_back(Str((*served)->model, " answers"));
         next.served = *std::move(served);
       } else if (first_) {
         return std::move(served).error();
       } else {
-        refused = Str(path, ": ", served.error().ForPeople());
+        next.refused = Str(path, ": ", served.error().ForPeople());
       }
       taken_[path] = std::move(next);
     }
@@ -59,15 +57,19 @@ class Bundles final : public Holder {
       }
       if (it->second.served != nullptr) {
         touched.insert(it->second.served->endpoint);
-        changes.push_back(Str(it->second.served->model, " was taken away"));
+        changes->push_back(Str(it->second.served->model, " was taken away"));
       }
       it = taken_.erase(it);
     }
     for (const std::string& name : touched) Place(name, endpoints);
     if (first_ && taken_.empty()) return Error(Code::kNotFound, Str("there is no *.tenon in ", Join(spec_.folders, ", "), "; `tenon models export` writes one"));
     first_ = false;
-    if (!refused.empty()) return Error(Code::kFailedPrecondition, refused);
-    return Join(changes, "; ");
+    std::vector<std::string> refused;
+    for (const auto& [path, taken] : taken_) {
+      if (!taken.refused.empty()) refused.push_back(taken.refused);
+    }
+    if (!refused.empty()) return Error(Code::kFailedPrecondition, Join(refused, "; "));
+    return {};
   }
 
   Result<std::int64_t> KeysRevision() override {
@@ -88,7 +90,8 @@ class Bundles final : public Holder {
   struct Taken {
     std::uint64_t bytes = 0;
     std::int64_t modified = 0;
-    std::shared_ptr<const serve::Served> served;  // null: refused
+    std::shared_ptr<const serve::Served> served;  // what answers; null: nothing was ever taken from it
+    std::string refused;                          // why the file as it is now is not taken
   };
 
   Result<std::vector<std::string>> Paths() const {

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "app/holder.h"
 #include "base/text.h"
@@ -14,33 +15,47 @@ class Champions final : public Holder {
   Champions(std::unique_ptr<store::Store> store, const HolderKinds& kinds, std::string model, std::string name)
       : store_(std::move(store)), registry_(*store_), kinds_(kinds), model_(std::move(model)), name_(std::move(name)) {}
 
-  Result<std::string> Refresh(serve::Endpoints& endpoints) override {
+  // A champion that cannot be taken is tried again when the registry changes, and keeps no other from being taken.
+  Result<void> Refresh(serve::Endpoints& endpoints, std::vector<std::string>* changes) override {
     TENON_ASSIGN(const std::int64_t revision, registry_.Revision());
-    if (revision == revision_) return std::string();
+    if (revision == revision_) return Refused();
+    const bool first = revision_ == -1;
     TENON_ASSIGN(const std::vector<std::string> names, Names());
-    std::vector<std::string> changes;
+    refusal_.reset();
     for (const std::string& name : names) {
-      TENON_ASSIGN(const auto aliases, registry_.Aliases(name));
-      for (const auto& [alias, version] : aliases) {
-        if (alias != "champion" || taken_[name] == version) continue;
-        TENON_ASSIGN(auto served, Open(name, version));
-        endpoints.Set(std::move(served));
-        changes.push_back(taken_[name] == 0 ? Str(name, "@", version, " answers") : Str(name, "@", version, " answers instead of ", name, "@", taken_[name]));
-        taken_[name] = version;
-      }
+      if (auto followed = Follow(name, endpoints, changes); !followed) refusal_ = std::move(followed).error();
     }
+    if (first && refusal_) return Refused();
     if (endpoints.all()->empty()) {
       return Error(Code::kFailedPrecondition, Str("no version of ", model_.empty() ? "any model" : model_, " in ", store_->folder(),
                                                   " is champion: `tenon run` deploys one when its gates pass (`tenon models ls` shows what there is)"));
     }
     revision_ = revision;
-    return Join(changes, "; ");
+    return Refused();
   }
 
   Result<std::int64_t> KeysRevision() override { return govern::KeysRevision(*store_); }
   Result<std::vector<govern::KeyRecord>> Keys() override { return govern::Keys(*store_); }
 
  private:
+  Result<void> Refused() const {
+    if (refusal_) return refusal_->Clone();
+    return {};
+  }
+
+  Result<void> Follow(const std::string& name, serve::Endpoints& endpoints, std::vector<std::string>* changes) {
+    TENON_ASSIGN(const auto aliases, registry_.Aliases(name));
+    for (const auto& [alias, version] : aliases) {
+      int& taken = taken_[name];
+      if (alias != "champion" || taken == version) continue;
+      TENON_ASSIGN(auto served, Open(name, version));
+      endpoints.Set(std::move(served));
+      changes->push_back(taken == 0 ? Str(name, "@", version, " answers") : Str(name, "@", version, " answers instead of ", name, "@", taken));
+      taken = version;
+    }
+    return {};
+  }
+
   Result<std::vector<std::string>> Names() const {
     TENON_ASSIGN(const auto versions, registry_.List(model_));
     std::vector<std::string> names;
@@ -66,6 +81,7 @@ class Champions final : public Holder {
   std::string model_, name_;
   std::map<std::string, int> taken_;
   std::int64_t revision_ = -1;
+  std::optional<Error> refusal_;  // of what the registry says at this revision
 };
 
 }  // namespace

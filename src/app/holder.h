@@ -18,9 +18,9 @@ namespace tenon::app {
 class Holder {
  public:
   virtual ~Holder() = default;
-  // Looks whether anything changed; what did, for people, or "". The first look takes everything, and fails when a model
-  // cannot be taken or there is none.
-  virtual Result<std::string> Refresh(serve::Endpoints& endpoints) = 0;
+  // Looks whether anything changed; adds what did, for people. The first look takes everything, and fails when a model
+  // cannot be taken or there is none. Later an error says what is refused, at every look for as long as it is.
+  virtual Result<void> Refresh(serve::Endpoints& endpoints, std::vector<std::string>* changes) = 0;
   // The keys of whoever may ask, and a number that changes with them.
   virtual Result<std::int64_t> KeysRevision() = 0;
   virtual Result<std::vector<govern::KeyRecord>> Keys() = 0;

@@ -9,6 +9,7 @@
 #include "app/command.h"
 #include "app/holder.h"
 #include "app/signals.h"
+#include "app/told.h"
 #include "base/text.h"
 #include "edge/server.h"
 #include "govern/access.h"
@@ -17,6 +18,8 @@
 
 namespace tenon::app {
 namespace {
+
+constexpr const char* kRefused = "a change is refused, what was before stays";
 
 bool IsLoopback(std::string_view address) { return address.starts_with("127.") || address == "::1" || address == "localhost"; }
 
@@ -58,7 +61,8 @@ class Program {
     TENON_TRY(transform::AddAll(kinds_.ops));
     TENON_TRY(model::AddAll(kinds_.formats));
     TENON_TRY(Hold(args));
-    TENON_TRY(holder_->Refresh(endpoints_));
+    std::vector<std::string> held;
+    TENON_TRY(holder_->Refresh(endpoints_, &held));
     TENON_TRY(Admit(args));
     TENON_TRY(Listen(args));
     const std::string url = Str(tls_ == nullptr ? "http://" : "https://", args.Text("address"), ":", server_->port());
@@ -67,11 +71,7 @@ class Program {
     if (const std::string file = args.Text("port-file"); !file.empty()) TENON_TRY(files_.Write(file, Str(server_->port(), "\n")));
     while (!stop_.stop_requested()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(200));
-      auto changed = Refresh();
-      // Said once: a file that stays wrong is not looked at again until it changes, a store is.
-      std::string what = changed ? *changed : Str("a change is refused, what was before stays: ", changed.error().ForPeople());
-      if (!what.empty() && what != said_) terminal_.Note(what);
-      said_ = changed ? std::string() : std::move(what);
+      if (const std::string news = Refresh(); !news.empty()) terminal_.Note(news);
     }
     server_->Stop(std::chrono::seconds(5));
     return 0;
@@ -151,15 +151,20 @@ class Program {
     terminal_.Line(access_.rules()->open ? "open to everybody who reaches it" : "for holders of an API key or a client certificate");
   }
 
-  Result<std::string> Refresh() {
-    TENON_ASSIGN(std::string changed, holder_->Refresh(endpoints_));
-    if (tls_ != nullptr) {
-      TENON_ASSIGN(const bool renewed, tls_->Reload());
-      if (renewed) changed += Str(changed.empty() ? "" : "; ", "the TLS certificate was read again");
-    }
-    TENON_ASSIGN(const bool keys, RefreshKeys());
-    if (keys) changed += Str(changed.empty() ? "" : "; ", "the API keys were read again");
-    return changed;
+  // What to tell people now. Each part by itself: a model that is refused keeps no key from being withdrawn.
+  std::string Refresh() {
+    std::vector<std::string> news, changes;
+    const auto models = holder_->Refresh(endpoints_, &changes);
+    news.push_back(told_models_.Next(Join(changes, "; "), models));
+    if (tls_ != nullptr) news.push_back(told_certificate_.Next(NewsOf(tls_->Reload(), "the TLS certificate was read again")));
+    news.push_back(told_keys_.Next(NewsOf(RefreshKeys(), "the API keys were read again")));
+    std::erase(news, "");
+    return Join(news, "; ");
+  }
+
+  static Result<std::string> NewsOf(const Result<bool>& changed, const char* what) {
+    if (!changed) return changed.error().Clone();
+    return *changed ? std::string(what) : std::string();
   }
 
   // A service that had keys stays closed when the last one goes.
@@ -185,7 +190,7 @@ class Program {
   std::unique_ptr<platform::TlsServer> tls_;
   std::unique_ptr<serve::InferenceLog> log_;
   std::unique_ptr<edge::Server> server_;
-  std::string said_;
+  Told told_models_{kRefused}, told_certificate_{kRefused}, told_keys_{kRefused};
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "app/told.h"
 #include "base/text.h"
 #include "govern/access.h"
 #include "platform/random.h"
@@ -23,6 +24,8 @@ namespace {
 constexpr auto kLookEvery = std::chrono::seconds(1);
 constexpr auto kSaveEvery = std::chrono::seconds(5);  // of a look that changes nothing
 constexpr int kMostThreads = 64;
+constexpr const char* kRefused = "a change is refused, what was before stays";
+
 // Whether only programs of this machine reach an address.
 bool IsLoopback(std::string_view address) { return address.starts_with("127.") || address == "::1" || address == "localhost"; }
 
@@ -42,7 +45,7 @@ class ProjectService final : public Service {
     options.access = &access_;
     options.tls = tls_.get();
     options.observe.files = &store_.files();
-    TENON_ASSIGN(const std::string loaded, Refresh(call));
+    TENON_ASSIGN(const std::string loaded, Follow());
     if (model_.empty()) {
       return Error(Code::kFailedPrecondition, Str("no version of ", project_.name, " is champion: `tenon run ", project_.folder,
                                                   "` deploys one when its gates pass (`tenon models ls` shows what there is)"));
@@ -68,25 +71,15 @@ class ProjectService final : public Service {
     return tls_ != nullptr && tls_->asks_clients() ? "for holders of an API key or a client certificate" : "for holders of an API key";
   }
 
-  Result<std::string> Refresh(const Call& call) override {
-    TENON_ASSIGN(std::string changed, RefreshModel(call));
-    if (server_ == nullptr) return changed;
-    std::string more;
-    if (tls_ != nullptr) {
-      TENON_ASSIGN(const bool renewed, tls_->Reload());
-      if (renewed) more = "the TLS certificate was read again";
-    }
-    TENON_ASSIGN(const bool keys, RefreshKeys());
-    if (keys) more += Str(more.empty() ? "" : "; ", "the API keys changed: ", who());
-    if (!changed.empty() && !more.empty()) changed += "; ";
-    return changed + more;
-  }
-
-  Result<std::string> RefreshModel(const Call& call) {
-    TENON_ASSIGN(std::string said, Look(call));
-    TENON_ASSIGN(std::string changed, Follow());
-    if (said.empty() || changed.empty()) return said + changed;
-    return said + "; " + changed;
+  std::string Refresh(const Call& call) override {
+    std::vector<std::string> news;
+    // Each by itself: a version that is refused keeps no key from being withdrawn.
+    if (std::chrono::steady_clock::now() >= look_at_) news.push_back(told_looks_.Next(Look(call)));
+    news.push_back(told_versions_.Next(Follow()));
+    news.push_back(told_certificate_.Next(RefreshCertificate()));
+    news.push_back(told_keys_.Next(NewsOfKeys()));
+    std::erase(news, "");
+    return Join(news, "; ");
   }
 
   void Stop() override {
@@ -103,7 +96,11 @@ class ProjectService final : public Service {
   Result<std::string> Follow() {
     TENON_ASSIGN(const std::int64_t revision, registry_.Revision());
     TENON_ASSIGN(const std::int64_t rollout_revision, rollouts_.Revision(project_.serve.endpoint));
-    if (revision == revision_ && rollout_revision == rollout_revision_) return std::string();
+    if (revision == revision_ && rollout_revision == rollout_revision_) {
+      if (refusal_) return refusal_->Clone();
+      return std::string();
+    }
+    refusal_.reset();
     int champion = 0;
     TENON_ASSIGN(auto aliases, registry_.Aliases(project_.name));
     for (const auto& [alias, version] : aliases) {
@@ -121,7 +118,10 @@ class ProjectService final : public Service {
     }
     revision_ = revision;
     rollout_revision_ = rollout_revision;
-    if (!routed.ok()) return std::move(routed).error();
+    if (!routed.ok()) {
+      refusal_ = std::move(routed).error();
+      return refusal_->Clone();
+    }
     return changed;
   }
 
@@ -184,6 +184,17 @@ class ProjectService final : public Service {
                        project_.folder, "`), ask for client certificates (--tls-client-ca), or say --insecure"));
     }
     return {};
+  }
+
+  Result<std::string> RefreshCertificate() {
+    if (tls_ == nullptr) return std::string();
+    TENON_ASSIGN(const bool renewed, tls_->Reload());
+    return renewed ? std::string("the TLS certificate was read again") : std::string();
+  }
+
+  Result<std::string> NewsOfKeys() {
+    TENON_ASSIGN(const bool changed, RefreshKeys());
+    return changed ? Str("the API keys changed: ", who()) : std::string();
   }
 
   // Takes keys that changed. A service that had keys stays closed when the last one goes.
@@ -304,7 +315,6 @@ class ProjectService final : public Service {
   // and keeps the decision when nobody else is writing; else somebody else decides, or we do the next time.
   Result<std::string> Look(const Call& call) {
     const auto now = std::chrono::steady_clock::now();
-    if (now < look_at_) return std::string();
     look_at_ = now + kLookEvery;
     if (server_ != nullptr) TENON_TRY(feedback_.Sync());
     if (!rollout_) return std::string();
@@ -384,6 +394,7 @@ class ProjectService final : public Service {
   std::string process_;
   std::string model_;
   std::int64_t revision_ = -1, rollout_revision_ = -1;
+  std::optional<Error> refusal_;                                     // why what these revisions say is not served
   std::optional<serve::Rollout> rollout_;                            // the one under way
   std::string degraded_;                                             // why the champion is not served, at the start
   std::shared_ptr<const serve::Ladder> ladder_;
@@ -392,6 +403,7 @@ class ProjectService final : public Service {
   std::string refused_;                                              // why its challenger is not routed to
   std::map<int, std::shared_ptr<const serve::Served>> loaded_;       // by version
   std::chrono::steady_clock::time_point look_at_{}, saved_{};
+  Told told_looks_{"what the rollout needs is not kept"}, told_versions_{kRefused}, told_certificate_{kRefused}, told_keys_{kRefused};
   mutable std::mutex mutex_;
   Json readiness_;  // guarded by mutex_
 };

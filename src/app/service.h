@@ -22,8 +22,9 @@ class Service {
   virtual std::string model() const = 0;      // "loan-approval@3", what answers now
   virtual std::string log_folder() const = 0;
   // Asks the registry, the keys and the certificate's files now; called by the owner's loop about five times a second.
-  // What changed, for people, or "".
-  virtual Result<std::string> Refresh(const Call& call) = 0;
+  // What to tell people now, or "": what changed, and what is refused: once, again when it is something else, and when it is
+  // over.
+  virtual std::string Refresh(const Call& call) = 0;
   // Who may ask, for people: "open to everybody" or what is needed.
   virtual std::string who() const = 0;
   virtual void Stop() = 0;

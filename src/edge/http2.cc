@@ -6,9 +6,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "base/text.h"
-#include "edge/compression_internal.h"
-#include "edge/http2_stream_internal.h"
+#include "edge/http2_requests_internal.h"
 
 namespace tenon::edge {
 namespace {
@@ -17,13 +15,9 @@ using Clock = std::chrono::steady_clock;
 using Stream = Http2Stream;
 
 constexpr std::uint32_t kMostStreams = 256;
-constexpr std::int32_t kStreamWindow = 1 << 20, kConnectionWindow = 8 << 20;
+constexpr std::int32_t kStreamWindow = 1 << 20;
 constexpr std::size_t kMostPumped = 1 << 20;
 constexpr std::size_t kBacklog = 256 << 10;    // answers of one stream, above which it is not read on
-constexpr std::size_t kLeastPacked = 1024;     // bytes of a message worth compressing
-constexpr std::size_t kPrefix = 5;             // before each message: compressed?, size
-constexpr std::size_t kPadding = 64;           // readable bytes behind what a handler gets
-constexpr std::string_view kTakes = "identity, gzip, deflate";
 
 // Frames that ask for nothing (resets, pings, settings, empty data) a client may send: so many at once, so many a second.
 constexpr double kIdleFramesBurst = 400, kIdleFramesSecond = 100;
@@ -33,17 +27,11 @@ nghttp2_nv Nv(std::string_view name, std::string_view value) {
           reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
 }
 
-std::uint32_t Big32(const char* bytes) {
-  std::uint32_t value = 0;
-  for (int i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return value;
-}
-
 }  // namespace
 
-struct Http2Connection::State {
-  State(const Http2Limits& its_limits, HttpHandler& its_handler);
-  ~State();
+struct Http2Connection::State final : Http2Sender {
+  State(const Http2Limits& its_limits, HttpHandler& handler);
+  ~State() override;
 
   // Called by nghttp2.
   static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* self);
@@ -56,48 +44,31 @@ struct Http2Connection::State {
   static ssize_t OnRead(nghttp2_session*, std::int32_t, std::uint8_t* out, std::size_t room, std::uint32_t* flags,
                         nghttp2_data_source* source, void* self);
 
+  bool Head(Stream& stream, std::span<const Http2Field> head, bool body) override;
+  void More(Stream& stream) override;
+  void Reset(Stream& stream, Why why) override;
+
   Stream* Find(std::int32_t id) const { return static_cast<Stream*>(nghttp2_session_get_stream_user_data(session, id)); }
   Stream* NewStream(std::int32_t id);
   void Free(Stream* stream);
-  void BeginRequest(Stream& stream);
-  void BeginCall(Stream& stream, const HttpRequest& head);
-  void AddBody(Stream& stream, std::string_view bytes);
-  void EndRequest(Stream& stream);
-  // Handles the whole messages at the front of `in`.
-  void ReadMessages(Stream& stream);
-  void CallHandler(Stream& stream, std::string_view message, bool again);
-  void AnswerPlainly(Stream& stream);
-  // Frames one message behind the stream's others and sees that it is sent.
-  void Say(Stream& stream, std::string_view message, std::string_view metadata);
-  void Finish(Stream& stream, int status, std::string_view problem);
-  void StartAnswer(Stream& stream, std::vector<nghttp2_nv>& head);
-  void Resume(Stream& stream);
   bool Trailers(const Stream& stream);
   void Consume(Stream& stream, std::size_t size);
-  void Reset(Stream& stream, std::uint32_t why);
   void CountIdleFrame();
-  bool Pending(const Stream& stream) const { return stream.out_from < stream.out.size(); }
 
-  Http2Limits limits;
-  HttpHandler& handler;
-  HttpPeer peer;
+  const Http2Limits limits;
+  Http2Requests requests;
   nghttp2_session* session = nullptr;
   std::vector<std::unique_ptr<Stream>> all;
   Stream* streams = nullptr;  // of all: that are open
   Stream* spare = nullptr;    // that wait to be used again
-  std::size_t held = 0;       // bytes of bodies in all streams
   bool dead = false, draining = false;
   double idle_frames = kIdleFramesBurst;
-  Clock::time_point idle_frames_at{}, now{};
-  HttpRequest request;
-  HttpResponse response;
-  RpcResponse rpc;
-  std::string inflated, packed;
-  std::vector<nghttp2_nv> head;
+  Clock::time_point idle_frames_at{};
+  std::vector<nghttp2_nv> fields;
 };
 
-Http2Connection::State::State(const Http2Limits& its_limits, HttpHandler& its_handler)
-    : limits(its_limits), handler(its_handler) {
+Http2Connection::State::State(const Http2Limits& its_limits, HttpHandler& handler)
+    : limits(its_limits), requests(its_limits, handler, *this) {
   nghttp2_session_callbacks* callbacks = nullptr;
   nghttp2_option* option = nullptr;
   if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0) {
@@ -123,7 +94,7 @@ Http2Connection::State::State(const Http2Limits& its_limits, HttpHandler& its_ha
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits.most_header)},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
   (void)nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, std::size(settings));
-  (void)nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kConnectionWindow);
+  (void)nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kHttp2ConnectionWindow);
 }
 
 Http2Connection::State::~State() { nghttp2_session_del(session); }
@@ -145,7 +116,7 @@ Stream* Http2Connection::State::NewStream(std::int32_t id) {
 }
 
 void Http2Connection::State::Free(Stream* stream) {
-  held -= stream->in.size();
+  requests.Forget(*stream);
   if (stream->previous != nullptr) stream->previous->next = stream->next;
   if (stream->next != nullptr) stream->next->previous = stream->previous;
   if (streams == stream) streams = stream->next;
@@ -158,7 +129,7 @@ int Http2Connection::State::OnBeginHeaders(nghttp2_session* session, const nghtt
   auto& state = *static_cast<State*>(self);
   if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
   Stream* stream = state.NewStream(frame->hd.stream_id);
-  stream->arrived = stream->moved = state.now;
+  stream->arrived = stream->moved = state.requests.now();
   (void)nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
   return 0;
 }
@@ -190,6 +161,7 @@ int Http2Connection::State::OnHeader(nghttp2_session*, const nghttp2_frame* fram
 }
 
 void Http2Connection::State::CountIdleFrame() {
+  const Clock::time_point now = requests.now();
   const double seconds = std::chrono::duration<double>(now - idle_frames_at).count();
   idle_frames = std::min(kIdleFramesBurst, idle_frames + seconds * kIdleFramesSecond);
   idle_frames_at = now;
@@ -208,10 +180,10 @@ int Http2Connection::State::OnFrame(nghttp2_session*, const nghttp2_frame* frame
   Stream* stream = state.Find(frame->hd.stream_id);
   if (stream == nullptr) return 0;
   if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0 && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) state.CountIdleFrame();
-  if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) state.BeginRequest(*stream);
+  if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) state.requests.Begin(*stream);
   if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
     stream->ended = true;
-    state.EndRequest(*stream);
+    state.requests.End(*stream);
   }
   return 0;
 }
@@ -221,9 +193,9 @@ int Http2Connection::State::OnData(nghttp2_session*, std::uint8_t, std::int32_t 
   (void)nghttp2_session_consume_connection(state.session, size);
   Stream* stream = state.Find(id);
   if (stream == nullptr) return 0;
-  stream->moved = state.now;
+  stream->moved = state.requests.now();
   stream->unconsumed += size;
-  state.AddBody(*stream, {reinterpret_cast<const char*>(data), size});
+  state.requests.Add(*stream, {reinterpret_cast<const char*>(data), size});
   if (stream->out.size() - stream->out_from <= kBacklog && !stream->finished) state.Consume(*stream, stream->unconsumed);
   return 0;
 }
@@ -257,14 +229,14 @@ ssize_t Http2Connection::State::OnRead(nghttp2_session*, std::int32_t, std::uint
   if (size != 0) {
     std::memcpy(out, stream.out.data() + stream.out_from, size);
     stream.out_from += size;
-    stream.moved = state.now;
+    stream.moved = state.requests.now();
   }
   if (stream.out_from == stream.out.size()) {
     stream.out.clear();
     stream.out_from = 0;
   }
   if (!stream.finished && stream.unconsumed != 0 && stream.out.size() - stream.out_from <= kBacklog) state.Consume(stream, stream.unconsumed);
-  if (state.Pending(stream)) return static_cast<ssize_t>(size);
+  if (stream.out_from < stream.out.size()) return static_cast<ssize_t>(size);
   if (!stream.finished) {
     if (size != 0) return static_cast<ssize_t>(size);
     stream.deferred = true;
@@ -288,209 +260,29 @@ bool Http2Connection::State::Trailers(const Stream& stream) {
   return nghttp2_submit_trailer(session, stream.id, trailers, 2) == 0;
 }
 
-void Http2Connection::State::Reset(Stream& stream, std::uint32_t why) {
-  stream.reset = stream.finished = true;
-  (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id, why);
+bool Http2Connection::State::Head(Stream& stream, std::span<const Http2Field> head, bool body) {
+  fields.clear();
+  for (const auto& [name, value] : head) fields.push_back(Nv(name, value));
+  nghttp2_data_provider provider{};
+  provider.source.ptr = &stream;
+  provider.read_callback = OnRead;
+  return nghttp2_submit_response(session, stream.id, fields.data(), fields.size(), body ? &provider : nullptr) == 0;
 }
 
-void Http2Connection::State::BeginRequest(Stream& stream) {
-  const std::string_view type = stream.At(stream.type.value, stream.type.value_size);
-  stream.grpc = type.substr(0, 16) == "application/grpc" && (type.size() == 16 || type[16] == '+' || type[16] == ';');
-  if (stream.too_large || !stream.Request(&request)) return Reset(stream, NGHTTP2_ENHANCE_YOUR_CALM);
-  if (stream.grpc) BeginCall(stream, request);
-}
-
-void Http2Connection::State::BeginCall(Stream& stream, const HttpRequest& asked) {
-  if (asked.method != Method::kPost) return Finish(stream, RowOf(Code::kInternal).grpc, "a call of gRPC is a POST");
-  if (const std::string_view given = asked.Header("grpc-timeout"); given.data() != nullptr) {
-    std::chrono::nanoseconds timeout{};
-    if (!ParseGrpcTimeout(given, &timeout)) return Finish(stream, RowOf(Code::kInternal).grpc, Str("grpc-timeout is '", given, "'; expected such as 100m"));
-    stream.deadline = now + timeout;
-  }
-  if (const std::string_view given = asked.Header("grpc-encoding"); given.data() != nullptr && given != "identity") {
-    if (given != "gzip" && given != "deflate") return Finish(stream, 12, Str("messages in '", given, "' are not taken here; there are: ", kTakes));
-    stream.coding = given == "gzip" ? "gzip" : "deflate";
-  }
-  stream.kind = handler.KindOf(asked.path);
-  if (stream.kind == RpcKind::kUnknown) Finish(stream, 12, Str("no method ", asked.path));
-}
-
-void Http2Connection::State::AddBody(Stream& stream, std::string_view bytes) {
-  if (stream.finished || stream.reset) return;
-  const std::size_t most = limits.most_body + kPrefix;
-  if (held + bytes.size() > 4 * most + static_cast<std::size_t>(kConnectionWindow)) {
-    if (!stream.grpc) return Reset(stream, NGHTTP2_ENHANCE_YOUR_CALM);
-    return Finish(stream, RowOf(Code::kResourceExhausted).grpc, "too many requests are under way on this connection");
-  }
-  stream.in.append(bytes);
-  held += bytes.size();
-  if (!stream.grpc) {
-    if (stream.in.size() > limits.most_body) {
-      held -= stream.in.size();
-      stream.in.clear();
-      response.Clear();
-      SetErrorStatus(413, "the body is too large", response);
-      AnswerPlainly(stream);
-    }
-    return;
-  }
-  if (stream.kind != RpcKind::kUnary || stream.in.size() >= kPrefix) ReadMessages(stream);
-}
-
-void Http2Connection::State::ReadMessages(Stream& stream) {
-  std::size_t at = 0;
-  while (!stream.finished && stream.in.size() - at >= kPrefix) {
-    const std::size_t size = Big32(stream.in.data() + at + 1);
-    const auto packing = static_cast<unsigned char>(stream.in[at]);
-    if (size > limits.most_body) {
-      Finish(stream, RowOf(Code::kResourceExhausted).grpc, Str("a message of ", size, " bytes is larger than the ", limits.most_body, " taken here"));
-      break;
-    }
-    if (packing > 1 || (packing == 1 && stream.coding.empty())) {
-      Finish(stream, RowOf(Code::kInternal).grpc, packing == 1 ? "a message is compressed, but there is no grpc-encoding" : "the bytes are no message of gRPC");
-      break;
-    }
-    if (stream.in.size() - at - kPrefix < size) break;
-    if (stream.kind != RpcKind::kStream && (!stream.ended || stream.in.size() - at - kPrefix != size)) {
-      if (stream.in.size() - at - kPrefix != size) Finish(stream, RowOf(Code::kInternal).grpc, "this method takes one message, and more came");
-      break;  // one message is handled when the client has ended
-    }
-    std::string_view message(stream.in.data() + at + kPrefix, size);
-    if (packing == 1) {
-      bool too_large = false;
-      if (!Inflate(message, limits.most_body, &inflated, &too_large)) {
-        Finish(stream, RowOf(too_large ? Code::kResourceExhausted : Code::kInternal).grpc,
-               too_large ? "the message is too large when it is decompressed" : "the message is not what its grpc-encoding says");
-        break;
-      }
-      inflated.append(kPadding, '\0');
-      message = std::string_view(inflated).substr(0, inflated.size() - kPadding);
-    }
-    at += kPrefix + size;
-    CallHandler(stream, message, false);
-  }
-  held -= at;
-  stream.in.erase(0, at);
-  if (stream.finished) {
-    held -= stream.in.size();
-    stream.in.clear();
-  }
-}
-
-void Http2Connection::State::CallHandler(Stream& stream, std::string_view message, bool again) {
-  rpc.Clear();
-  if (stream.deadline != Clock::time_point{} && Clock::now() >= stream.deadline) {
-    return Finish(stream, RowOf(Code::kDeadlineExceeded).grpc, "the deadline passed before the request was read");
-  }
-  if (!stream.Request(&request)) return Reset(stream, NGHTTP2_INTERNAL_ERROR);
-  try {
-    handler.Call({&request, message, stream.deadline, again}, peer, rpc);
-  } catch (...) {  // the outermost one: whatever it was, the others are still served
-    rpc.Clear();
-    rpc.Fail(Code::kInternal, "this request met a bug of the server");
-  }
-  if (rpc.status != 0) return Finish(stream, rpc.status, rpc.problem);
-  if (stream.kind == RpcKind::kWatch) {
-    if (again && rpc.message == stream.told) return;
-    if (!again) stream.watched = message;
-    stream.told = rpc.message;
-  }
-  Say(stream, rpc.message, rpc.metadata);
-  if (stream.kind == RpcKind::kUnary) Finish(stream, 0, {});
-}
-
-void Http2Connection::State::Say(Stream& stream, std::string_view message, std::string_view metadata) {
-  bool compressed = false;
-  if (!stream.coding.empty() && message.size() >= kLeastPacked && Deflate(message, stream.coding == "gzip", &packed)) {
-    compressed = true;
-    message = packed;
-  }
-  const auto size = static_cast<std::uint32_t>(message.size());
-  const char prefix[kPrefix] = {static_cast<char>(compressed ? 1 : 0), static_cast<char>(size >> 24), static_cast<char>(size >> 16),
-                                static_cast<char>(size >> 8), static_cast<char>(size)};
-  stream.out.append(prefix, kPrefix);
-  stream.out.append(message);
-  if (stream.answered) return Resume(stream);
-  head.assign({Nv(":status", "200"), Nv("content-type", "application/grpc")});
-  if (!stream.coding.empty()) {
-    head.push_back(Nv("grpc-encoding", stream.coding));
-    head.push_back(Nv("grpc-accept-encoding", kTakes));
-  }
-  std::string lower;
-  if (!metadata.empty()) {
-    const std::size_t colon = metadata.find(": ");
-    lower = ToLower(metadata.substr(0, colon));
-    head.push_back(Nv(lower, metadata.substr(colon + 2, metadata.find("\r\n") - colon - 2)));
-  }
-  StartAnswer(stream, head);
-}
-
-void Http2Connection::State::StartAnswer(Stream& stream, std::vector<nghttp2_nv>& fields) {
-  stream.answered = true;
-  stream.moved = now;
-  nghttp2_data_provider body{};
-  body.source.ptr = &stream;
-  body.read_callback = OnRead;
-  if (nghttp2_submit_response(session, stream.id, fields.data(), fields.size(), &body) != 0) Reset(stream, NGHTTP2_INTERNAL_ERROR);
-}
-
-void Http2Connection::State::Resume(Stream& stream) {
+void Http2Connection::State::More(Stream& stream) {
   if (!stream.deferred) return;
   stream.deferred = false;
   (void)nghttp2_session_resume_data(session, stream.id);
 }
 
-void Http2Connection::State::Finish(Stream& stream, int status, std::string_view problem) {
-  if (stream.finished) return;
-  stream.finished = true;
-  stream.status = status;
-  stream.problem = problem;
-  stream.moved = now;
-  if (stream.answered) return Resume(stream);
-  const std::string number = std::to_string(status), words = GrpcMessage(problem);
-  head.assign({Nv(":status", "200"), Nv("content-type", "application/grpc"), Nv("grpc-status", number), Nv("grpc-message", words)});
-  if (status == 12) head.push_back(Nv("grpc-accept-encoding", kTakes));
-  stream.answered = true;
-  if (nghttp2_submit_response(session, stream.id, head.data(), head.size(), nullptr) != 0) Reset(stream, NGHTTP2_INTERNAL_ERROR);
-}
-
-void Http2Connection::State::EndRequest(Stream& stream) {
-  if (stream.finished || stream.reset) return;
-  if (!stream.grpc) {
-    if (!stream.Request(&request)) return Reset(stream, NGHTTP2_INTERNAL_ERROR);
-    stream.in.append(kPadding, '\0');
-    held += kPadding;
-    request.body = std::string_view(stream.in).substr(0, stream.in.size() - kPadding);
-    response.Clear();
-    try {
-      handler.Handle(request, peer, response);
-    } catch (...) {
-      response.Clear();
-      SetError(Code::kInternal, "this request met a bug of the server", response);
-    }
-    return AnswerPlainly(stream);
+void Http2Connection::State::Reset(Stream& stream, Why why) {
+  std::uint32_t code = NGHTTP2_NO_ERROR;
+  switch (why) {
+    case Why::kCancel: code = NGHTTP2_CANCEL; break;
+    case Why::kInternal: code = NGHTTP2_INTERNAL_ERROR; break;
+    case Why::kTooMuch: code = NGHTTP2_ENHANCE_YOUR_CALM; break;
   }
-  ReadMessages(stream);
-  if (stream.finished || stream.reset) return;
-  if (!stream.in.empty()) return Finish(stream, RowOf(Code::kInternal).grpc, "the request ends within a message");
-  if (stream.kind == RpcKind::kStream) return Finish(stream, 0, {});
-  if (!stream.answered) Finish(stream, RowOf(Code::kInternal).grpc, "the request has no message");
-}
-
-void Http2Connection::State::AnswerPlainly(Stream& stream) {
-  stream.finished = true;
-  const std::string status = std::to_string(response.status), length = std::to_string(response.body.size());
-  head.assign({Nv(":status", status), Nv("content-type", response.content_type), Nv("content-length", length), Nv("server", "tenon")});
-  std::string names = response.headers;  // "Name: value\r\n" lines; the names in small letters here
-  for (std::size_t at = 0; at < names.size();) {
-    const std::size_t colon = names.find(':', at), end = names.find("\r\n", at);
-    if (colon == std::string::npos || end == std::string::npos) break;
-    for (std::size_t i = at; i < colon; ++i) names[i] = names[i] >= 'A' && names[i] <= 'Z' ? static_cast<char>(names[i] + 32) : names[i];
-    head.push_back(Nv(std::string_view(names).substr(at, colon - at), Trim(std::string_view(names).substr(colon + 1, end - colon - 1))));
-    at = end + 2;
-  }
-  if (stream.At(stream.method.value, stream.method.value_size) != "HEAD") stream.out = response.body;
-  StartAnswer(stream, head);
+  (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id, code);
 }
 
 Http2Connection::Http2Connection(const Http2Limits& limits, HttpHandler& handler)
@@ -500,8 +292,7 @@ Http2Connection::~Http2Connection() = default;
 void Http2Connection::Receive(std::string_view bytes, const HttpPeer& from) {
   State& state = *state_;
   if (state.dead) return;
-  state.peer = from;
-  state.now = from.arrived;
+  state.requests.Arrived(from);
   const ssize_t used = nghttp2_session_mem_recv(state.session, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (used < 0) state.dead = true;
 }
@@ -521,18 +312,9 @@ void Http2Connection::Pump(std::string* out) {
 void Http2Connection::Tick(Clock::time_point now) {
   State& state = *state_;
   if (state.dead) return;
-  state.now = now;
   for (Stream* stream = state.streams; stream != nullptr;) {
     Stream* following = stream->next;
-    const bool waits = stream->kind == RpcKind::kStream || (stream->kind == RpcKind::kWatch && stream->ended);
-    if (stream->deadline != Clock::time_point{} && now >= stream->deadline && !stream->finished) {
-      state.Finish(*stream, RowOf(Code::kDeadlineExceeded).grpc, "the deadline passed");
-    } else if (stream->kind == RpcKind::kWatch && stream->answered && !stream->finished && !state.Pending(*stream)) {
-      const std::string message = stream->watched;
-      state.CallHandler(*stream, message, true);
-    } else if (now - stream->moved > state.limits.slow && (state.Pending(*stream) || !waits)) {
-      state.Reset(*stream, NGHTTP2_CANCEL);  // the request does not arrive, or the answer is not taken
-    }
+    state.requests.Tick(*stream, now);
     stream = following;
   }
 }
@@ -542,7 +324,7 @@ void Http2Connection::Drain() {
   if (state.dead || state.draining) return;
   state.draining = true;
   for (Stream* stream = state.streams; stream != nullptr; stream = stream->next) {
-    if (stream->kind == RpcKind::kWatch) state.Finish(*stream, RowOf(Code::kUnavailable).grpc, "the server is stopping");
+    if (stream->kind == RpcKind::kWatch) state.requests.Finish(*stream, RowOf(Code::kUnavailable).grpc, "the server is stopping");
   }
   (void)nghttp2_submit_goaway(state.session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(state.session),
                               NGHTTP2_NO_ERROR, nullptr, 0);

@@ -6,55 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "edge/http2_internal.h"
+#include "edge/http_connection_internal.h"
 #include "edge/http_server.h"
 #include "platform/tls.h"
 
 namespace tenon::edge {
-
-// One client's connection. Lives in a slab of its loop and is used again.
-struct Connection {
-  int fd = -1;
-  std::uint64_t client = 0;
-  std::string address;
-  std::unique_ptr<platform::TlsSession> tls;  // null: plain
-  HttpProgress progress;
-  // Bytes of a request that is not whole yet, or that waits for earlier answers to be sent. Whole requests are read and
-  // answered from the loop's own buffer, so that an idle connection holds none.
-  std::unique_ptr<char[]> held;
-  std::size_t held_size = 0;
-  std::size_t held_capacity = 0;
-  std::unique_ptr<Http2Connection> http2;  // once it has begun as one
-  std::string unsent;            // as it goes to the network; while there is any, nothing more is read
-  std::size_t unsent_from = 0;
-  std::int64_t due = 0;          // tick when it is given up
-  std::int64_t began = 0;        // tick of the request's first byte
-  std::int64_t wheel_tick = 0;   // tick of the wheel's slot it is in
-  Connection* next = nullptr;    // in the wheel's slot, or of the free ones
-  Connection* previous = nullptr;
-  bool greeted = false;          // it has asked something, in HTTP/1.1
-  bool started = false;          // some bytes of a request have come
-  bool last = false;             // closes when all is sent
-  bool draining = false;         // all is sent and our side closed; reads and drops what still comes
-  bool ended = false;            // the client said that nothing more comes (TLS)
-  bool stuck = false;            // whole requests are held back until `unsent` is gone
-};
-
-// When connections are due, in slots of one tick; moved lazily, so that a request costs one assignment.
-class TimerWheel {
- public:
-  static constexpr std::int64_t kSlots = 512;
-  void Set(Connection* connection, std::int64_t now, std::int64_t due);
-  void Remove(Connection* connection);
-  // Takes out all that are due by `now` and hands them to `each`, which may close them.
-  template <typename Each>
-  void Advance(std::int64_t now, Each each);
-
- private:
-  void Link(Connection* connection, std::int64_t tick);
-  std::array<Connection*, kSlots> slots_{};
-  std::int64_t at_ = 0;
-};
 
 // One thread's event loop over one listening socket and its connections.
 class HttpLoop {

@@ -1,8 +1,10 @@
 #include <simdjson.h>
 
 #include <cstring>
+#include <deque>
 
 #include "base/text.h"
+#include "edge/base64_internal.h"
 #include "edge/json_decoder_internal.h"
 
 namespace tenon::edge {
@@ -35,7 +37,9 @@ std::string_view Meaning(error_code code) {
 struct Pass {
   serve::RowReader& reader;
   const std::function<void()>& each;
+  std::deque<std::string>& decoded;  // texts of rows that are read
   std::string problem = {};  // of the whole request, when it is JSON but no such request
+  bool has_inputs = false;
 
   error_code Value(int slot, od::value value) {
     const table::Type type = reader.served().fields[static_cast<std::size_t>(slot)].type;
@@ -92,9 +96,34 @@ struct Pass {
           reader.Text(slot, lists);
           return SUCCESS;
         }
+        if (type == od::json_type::object && reader.served().fields[static_cast<std::size_t>(slot)].type == table::Type::kString) return Bytes(slot, value);
         reader.Wrong(slot, type == od::json_type::array ? "a list" : "an object");
         return Skim(value);
     }
+  }
+
+  // {"b64":"..."}, as clients of TensorFlow Serving send bytes: for a tensor the base64 itself, else the text it stands for.
+  error_code Bytes(int slot, od::value value) {
+    od::object object;
+    if (auto code = value.get_object().get(object); code != SUCCESS) return code;
+    std::string_view text;
+    bool good = false;
+    for (auto item : object) {
+      od::field field;
+      if (auto code = std::move(item).get(field); code != SUCCESS) return code;
+      od::json_type type;
+      if (auto code = field.value().type().get(type); code != SUCCESS) return code;
+      good = text.data() == nullptr && field.key() == "b64" && type == od::json_type::string;
+      if (!good) {
+        if (auto code = Skim(field.value()); code != SUCCESS) return code;
+        continue;
+      }
+      if (auto code = field.value().get_string().get(text); code != SUCCESS) return code;
+    }
+    const bool tensor = !reader.served().fields[static_cast<std::size_t>(slot)].shape.empty();
+    if (good && !tensor) good = FromBase64(text, &decoded.emplace_back()) && IsUtf8(decoded.back());
+    good ? reader.Text(slot, tensor ? text : std::string_view(decoded.back())) : reader.Wrong(slot, "an object that is no {\"b64\":\"<base64 of UTF-8>\"}");
+    return SUCCESS;
   }
 
   // May be compared with raw bytes: they are not escaped, and the padding behind the body is longer.
@@ -186,6 +215,47 @@ struct Pass {
     return SUCCESS;
   }
 
+  error_code Row(od::value row, od::json_type type, int instance) {
+    reader.Begin(instance);
+    error_code code = SUCCESS;
+    if (type == od::json_type::object) {
+      od::object object;
+      if (code = row.get_object().get(object); code == SUCCESS) code = Object(object);
+    } else if (type == od::json_type::array) {
+      od::array list;
+      if (code = row.get_array().get(list); code == SUCCESS) code = List(list, instance);
+    } else if (reader.served().fields.size() == 1) {
+      code = Value(reader.TakeExpected(), row);
+    } else {
+      problem = Str("instance ", instance, " is neither an object nor a list");
+      return SUCCESS;
+    }
+    if (code == SUCCESS && reader.End() && !reader.failed()) each();
+    return code;
+  }
+
+  // What may stand beside the instances.
+  error_code Beside(std::string_view key, od::value value) {
+    if (key == "signature_name") {
+      std::string_view name;
+      if (value.get_string().get(name) == SUCCESS && (name.empty() || name == "serving_default")) return SUCCESS;
+      problem = "there is no such signature_name; the only signature here is serving_default";
+      return SUCCESS;
+    }
+    od::json_type type;
+    if (auto code = value.type().get(type); code != SUCCESS) return code;
+    if (type == od::json_type::null) return IsWord(value, "null") ? SUCCESS : simdjson::N_ATOM_ERROR;
+    od::object object;
+    if (type == od::json_type::object) {
+      bool empty = false;
+      if (auto code = value.get_object().get(object); code != SUCCESS) return code;
+      if (auto code = object.is_empty().get(empty); code != SUCCESS) return code;
+      if (empty) return SUCCESS;
+    }
+    problem = "'parameters' must be {}: the models here have none";
+    return SUCCESS;
+  }
+
   error_code Instances(od::value value) {
     od::array array;
     if (value.get_array().get(array) != SUCCESS) {
@@ -202,24 +272,26 @@ struct Pass {
         problem = Str("more than ", reader.served().most_instances, " instances; send fewer at a time");
         return SUCCESS;
       }
-      reader.Begin(instance);
-      error_code code = SUCCESS;
-      if (type == od::json_type::object) {
-        od::object object;
-        if (code = row.get_object().get(object); code == SUCCESS) code = Object(object);
-      } else if (type == od::json_type::array) {
-        od::array list;
-        if (code = row.get_array().get(list); code == SUCCESS) code = List(list, instance);
-      } else {
-        problem = Str("instance ", instance, " is neither an object nor a list");
-        return SUCCESS;
-      }
-      if (code != SUCCESS) return code;
-      if (reader.End() && !reader.failed()) each();
+      if (auto code = Row(row, type, instance); code != SUCCESS || !problem.empty()) return code;
       ++instance;
     }
     if (instance == 0) problem = "'instances' is empty; send at least one";
     return SUCCESS;
+  }
+
+  // A document that is one row. What it holds is read before it is known that nothing follows.
+  error_code Alone(od::document& document) {
+    od::json_type type;
+    if (auto code = document.type().get(type); code != SUCCESS) return code;
+    if (type != od::json_type::object && type != od::json_type::array) {
+      problem = "expected an instance: an object such as {\"age\":41}, or a list";
+      return SUCCESS;
+    }
+    od::value row;
+    if (auto code = document.get_value().get(row); code != SUCCESS) return code;
+    if (auto code = Row(row, type, 0); code != SUCCESS) return code;
+    const char* rest = nullptr;
+    return document.current_location().get(rest) == SUCCESS ? simdjson::TRAILING_CONTENT : SUCCESS;
   }
 
   error_code Request(od::document& document) {
@@ -229,16 +301,24 @@ struct Pass {
       problem = "the body must be an object: {\"instances\":[{...}]}";
       return SUCCESS;
     }
-    bool had_instances = false;
+    bool had_instances = false, had_parameters = false, had_signature = false;
     for (auto item : request) {
       od::field field;
       if (auto code = std::move(item).get(field); code != SUCCESS) return code;
       std::string_view key;
       if (auto code = field.unescaped_key().get(key); code != SUCCESS) return code;
+      if (key == "signature_name" || key == "parameters") {
+        bool& had = key == "parameters" ? had_parameters : had_signature;
+        if (had) problem = Str("'", key, "' is given twice");
+        had = true;
+        if (auto code = problem.empty() ? Beside(key, field.value()) : SUCCESS; code != SUCCESS || !problem.empty()) return code;
+        continue;
+      }
       if (key != "instances" || had_instances) {
+        has_inputs = key == "inputs" && !had_instances;
         problem = had_instances && key == "instances"
                       ? std::string("'instances' is given twice")
-                      : Str("unknown key '", key, "' in the request", DidYouMean(key, std::vector<std::string>{"instances"}));
+                      : Str("unknown key '", key, "' in the request", DidYouMean(key, std::vector<std::string>{"instances", "parameters"}));
         return SUCCESS;
       }
       had_instances = true;
@@ -255,24 +335,35 @@ struct Pass {
 
 struct JsonDecoder::State {
   od::parser parser;
+  std::deque<std::string> decoded;
 };
 
 JsonDecoder::JsonDecoder() : state_(std::make_unique<State>()) {}
 JsonDecoder::~JsonDecoder() = default;
 
 bool JsonDecoder::ReadInstances(std::string_view body, serve::RowReader& reader, const std::function<void()>& each) {
+  return Read(body, reader, each, false);
+}
+
+bool JsonDecoder::ReadInstance(std::string_view body, serve::RowReader& reader, const std::function<void()>& each) {
+  return Read(body, reader, each, true);
+}
+
+bool JsonDecoder::Read(std::string_view body, serve::RowReader& reader, const std::function<void()>& each, bool alone) {
   reader.errors().clear();
   problem_.clear();
   if (state_->parser.capacity() > kMostKeptCapacity && body.size() < kMostKeptCapacity / 4) {
     state_ = std::make_unique<State>();
   }
+  state_->decoded.clear();
   od::document document;
   error_code code =
       state_->parser.iterate(simdjson::padded_string_view(body.data(), body.size(), body.size() + simdjson::SIMDJSON_PADDING))
           .get(document);
   if (code == SUCCESS) {
-    Pass pass{reader, each};
-    code = pass.Request(document);
+    Pass pass{reader, each, state_->decoded};
+    code = alone ? pass.Alone(document) : pass.Request(document);
+    has_inputs_ = pass.has_inputs;
     if (code == SUCCESS) problem_ = std::move(pass.problem);
   }
   if (code != SUCCESS) problem_ = Meaning(code);

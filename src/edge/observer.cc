@@ -27,7 +27,15 @@ void AppendField(std::string_view key, std::string_view value, std::string* out)
   AppendJsonString(value, out);
 }
 
-bool IsInference(std::string_view route) { return route.ends_with(":predict") || route.ends_with("/infer") || route.ends_with(":explain"); }
+// ":predict" at the end of a path, or nothing.
+std::string_view VerbOf(std::string_view path) {
+  for (const std::string_view verb : {":predict", ":explain", ":classify", ":regress", ":rawPredict"}) {
+    if (path.ends_with(verb)) return verb;
+  }
+  return {};
+}
+
+bool IsInference(std::string_view route) { return route.ends_with("/infer") || !VerbOf(route).empty(); }
 
 }  // namespace
 
@@ -37,7 +45,18 @@ std::string_view RouteOf(std::string_view path) {
     return ends(":predict") ? "/v1/endpoints/{name}:predict" : ends(":explain") ? "/v1/endpoints/{name}:explain" : "/v1/endpoints/{name}";
   }
   if (path.starts_with("/v1/models/")) {
-    return ends(":predict") ? "/v1/models/{name}:predict" : ends(":explain") ? "/v1/models/{name}:explain" : "/v1/models/{name}";
+    for (const std::string_view route : {"/v1/models/{name}:predict", "/v1/models/{name}:explain", "/v1/models/{name}:classify", "/v1/models/{name}:regress"}) {
+      if (ends(route.substr(route.rfind(':')))) return route;
+    }
+    return "/v1/models/{name}";
+  }
+  if (path.starts_with("/v1/projects/")) {
+    constexpr std::string_view kPrefix = "/v1/projects/{project}/locations/{location}/endpoints/{name}";
+    for (const std::string_view route : {"/v1/projects/{project}/locations/{location}/endpoints/{name}:predict", "/v1/projects/{project}/locations/{location}/endpoints/{name}:explain",
+                                         "/v1/projects/{project}/locations/{location}/endpoints/{name}:rawPredict"}) {
+      if (ends(route.substr(kPrefix.size()))) return route;
+    }
+    return kPrefix;
   }
   if (path.starts_with("/v2/models/")) {
     for (const std::string_view route : {"/v2/models/{name}/infer", "/v2/models/{name}/ready", "/v2/models/{name}/config", "/v2/models/{name}/stats"}) {

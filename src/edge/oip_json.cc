@@ -1,5 +1,7 @@
 #include <simdjson.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "edge/oip_tensor_internal.h"
 
@@ -166,29 +168,92 @@ Result<void> ReadRequest(dom::element document, std::string_view raw, OipRequest
   return ReadOutputs(request, out);
 }
 
+// A column: n values, or n lists of one.
+Result<void> ReadColumn(std::string_view name, dom::element value, const serve::Served& served, OipRequest& out) {
+  const auto field = std::ranges::find(served.fields, name, &serve::Served::Field::name);
+  if (field == served.fields.end()) {
+    std::vector<std::string> names;
+    for (const auto& each : served.fields) names.push_back(each.name);
+    return Bad(Str("no input '", name, "'", DidYouMean(name, names)));
+  }
+  OipTensor tensor;
+  tensor.name = field->name;
+  tensor.type = OipDatatypeNamed(OipDatatypeOf(field->type));
+  dom::array list;
+  if (value.get(list) != SUCCESS) return Bad(Str("input '", name, "' must be a list of values, not ", KindOf(value)));
+  for (const dom::element item : list) {
+    dom::array alone;
+    if (item.get(alone) == SUCCESS && (alone.size() != 1 || alone.at(0).is_array())) return Bad(Str("input '", name, "' must have one value a row"));
+  }
+  TENON_TRY(tensor.AddSize(static_cast<std::int64_t>(list.size())));
+  tensor.first = out.elements.size();
+  Flatten(list, out.elements);
+  TENON_TRY(CheckOipElements(out, tensor));
+  out.inputs.push_back(tensor);
+  return {};
+}
+
+Result<void> ReadInputsByName(dom::element value, const serve::Served& served, OipRequest& out) {
+  dom::object columns;
+  if (value.get(columns) != SUCCESS) {
+    if (served.fields.size() == 1 && value.is_array()) return ReadColumn(served.fields[0].name, value, served, out);
+    return Bad(Str("'inputs' must be an object of columns such as {\"age\":[41,29]}, not ", KindOf(value)));
+  }
+  for (const auto& [name, column] : columns) TENON_TRY(ReadColumn(name, column, served, out));
+  if (out.inputs.empty()) return Bad("'inputs' has no column");
+  return {};
+}
+
 }  // namespace
 
 struct OipJsonReader::State {
   dom::parser parser;
+  dom::element document;
 };
 
 OipJsonReader::OipJsonReader() : state_(std::make_unique<State>()) {}
 OipJsonReader::~OipJsonReader() = default;
 
-Result<void> OipJsonReader::Read(std::string_view body, std::size_t json_size, OipRequest* out) {
-  if (json_size > body.size()) {
-    return Bad(Str("Inference-Header-Content-Length says ", json_size, " bytes, more than the body's ", body.size()));
-  }
+Result<void> OipJsonReader::Parse(std::string_view body, std::size_t json_size) {
   if (state_->parser.capacity() > kMostKeptCapacity && json_size < kMostKeptCapacity / 4) state_ = std::make_unique<State>();
   if (state_->parser.capacity() < json_size &&
       state_->parser.allocate(std::max<std::size_t>(json_size, 4096), kMostDepth) != SUCCESS) {
     return Error(Code::kResourceExhausted, "no memory for a request of this size");
   }
-  dom::element document;
   // Not copied: behind the JSON part there are raw tensors or padding, which may be read and are not looked at.
-  const auto code = state_->parser.parse(body.data(), json_size, false).get(document);
+  const auto code = state_->parser.parse(body.data(), json_size, false).get(state_->document);
   if (code != SUCCESS) return Bad(Str("the request is not JSON: ", simdjson::error_message(code)));
-  return ReadRequest(document, body.substr(json_size), *out);
+  return {};
+}
+
+Result<void> OipJsonReader::Read(std::string_view body, std::size_t json_size, OipRequest* out) {
+  if (json_size > body.size()) {
+    return Bad(Str("Inference-Header-Content-Length says ", json_size, " bytes, more than the body's ", body.size()));
+  }
+  TENON_TRY(Parse(body, json_size));
+  return ReadRequest(state_->document, body.substr(json_size), *out);
+}
+
+Result<void> OipJsonReader::ReadColumns(std::string_view body, const serve::Served& served, OipRequest* out) {
+  TENON_TRY(Parse(body, body.size()));
+  dom::object request;
+  if (state_->document.get(request) != SUCCESS) return Bad(Str("the request must be an object, not ", KindOf(state_->document)));
+  bool had_inputs = false, had_signature = false;
+  for (const auto& [key, value] : request) {
+    std::string_view name;
+    bool& had = key == "inputs" ? had_inputs : had_signature;
+    if (had) return Bad(Str("'", key, "' is given twice"));
+    had = true;
+    if (key == "inputs") {
+      TENON_TRY(ReadInputsByName(value, served, *out));
+    } else if (key != "signature_name") {
+      return Bad(key == "instances" ? std::string("a request has 'instances' or 'inputs', not both")
+                                    : Str("unknown key '", key, "' in the request", DidYouMean(key, std::vector<std::string>{"inputs", "signature_name"})));
+    } else if (value.get(name) != SUCCESS || (!name.empty() && name != "serving_default")) {
+      return Bad("there is no such signature_name; the only signature here is serving_default");
+    }
+  }
+  return {};
 }
 
 }  // namespace tenon::edge

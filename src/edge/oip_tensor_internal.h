@@ -83,9 +83,13 @@ class OipJsonReader {
   ~OipJsonReader();
   // `body` and this reader stay as they are while the request is used. Behind the body there are 64 readable bytes.
   Result<void> Read(std::string_view body, std::size_t json_size, OipRequest* out);
+  // The same of a body in TensorFlow Serving's columnar form, {"inputs":{"age":[41,29],...}}: a column for each field, or for the
+  // only one the list itself.
+  Result<void> ReadColumns(std::string_view body, const serve::Served& served, OipRequest* out);
 
  private:
   struct State;
+  Result<void> Parse(std::string_view body, std::size_t json_size);
   std::unique_ptr<State> state_;
 };
 

@@ -4,12 +4,12 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "edge/worker_internal.h"
+#include "edge/predict_internal.h"
 
 namespace tenon::edge {
 namespace {
 
-constexpr std::size_t kBatchRows = 4096;  // predicted at a time: what the model's kernels take at once
+}  // namespace
 
 void AppendPrediction(const Lane& lane, const model::Prediction& prediction, std::string* out) {
   switch (lane.served().predictor->task()) {
@@ -45,34 +45,67 @@ void AppendPrediction(const Lane& lane, const model::Prediction& prediction, std
   }
 }
 
-// Attributions of the margin behind the answer, or estimated ones of the answer itself, which say so: of the positive class,
-// of the class decided for, or of the value.
-void AppendExplanation(Lane& lane, std::size_t row, int decision, std::string* out) {
-  const int output = lane.served().predictor->task() == model::Task::kMulticlass ? decision : 0;
-  double base = 0;
-  const Result<model::Attribution> found = lane.session.Explain(row, output, &base);
-  if (!found) return lane.session.reader().Problem("", Str("cannot be explained: ", found.error().message()));
+void AppendPredictionObject(const Lane& lane, const AnsweredRow& row, std::string* out) {
+  *out += row.first ? "{" : ",{";
+  AppendPrediction(lane, row.prediction, out);
+  if (!row.stage.empty()) *out += Str(R"(,"stage":")", row.stage, '"');
+  if (row.rung != serve::Rung::kModel) *out += Str(R"(,"rung":")", serve::NameOf(row.rung), '"');
+  *out += '}';
+}
+
+bool Explain(Lane& lane, const AnsweredRow& row, Explained* out) {
+  out->output = lane.served().predictor->task() == model::Task::kMulticlass ? row.prediction.decision : 0;
+  const Result<model::Attribution> found = lane.session.Explain(row.index, out->output, &out->base);
+  if (!found) {
+    lane.session.reader().Problem("", Str("cannot be explained: ", found.error().message()));
+    return false;
+  }
+  out->how = *found;
+  return true;
+}
+
+void AppendContributions(const Lane& lane, std::string* out) {
   const std::vector<double>& contributions = lane.session.contributions();
-  *out += R"(,"contributions":{)";
   for (std::size_t i = 0; i < contributions.size(); ++i) {
     if (i != 0) *out += ',';
     AppendJsonString(lane.served().fields[i].name, out);
     *out += ':';
     AppendDouble(contributions[i], out);
   }
+}
+
+bool MayExplain(Lane& lane) {
+  if (lane.served().disguise.laplace == 0) return true;
+  lane.session.reader().errors().assign(1, {0, "", "explanations are not given here: they would tell the exact score that serve.outputs hides"});
+  return false;
+}
+
+PredictFailure WhyNoAnswer(Worker& worker, Lane& lane, std::string_view problem) {
+  if (worker.Unanswered()) return {503, Worker::kUnanswered, nullptr};
+  if (!problem.empty()) return {400, problem, nullptr};
+  return {400, {}, &lane.session.reader().errors()};
+}
+
+void AppendExplanation(Lane& lane, const AnsweredRow& row, std::string* out) {
+  Explained explained;
+  if (!Explain(lane, row, &explained)) return;
+  *out += R"(,"contributions":{)";
+  AppendContributions(lane, out);
   *out += R"(},"base":)";
-  AppendDouble(base, out);
-  if (found->exact) return;
+  AppendDouble(explained.base, out);
+  if (explained.how.exact) return;
   *out += R"(,"approximate":{"method":"permutation","of":")";
   *out += lane.served().predictor->task() == model::Task::kRegression ? "value" : "probability";
   *out += R"(","samples":)";
-  AppendInt(found->samples, out);
+  AppendInt(explained.how.samples, out);
   *out += R"(,"seed":)";
-  AppendInt(static_cast<std::int64_t>(found->seed), out);
+  AppendInt(static_cast<std::int64_t>(explained.how.seed), out);
   *out += R"(,"error":)";
-  AppendDouble(found->error, out);
-  *out += found->whole ? R"(,"deadline_met":true})" : R"(,"deadline_met":false})";
+  AppendDouble(explained.how.error, out);
+  *out += explained.how.whole ? R"(,"deadline_met":true})" : R"(,"deadline_met":false})";
 }
+
+namespace {
 
 void SetFieldErrors(const std::vector<serve::FieldError>& errors, HttpResponse& response) {
   response.status = 400;
@@ -111,6 +144,10 @@ Json DescribeEndpoint(const serve::Route& route) {
   if (!served.predictor->classes().empty()) out["classes"] = Json::ListOf(served.predictor->classes());
   if (served.predictor->task() == model::Task::kBinary) out["threshold"] = served.predictor->threshold();
   out["strict"] = served.strict;
+  if (const model::Cascade* cascade = served.predictor->cascade(); cascade != nullptr) {
+    out["cascade"]["cheap"] = cascade->cheap_name;
+    out["cascade"]["costly"] = cascade->costly_name;
+  }
   Json fields = Json::MakeArray();
   for (const serve::Served::Field& field : served.fields) {
     Json row = Json::MakeObject();
@@ -138,6 +175,24 @@ Json DescribeEndpoint(const serve::Route& route) {
   return out;
 }
 
+// {"model":..,"predictions":[..]}
+bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, bool explain, HttpResponse& response) {
+  if (explain && !MayExplain(lane)) return false;
+  std::string& out = response.body;
+  out += lane.head;
+  const auto read = [&](serve::RowReader& reader, const auto& each) { return worker.decoder().ReadInstances(request.body, reader, each); };
+  const bool answered = AnswerRows(worker, lane, request, response, read, [&](const AnsweredRow& row) {
+    AppendPredictionObject(lane, row, &out);
+    if (!explain || row.rung != serve::Rung::kModel) return;
+    out.pop_back();
+    AppendExplanation(lane, row, &out);
+    out += '}';
+  });
+  if (!answered) return false;
+  out += "]}";
+  return true;
+}
+
 void Predict(Worker& worker, const HttpRequest& request, std::string_view name, bool explain, HttpResponse& response) {
   Lane* lane = worker.Ask(name, request);
   if (lane == nullptr && serve::Endpoints::FindIn(*worker.unloaded(), name) != nullptr) {
@@ -151,72 +206,14 @@ void Predict(Worker& worker, const HttpRequest& request, std::string_view name, 
     SetErrorStatus(411, "the request says not how long its body is; send Content-Length or Transfer-Encoding: chunked", response);
     return worker.Count(*lane, 411);
   }
-  if (!PredictInstances(worker, *lane, request, {.model = true, .explain = explain}, response)) {
-    const auto& errors = lane->session.reader().errors();
-    if (worker.Unanswered()) {
-      SetError(Code::kUnavailable, Worker::kUnanswered, response);
-    } else if (!worker.decoder().problem().empty()) {
-      SetError(Code::kInvalidArgument, worker.decoder().problem(), response);
-    } else {
-      SetFieldErrors(errors, response);
-    }
+  if (!PredictInstances(worker, *lane, request, explain, response)) {
+    const PredictFailure why = WhyNoAnswer(worker, *lane, worker.decoder().problem());
+    why.fields == nullptr ? SetErrorStatus(why.status, why.text, response) : SetFieldErrors(*why.fields, response);
   }
   worker.Count(*lane, response.status);
 }
 
 }  // namespace
-
-bool PredictInstances(Worker& worker, Lane& lane, const HttpRequest& request, PredictStyle style, HttpResponse& response) {
-  if (style.explain && lane.served().disguise.laplace > 0) {
-    lane.session.reader().errors().assign(1, {0, "", "explanations are not given here: they would tell the exact score that serve.outputs hides"});
-    return false;
-  }
-  const std::string_view id = worker.RequestId(request.Header("x-request-id"));
-  if (!id.empty()) response.AddHeader("X-Request-Id", id);
-  if (style.model) {
-    response.body += lane.head;
-  } else {
-    response.body += R"({"predictions":[)";
-  }
-  worker.DropKept();
-  serve::Rows& rows = lane.session.rows();
-  rows.Clear();
-  bool first = true;
-  const auto predict = [&] {
-    const std::span<const float> values = worker.PredictRows(lane);
-    if (lane.session.reader().failed()) return rows.Clear();
-    const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
-    std::string& out = response.body;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      const std::span<const float> mine = values.subspan(i * outputs, outputs);
-      const model::Prediction prediction{mine, lane.served().predictor->Decide(mine.data())};
-      out += first ? "{" : ",{";
-      first = false;
-      AppendPrediction(lane, prediction, &out);
-      const serve::Rung rung = worker.rung(i);
-      if (rung != serve::Rung::kModel) out += Str(R"(,"rung":")", serve::NameOf(rung), '"');
-      if (style.explain && rung == serve::Rung::kModel) AppendExplanation(lane, i, prediction.decision, &out);
-      out += '}';
-    }
-    rows.Clear();
-  };
-  const bool whole = worker.decoder().ReadInstances(request.body, lane.session.reader(), [&] {
-    rows.Add(lane.session.reader().row());
-    if (rows.size() == kBatchRows) predict();
-  });
-  if (!whole || lane.session.reader().failed()) {
-    response.body.clear();
-    return false;
-  }
-  if (rows.size() != 0) predict();
-  if (lane.session.reader().failed() || worker.Unanswered()) {  // a model that reads columns could not take a value
-    response.body.clear();
-    return false;
-  }
-  response.body += "]}";
-  worker.LogKept(lane, id);
-  return true;
-}
 
 std::string FieldErrorsAsText(const std::vector<serve::FieldError>& errors) {
   constexpr std::size_t kMostShown = 5;

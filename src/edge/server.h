@@ -45,7 +45,8 @@ struct ServerOptions {
 //   POST /v1/endpoints/<name>:feedback             {"labels":[{"id":"...","label":"..."}]}
 //   GET  /v1/endpoints[/<name>]
 //   Open Inference Protocol V2: /v2, /v2/health/live|ready, /v2/models/..., infer
-//   V1: /v1/models/<name>[:predict]
+//   V1 and TensorFlow Serving: /v1/models/<name>[/versions/<v>][:predict|:classify|:regress]
+//   Vertex AI: /v1/projects/<p>/locations/<l>/endpoints/<name>:predict|:explain
 //   /metrics  /healthz  /
 class Server {
  public:

@@ -487,6 +487,39 @@ TEST_F(ServerTest, EveryProtocolAsksTheRouteWhichArmAnswers) {
   EXPECT_NE(metrics.find(R"(tenon_arm_share{endpoint="loan",model="loan@1",role="champion"} 0.5)"), std::string::npos);
 }
 
+TEST_F(ServerTest, AKeyChoosesTheSameArmHoweverItIsSpelled) {
+  ASSERT_OK_AND_ASSIGN(auto second, serve::testing::MakeLoan(ops_, 2));
+  auto route = std::make_shared<serve::Route>();
+  route->name = "loan";
+  route->sticky = "customer";
+  for (const auto& served : {loan_, second}) {
+    auto keyed = std::make_shared<serve::Served>(*served);
+    keyed->passed = {"customer"};
+    route->arms.push_back({keyed, served == loan_ ? serve::Role::kChampion : serve::Role::kChallenger, served == loan_ ? 1 : 0.5});
+  }
+  endpoints_.Set(std::shared_ptr<const serve::Route>(route));
+  Client client(server_->port());
+  const auto plain = [&](const std::string& key) {
+    return Parsed(client.Post(kPredict, R"({"instances":[{"customer":)" + key + R"(,"age":40}]})").body).StringAt("model");
+  };
+  const auto tensor = [&](const std::string& datatype, const std::string& key) {
+    const std::string body = R"({"inputs":[{"name":"customer","datatype":")" + datatype + R"(","shape":[1],"data":[)" + key +
+                             R"(]},{"name":"age","datatype":"INT64","shape":[1],"data":[40]}]})";
+    return "loan@" + Parsed(client.Post("/v2/models/loan/infer", body).body).StringAt("model_version");
+  };
+  for (int i = 0; i < 40; ++i) {
+    const std::string number = std::to_string(i), model = plain(number);
+    EXPECT_EQ(model, route->Choose(number) == 1 ? "loan@2" : "loan@1") << number;
+    EXPECT_EQ(plain(number + ".0"), model);
+    EXPECT_EQ(plain("\"" + number + "\""), model);
+    EXPECT_EQ(tensor("INT64", number), model);
+    EXPECT_EQ(tensor("FP64", number + ".0"), model);
+    EXPECT_EQ(tensor("BYTES", "\"" + number + "\""), model);
+    EXPECT_EQ(plain("\"caf\\u00e9" + number + "\""), tensor("BYTES", "\"caf\xC3\xA9" + number + "\""));
+  }
+  for (const char* truth : {"true", "false"}) EXPECT_EQ(plain(truth), tensor("BOOL", truth));
+}
+
 TEST_F(ServerTest, AnswersEveryRequestWhileSharesChange) {
   ASSERT_OK_AND_ASSIGN(auto second, serve::testing::MakeLoan(ops_, 2));
   std::atomic<bool> done{false};

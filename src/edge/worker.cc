@@ -137,6 +137,7 @@ const HttpRequest& Worker::Respond(const HttpRequest& request, HttpResponse& res
     routed = &unpacked_;
   }
   if (furthest_ != serve::Rung::kModel && response.status == 200) response.AddHeader("Tenon-Rung", serve::NameOf(furthest_));
+  TellStages(response);
   in_flight.Add(-1);
   return *routed;
 }
@@ -227,10 +228,11 @@ void Worker::Route(const HttpRequest& request, HttpResponse& response) {
   if (auto rest = Below(path, "/v1/endpoints"); rest.data() != nullptr) return AnswerEndpoints(*this, request, rest, response);
   if (auto rest = Below(path, "/v2"); rest.data() != nullptr) return AnswerOip(*this, request, rest, response);
   if (auto rest = Below(path, "/v1/models"); rest.data() != nullptr) return AnswerV1Models(*this, request, rest, response);
+  if (auto rest = Below(path, "/v1/projects"); rest.data() != nullptr) return AnswerVertex(*this, request, rest, response);
   if (path == "/healthz") return AnswerHealth(*this, request, response);
   if (path == "/metrics") return AnswerMetrics(*this, request, response);
   if (path == "/") return AnswerRoot(*this, request, response);
-  SetError(Code::kNotFound, Str("no route ", path, "; there are /v1/endpoints, /v2, /v1/models, /healthz, /metrics"), response);
+  SetError(Code::kNotFound, Str("no route ", path, "; there are /v1/endpoints, /v2, /v1/models, /v1/projects, /healthz, /metrics"), response);
 }
 
 std::string_view Worker::RequestId(std::string_view given) {

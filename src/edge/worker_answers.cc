@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/text.h"
 #include "edge/worker_internal.h"
 #include "serve/disguise.h"
@@ -13,8 +14,9 @@ namespace {
 
 constexpr std::size_t kMostKeptAnswers = 4096;  // whose memory waits for the next request
 
-// The text of the first value that a JSON body gives this field: what stands between the colon and the comma. A view of
-// null when there is none. An object's key is the only place where "field" and a colon follow each other.
+// The text of the first value that a JSON body gives this field: what stands between the colon and the comma, a string as
+// it is written. A view of null when there is none, or null is its value. An object's key is the only place where "field"
+// and a colon follow each other.
 std::string_view FirstValueOf(std::string_view field, std::string_view body) {
   const auto blank = [&](std::size_t at) { return at < body.size() && (body[at] == ' ' || body[at] == '\n' || body[at] == '\t' || body[at] == '\r'); };
   for (std::size_t at = body.find(field); at != std::string_view::npos; at = body.find(field, at + 1)) {
@@ -33,9 +35,17 @@ std::string_view FirstValueOf(std::string_view field, std::string_view body) {
       return body.substr(begin + 1, std::min(end, body.size()) - begin - 1);
     }
     while (end < body.size() && body[end] != ',' && body[end] != '}' && !blank(end)) ++end;
-    return body.substr(begin, end - begin);
+    const std::string_view value = body.substr(begin, end - begin);
+    return value == "null" ? std::string_view() : value;
   }
   return {};
+}
+
+// The arm of a key as a JSON string writes it: a protocol that has it plain chooses the same.
+std::size_t ChooseWritten(const serve::Route& route, std::string_view written) {
+  if (written.find('\\') == std::string_view::npos) return route.Choose(written);
+  const auto read = Json::Parse(Str("\"", written, "\""));
+  return route.Choose(read && read->is_string() ? std::string_view(read->String()) : written);
 }
 
 }  // namespace
@@ -101,7 +111,7 @@ std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request
   if (const std::string_view key = request.Header("tenon-key"); !key.empty()) return route.Choose(key);
   if (!given_key.empty()) return route.Choose(given_key);
   if (!route.sticky.empty()) {
-    if (const std::string_view key = FirstValueOf(route.sticky, request.body); !key.empty()) return route.Choose(key);
+    if (const std::string_view key = FirstValueOf(route.sticky, request.body); !key.empty()) return ChooseWritten(route, key);
   }
   if (const std::string_view id = request.Header("x-request-id"); !id.empty()) return route.Choose(id);
   return route.Choose(shared_->run_id + (static_cast<std::uint64_t>(thread_) << 56) + ++chosen_);
@@ -116,12 +126,16 @@ std::span<const float> Worker::PredictRows(Lane& lane) {
   ++executions_;
   const serve::Rows& rows = lane.session.rows();
   rows_ += static_cast<std::int64_t>(rows.size());
+  if (lane.served().predictor->cascade() != nullptr) {
+    by_cheap_.assign(rows.size(), 0);
+    for (std::size_t i = 0; i < rows.size(); ++i) CountStage(lane, i, lane.session.by_cheap(i));
+  }
   if (shared_->log == nullptr && lane.tally == nullptr && lane.mirrored == 0) return values;
   const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::span<const float> mine = values.subspan(i * outputs, outputs);
     rows.Get(i, &row_);
-    Keep(row_, {mine, lane.served().predictor->Decide(mine.data())}, serve::Rung::kModel);
+    Keep(row_, {mine, lane.served().predictor->Decide(mine.data()), nullptr, i < by_cheap_.size() && by_cheap_[i] != 0}, serve::Rung::kModel);
   }
   return values;
 }
@@ -132,6 +146,7 @@ bool Worker::AskModel(Lane& lane, std::size_t outputs) {
   if (lane.apart == nullptr) {
     const std::span<const float> values = lane.session.PredictRows();
     answers_of_rungs_.assign(values.begin(), values.end());
+    for (std::size_t i = 0; i < rows.size(); ++i) by_cheap_[i] = lane.session.by_cheap(i) ? 1 : 0;
     return true;
   }
   const auto by = began_ + lane.route->ladder->spec().deadline;
@@ -141,6 +156,7 @@ bool Worker::AskModel(Lane& lane, std::size_t outputs) {
     model::Prediction one;
     if (!lane.apart->Predict(row_, by, &one)) return false;
     std::ranges::copy(one.values, answers_of_rungs_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
+    by_cheap_[i] = one.cheap ? 1 : 0;
   }
   return true;
 }
@@ -152,6 +168,7 @@ std::span<const float> Worker::Descend(Lane& lane) {
   const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
   const auto before = std::chrono::steady_clock::now();
   const bool asked = lane.breaker == nullptr || lane.breaker->Allow(before);
+  by_cheap_.assign(rows.size(), 0);
   bool fine = asked && AskModel(lane, outputs);
   if (!asked) answers_of_rungs_.assign(rows.size() * outputs, std::numeric_limits<float>::quiet_NaN());
   predicted_ = std::chrono::steady_clock::now();
@@ -189,6 +206,27 @@ std::span<const float> Worker::Descend(Lane& lane) {
   return answers_of_rungs_;
 }
 
+void Worker::CountStage(Lane& lane, std::size_t i, bool cheap) {
+  staged_ = lane.served().predictor->cascade();
+  by_cheap_[i] = cheap ? 1 : 0;
+  ++by_stage_[cheap ? 1 : 0];
+  lane.counters->by_stage[cheap ? 1 : 0].Add(1);
+}
+
+std::string_view Worker::StageOf(const Lane& lane, std::size_t i) const {
+  const model::Cascade* cascade = lane.served().predictor->cascade();
+  if (cascade == nullptr || rung(i) != serve::Rung::kModel) return {};
+  return by_cheap_[i] != 0 ? cascade->cheap_name : cascade->costly_name;
+}
+
+// "Tenon-Stage: linear", or of several rows "linear=3 boosted_trees=1".
+void Worker::TellStages(HttpResponse& response) const {
+  const auto [costly, cheap] = by_stage_;
+  if (costly + cheap == 0 || response.status != 200) return;
+  if (costly == 0 || cheap == 0) return response.AddHeader("Tenon-Stage", cheap == 0 ? staged_->costly_name : staged_->cheap_name);
+  response.AddHeader("Tenon-Stage", Str(staged_->cheap_name, "=", cheap, " ", staged_->costly_name, "=", costly));
+}
+
 void Worker::Keep(const serve::Row& row, const model::Prediction& prediction, serve::Rung rung) {
   if (kept_ == answers_.size()) answers_.emplace_back();
   Answer& answer = answers_[kept_++];
@@ -197,6 +235,7 @@ void Worker::Keep(const serve::Row& row, const model::Prediction& prediction, se
   answer.values.assign(prediction.values.begin(), prediction.values.end());
   answer.decision = prediction.decision;
   answer.lower = rung != serve::Rung::kModel;
+  answer.cheap = prediction.cheap;
   answer.failed = rung != serve::Rung::kModel || !serve::AllFinite(prediction);
 }
 
@@ -211,7 +250,7 @@ void Worker::LogKept(const Lane& lane, std::string_view id) {
   const Micros at = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   for (std::size_t i = 0; i < kept_; ++i) {
     if (answers_[i].lower) continue;
-    shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision});
+    shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision, nullptr, answers_[i].cheap});
   }
   kept_ = 0;  // the rungs stay: they are asked after the answer is written
   if (answers_.size() > kMostKeptAnswers) answers_.resize(kMostKeptAnswers);

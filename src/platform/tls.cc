@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <optional>
 
 #include "base/text.h"
 
@@ -266,9 +267,16 @@ class Server final : public TlsServer {
 
   Result<bool> Reload() override {
     const std::string now = Marks();
-    if (now == marks_) return false;
+    if (now == marks_) {
+      if (refusal_) return refusal_->Clone();
+      return false;
+    }
     marks_ = now;
-    TENON_TRY(Load(), "loading the TLS certificate");
+    refusal_.reset();
+    if (auto loaded = Load(); !loaded) {
+      refusal_ = std::move(loaded).error().Context("loading the TLS certificate");
+      return refusal_->Clone();
+    }
     return true;
   }
 
@@ -316,6 +324,7 @@ class Server final : public TlsServer {
   const TlsFiles paths_;
   std::string protocols_;  // each with its size before it
   std::string marks_;
+  std::optional<Error> refusal_;  // why what these marks stand for is not used
   std::atomic<std::shared_ptr<SSL_CTX>> context_;
 };
 

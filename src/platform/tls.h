@@ -51,7 +51,7 @@ class TlsServer {
   // Thread-safe. Null when memory is out.
   virtual std::unique_ptr<TlsSession> NewSession() const = 0;
   // Reads the files again when one of them changed. True: new sessions use what was read. An error leaves all as it
-  // was, and is given once for each change. One thread at a time.
+  // was, and is given again until the files change. One thread at a time.
   virtual Result<bool> Reload() = 0;
   virtual bool asks_clients() const = 0;  // for certificates
 };

@@ -142,7 +142,7 @@ TEST_F(TlsTest, FilesThatAreWrongAreNamed) {
   ASSERT_OK(again);
   EXPECT_FALSE(*again);
   ASSERT_OK(files_->Write(In("key.pem"), "broken"));
-  ASSERT_CODE(kInvalidArgument, (*server)->Reload());
+  for (int i = 0; i < 3; ++i) ASSERT_CODE(kInvalidArgument, (*server)->Reload());  // for as long as it is so
   EXPECT_NE((*server)->NewSession(), nullptr);
 }
 

@@ -1,8 +1,10 @@
 #include "serve/route.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/hash.h"
+#include "base/text.h"
 
 namespace tenon::serve {
 
@@ -46,7 +48,13 @@ std::size_t Route::Choose(std::uint64_t key) const {
   return 0;
 }
 
-std::size_t Route::Choose(std::string_view key) const { return Choose(Hash64(key)); }
+// Protocols spell a number differently: 7, 7.0 and 7e0 are one key.
+std::size_t Route::Choose(std::string_view key) const {
+  double number = 0;
+  const bool may_be = !key.empty() && key.size() <= 32 && (key[0] == '-' || (key[0] >= '0' && key[0] <= '9'));
+  if (may_be && ParseDouble(key, &number) && std::isfinite(number)) return Choose(Hash64(FormatDouble(number == 0 ? 0 : number)));
+  return Choose(Hash64(key));
+}
 
 int Route::ArmOf(int version) const {
   for (std::size_t i = 0; i < arms.size(); ++i) {

@@ -51,6 +51,7 @@ struct Route {
   // The arm that answers this key: always the same for the same salt and shares. When the share of the last challenger
   // grows, keys move from the champion to it and no others move.
   std::size_t Choose(std::uint64_t key) const;
+  // A key that is a number chooses by its value, however it is spelled.
   std::size_t Choose(std::string_view key) const;
   // The arm of that version, -1 when there is none.
   int ArmOf(int version) const;

@@ -53,6 +53,22 @@ TEST(RouteTest, KeysStayWhenTheShareGrows) {
   EXPECT_GT(moved, 0);
 }
 
+TEST(RouteTest, ANumberIsOneKeyHoweverItIsSpelled) {
+  const Route route = Split(0.5);
+  int challenger = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const std::size_t arm = route.Choose(std::to_string(i));
+    challenger += arm == 1 ? 1 : 0;
+    for (const std::string& other : {Str(i, ".0"), Str(i, "e0"), Str(i, "0e-1"), Str("0", i)}) EXPECT_EQ(route.Choose(other), arm) << other;
+    EXPECT_EQ(route.Choose(Str("-", i, ".5")), route.Choose(Str("-", i, ".50")));
+  }
+  EXPECT_NEAR(challenger, 500, 80);
+  EXPECT_EQ(route.Choose("-0"), route.Choose("0"));
+  int apart = 0;  // what only begins as a number is a text
+  for (int i = 0; i < 1000; ++i) apart += route.Choose(Str(i, "a")) != route.Choose(Str(i, ".0a")) ? 1 : 0;
+  EXPECT_NEAR(apart, 500, 80);
+}
+
 TEST(RouteTest, EveryRolloutDrawsItsOwnKeys) {
   const Route one = Split(0.5, 1), other = Split(0.5, 2);
   int same = 0;

@@ -46,6 +46,8 @@ class Local final : public Store {
     const int newest = Migrations().back().version;
     if (version == newest) return {};
     TENON_TRY(CheckNotEmptied());
+    // A writer that was killed before its first transaction ended leaves an empty database: that is as good as none.
+    if (version == 0) return Error(Code::kNotFound, Str("no records in ", folder_, " yet; `tenon run` makes them"));
     return Error(Code::kFailedPrecondition,
                  version < newest ? Str("the data folder has the older format ", version, " (now ", newest,
                                         "): open it for writing once, which brings it up to date")

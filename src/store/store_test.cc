@@ -192,6 +192,13 @@ TEST_F(StoreTest, MigratesInOrderAndRefusesTheFuture) {
   ASSERT_CODE(kFailedPrecondition, Migrate(*database, first));
 }
 
+TEST_F(StoreTest, AWriterKilledBeforeItsFirstRecordLeavesNothingToRead) {
+  { ASSERT_OK_AND_ASSIGN(const auto database, platform::OpenSqlite(folder_ + "/meta.db")); }
+  ASSERT_CODE(kNotFound, Open(Store::Access::kRead));
+  ASSERT_OK_AND_ASSIGN(const auto writer, Open(Store::Access::kWrite));
+  ASSERT_OK(Open(Store::Access::kRead));
+}
+
 TEST_F(StoreTest, RefusesAFolderOfANewerProgram) {
   ASSERT_OK(Open());
   {

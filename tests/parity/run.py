@@ -185,6 +185,8 @@ def main():
     whole = "--whole" in sys.argv
     tenon = pathlib.Path(arguments[0]).resolve()
     tool = tenon.parents[1] / "tests" / "parity_tool"
+    if not tool.exists():
+        sys.exit(f"no {tool}: build everything first, with tools/build.sh {tenon.parents[1].name}")
     known = ["loan-approval", *sets.SETS]
     passed = failed = skipped = 0
     for name in arguments[1:] or known:

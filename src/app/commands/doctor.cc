@@ -20,7 +20,9 @@ Result<int> Examine(Context& context, const Args& args) {
   if (context.files.Exists(platform::JoinPath(folder, ".tenon"))) {
     auto opened = store::Store::Open(context.files, platform::JoinPath(folder, ".tenon"), store::Store::Access::kRead);
     if (!opened) {
-      findings.emplace_back("data folder", opened.error().ForPeople());
+      // A folder that a first run made and did not fill is no fault: the next run does.
+      const bool empty = opened.error().code() == Code::kNotFound;
+      findings.emplace_back("data folder", empty ? "" : opened.error().ForPeople());
     } else {
       TENON_ASSIGN(std::vector<std::string> problems, (*opened)->Check(context.call));
       TENON_ASSIGN(std::vector<registry::ModelVersion> versions, registry::Registry(**opened).List());

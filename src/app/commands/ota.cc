@@ -1,6 +1,7 @@
 #include <thread>
 
 #include "app/commands/all.h"
+#include "app/told.h"
 #include "edge/ota_server.h"
 #include "ota/depot.h"
 #include "platform/signature.h"
@@ -135,15 +136,12 @@ Result<int> Serve(Context& context, const Args& args) {
   TENON_ASSIGN(auto server, edge::StartOtaServer(options, depot));
   context.terminal.Line(Str("releases are given out at http://", options.address, ":", server->port(), "/v1/ota/<channel>"));
   if (const std::string file = args.Text("port-file"); !file.empty()) TENON_TRY(context.files.Write(file, Str(server->port(), "\n")));
+  Told told("a change is refused, what was before stays");
   while (!context.call.stop.stop_requested()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    auto changed = depot.Refresh(context.call);
+    const auto changed = depot.Refresh(context.call);
     if (context.call.stop.stop_requested()) break;
-    if (!changed) {
-      context.terminal.Note(Str("a change is refused, what was before stays: ", changed.error().ForPeople()));
-    } else if (!changed->empty()) {
-      context.terminal.Note(*changed);
-    }
+    if (const std::string news = told.Next(changed); !news.empty()) context.terminal.Note(news);
   }
   server->Stop(std::chrono::seconds(2));
   // What devices said last is kept.

@@ -126,12 +126,7 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
   while (!context.call.stop.stop_requested()) {
     if (watch) watcher.Tick();
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    auto changed = service->Refresh(context.call);
-    if (!changed) {
-      context.terminal.Note(Str("a change is refused, what was before stays: ", changed.error().ForPeople()));
-    } else if (!changed->empty()) {
-      context.terminal.Note(*changed);
-    }
+    if (const std::string news = service->Refresh(context.call); !news.empty()) context.terminal.Note(news);
   }
   service->Stop();
   return 0;

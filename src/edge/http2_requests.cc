@@ -1,0 +1,233 @@
+#include "edge/http2_requests_internal.h"
+
+#include "base/text.h"
+#include "edge/compression_internal.h"
+
+namespace tenon::edge {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kLeastPacked = 1024;     // bytes of a message worth compressing
+constexpr std::size_t kPrefix = 5;             // before each message: compressed?, size
+constexpr std::size_t kPadding = 64;           // readable bytes behind what a handler gets
+constexpr std::string_view kTakes = "identity, gzip, deflate";
+
+std::uint32_t Big32(const char* bytes) {
+  std::uint32_t value = 0;
+  for (int i = 0; i < 4; ++i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
+  return value;
+}
+
+}  // namespace
+
+void Http2Requests::Reset(Http2Stream& stream, Http2Sender::Why why) {
+  stream.reset = stream.finished = true;
+  sender_.Reset(stream, why);
+}
+
+void Http2Requests::Begin(Http2Stream& stream) {
+  const std::string_view type = stream.At(stream.type.value, stream.type.value_size);
+  stream.grpc = type.substr(0, 16) == "application/grpc" && (type.size() == 16 || type[16] == '+' || type[16] == ';');
+  if (stream.too_large || !stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kTooMuch);
+  if (stream.grpc) BeginCall(stream, request_);
+}
+
+void Http2Requests::BeginCall(Http2Stream& stream, const HttpRequest& asked) {
+  if (asked.method != Method::kPost) return Finish(stream, RowOf(Code::kInternal).grpc, "a call of gRPC is a POST");
+  if (const std::string_view given = asked.Header("grpc-timeout"); given.data() != nullptr) {
+    std::chrono::nanoseconds timeout{};
+    if (!ParseGrpcTimeout(given, &timeout)) return Finish(stream, RowOf(Code::kInternal).grpc, Str("grpc-timeout is '", given, "'; expected such as 100m"));
+    stream.deadline = now_ + timeout;
+  }
+  if (const std::string_view given = asked.Header("grpc-encoding"); given.data() != nullptr && given != "identity") {
+    if (given != "gzip" && given != "deflate") return Finish(stream, 12, Str("messages in '", given, "' are not taken here; there are: ", kTakes));
+    stream.coding = given == "gzip" ? "gzip" : "deflate";
+  }
+  stream.kind = handler_.KindOf(asked.path);
+  if (stream.kind == RpcKind::kUnknown) Finish(stream, 12, Str("no method ", asked.path));
+}
+
+void Http2Requests::Add(Http2Stream& stream, std::string_view bytes) {
+  if (stream.finished || stream.reset) return;
+  const std::size_t most = limits_.most_body + kPrefix;
+  if (held_ + bytes.size() > 4 * most + static_cast<std::size_t>(kHttp2ConnectionWindow)) {
+    if (!stream.grpc) return Reset(stream, Http2Sender::Why::kTooMuch);
+    return Finish(stream, RowOf(Code::kResourceExhausted).grpc, "too many requests are under way on this connection");
+  }
+  stream.in.append(bytes);
+  held_ += bytes.size();
+  if (!stream.grpc) {
+    if (stream.in.size() > limits_.most_body) {
+      held_ -= stream.in.size();
+      stream.in.clear();
+      response_.Clear();
+      SetErrorStatus(413, "the body is too large", response_);
+      AnswerPlainly(stream);
+    }
+    return;
+  }
+  if (stream.kind != RpcKind::kUnary || stream.in.size() >= kPrefix) ReadMessages(stream);
+}
+
+void Http2Requests::ReadMessages(Http2Stream& stream) {
+  std::size_t at = 0;
+  while (!stream.finished && stream.in.size() - at >= kPrefix) {
+    const std::size_t size = Big32(stream.in.data() + at + 1);
+    const auto packing = static_cast<unsigned char>(stream.in[at]);
+    if (size > limits_.most_body) {
+      Finish(stream, RowOf(Code::kResourceExhausted).grpc, Str("a message of ", size, " bytes is larger than the ", limits_.most_body, " taken here"));
+      break;
+    }
+    if (packing > 1 || (packing == 1 && stream.coding.empty())) {
+      Finish(stream, RowOf(Code::kInternal).grpc, packing == 1 ? "a message is compressed, but there is no grpc-encoding" : "the bytes are no message of gRPC");
+      break;
+    }
+    if (stream.in.size() - at - kPrefix < size) break;
+    if (stream.kind != RpcKind::kStream && (!stream.ended || stream.in.size() - at - kPrefix != size)) {
+      if (stream.in.size() - at - kPrefix != size) Finish(stream, RowOf(Code::kInternal).grpc, "this method takes one message, and more came");
+      break;  // one message is handled when the client has ended
+    }
+    std::string_view message(stream.in.data() + at + kPrefix, size);
+    if (packing == 1) {
+      bool too_large = false;
+      if (!Inflate(message, limits_.most_body, &inflated_, &too_large)) {
+        Finish(stream, RowOf(too_large ? Code::kResourceExhausted : Code::kInternal).grpc,
+               too_large ? "the message is too large when it is decompressed" : "the message is not what its grpc-encoding says");
+        break;
+      }
+      inflated_.append(kPadding, '\0');
+      message = std::string_view(inflated_).substr(0, inflated_.size() - kPadding);
+    }
+    at += kPrefix + size;
+    CallHandler(stream, message, false);
+  }
+  held_ -= at;
+  stream.in.erase(0, at);
+  if (stream.finished) {
+    held_ -= stream.in.size();
+    stream.in.clear();
+  }
+}
+
+void Http2Requests::CallHandler(Http2Stream& stream, std::string_view message, bool again) {
+  rpc_.Clear();
+  if (stream.deadline != Clock::time_point{} && Clock::now() >= stream.deadline) {
+    return Finish(stream, RowOf(Code::kDeadlineExceeded).grpc, "the deadline passed before the request was read");
+  }
+  if (!stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kInternal);
+  try {
+    handler_.Call({&request_, message, stream.deadline, again}, peer_, rpc_);
+  } catch (...) {  // the outermost one: whatever it was, the others are still served
+    rpc_.Clear();
+    rpc_.Fail(Code::kInternal, "this request met a bug of the server");
+  }
+  if (rpc_.status != 0) return Finish(stream, rpc_.status, rpc_.problem);
+  if (stream.kind == RpcKind::kWatch) {
+    if (again && rpc_.message == stream.told) return;
+    if (!again) stream.watched = message;
+    stream.told = rpc_.message;
+  }
+  Say(stream, rpc_.message, rpc_.metadata);
+  if (stream.kind == RpcKind::kUnary) Finish(stream, 0, {});
+}
+
+void Http2Requests::Say(Http2Stream& stream, std::string_view message, std::string_view metadata) {
+  bool compressed = false;
+  if (!stream.coding.empty() && message.size() >= kLeastPacked && Deflate(message, stream.coding == "gzip", &packed_)) {
+    compressed = true;
+    message = packed_;
+  }
+  const auto size = static_cast<std::uint32_t>(message.size());
+  const char prefix[kPrefix] = {static_cast<char>(compressed ? 1 : 0), static_cast<char>(size >> 24), static_cast<char>(size >> 16),
+                                static_cast<char>(size >> 8), static_cast<char>(size)};
+  stream.out.append(prefix, kPrefix);
+  stream.out.append(message);
+  if (stream.answered) return sender_.More(stream);
+  head_.assign({{":status", "200"}, {"content-type", "application/grpc"}});
+  if (!stream.coding.empty()) {
+    head_.push_back({"grpc-encoding", stream.coding});
+    head_.push_back({"grpc-accept-encoding", kTakes});
+  }
+  std::string lower;
+  if (!metadata.empty()) {
+    const std::size_t colon = metadata.find(": ");
+    lower = ToLower(metadata.substr(0, colon));
+    head_.push_back({lower, metadata.substr(colon + 2, metadata.find("\r\n") - colon - 2)});
+  }
+  StartAnswer(stream, true);
+}
+
+void Http2Requests::StartAnswer(Http2Stream& stream, bool body) {
+  stream.answered = true;
+  stream.moved = now_;
+  if (!sender_.Head(stream, head_, body)) Reset(stream, Http2Sender::Why::kInternal);
+}
+
+void Http2Requests::Finish(Http2Stream& stream, int status, std::string_view problem) {
+  if (stream.finished) return;
+  stream.finished = true;
+  stream.status = status;
+  stream.problem = problem;
+  stream.moved = now_;
+  if (stream.answered) return sender_.More(stream);
+  const std::string number = std::to_string(status), words = GrpcMessage(problem);
+  head_.assign({{":status", "200"}, {"content-type", "application/grpc"}, {"grpc-status", number}, {"grpc-message", words}});
+  if (status == 12) head_.push_back({"grpc-accept-encoding", kTakes});
+  StartAnswer(stream, false);
+}
+
+void Http2Requests::End(Http2Stream& stream) {
+  if (stream.finished || stream.reset) return;
+  if (!stream.grpc) {
+    if (!stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kInternal);
+    stream.in.append(kPadding, '\0');
+    held_ += kPadding;
+    request_.body = std::string_view(stream.in).substr(0, stream.in.size() - kPadding);
+    response_.Clear();
+    try {
+      handler_.Handle(request_, peer_, response_);
+    } catch (...) {
+      response_.Clear();
+      SetError(Code::kInternal, "this request met a bug of the server", response_);
+    }
+    return AnswerPlainly(stream);
+  }
+  ReadMessages(stream);
+  if (stream.finished || stream.reset) return;
+  if (!stream.in.empty()) return Finish(stream, RowOf(Code::kInternal).grpc, "the request ends within a message");
+  if (stream.kind == RpcKind::kStream) return Finish(stream, 0, {});
+  if (!stream.answered) Finish(stream, RowOf(Code::kInternal).grpc, "the request has no message");
+}
+
+void Http2Requests::AnswerPlainly(Http2Stream& stream) {
+  stream.finished = true;
+  const std::string status = std::to_string(response_.status), length = std::to_string(response_.body.size());
+  head_.assign({{":status", status}, {"content-type", response_.content_type}, {"content-length", length}, {"server", "tenon"}});
+  std::string names = response_.headers;  // "Name: value\r\n" lines; the names in small letters here
+  for (std::size_t at = 0; at < names.size();) {
+    const std::size_t colon = names.find(':', at), end = names.find("\r\n", at);
+    if (colon == std::string::npos || end == std::string::npos) break;
+    for (std::size_t i = at; i < colon; ++i) names[i] = names[i] >= 'A' && names[i] <= 'Z' ? static_cast<char>(names[i] + 32) : names[i];
+    head_.push_back({std::string_view(names).substr(at, colon - at), Trim(std::string_view(names).substr(colon + 1, end - colon - 1))});
+    at = end + 2;
+  }
+  if (stream.At(stream.method.value, stream.method.value_size) != "HEAD") stream.out = response_.body;
+  StartAnswer(stream, true);
+}
+
+void Http2Requests::Tick(Http2Stream& stream, Clock::time_point now) {
+  now_ = now;
+  const bool waits = stream.kind == RpcKind::kStream || (stream.kind == RpcKind::kWatch && stream.ended);
+  const bool pending = stream.out_from < stream.out.size();
+  if (stream.deadline != Clock::time_point{} && now >= stream.deadline && !stream.finished) {
+    Finish(stream, RowOf(Code::kDeadlineExceeded).grpc, "the deadline passed");
+  } else if (stream.kind == RpcKind::kWatch && stream.answered && !stream.finished && !pending) {
+    const std::string message = stream.watched;
+    CallHandler(stream, message, true);
+  } else if (now - stream.moved > limits_.slow && (pending || !waits)) {
+    Reset(stream, Http2Sender::Why::kCancel);  // the request does not arrive, or the answer is not taken
+  }
+}
+
+}  // namespace tenon::edge

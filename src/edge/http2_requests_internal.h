@@ -1,0 +1,73 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "edge/http2_stream_internal.h"
+
+namespace tenon::edge {
+
+inline constexpr std::int32_t kHttp2ConnectionWindow = 8 << 20;  // bytes a client may be ahead, all its streams together
+
+using Http2Field = std::pair<std::string_view, std::string_view>;
+
+// Sends what is answered on a stream, as frames. The transport is one (http2.cc).
+class Http2Sender {
+ public:
+  enum class Why { kCancel, kInternal, kTooMuch };
+  virtual ~Http2Sender() = default;
+  // The head of the answer; `body`: what is in stream.out follows until the stream is finished. False: it cannot be sent.
+  virtual bool Head(Http2Stream& stream, std::span<const Http2Field> head, bool body) = 0;
+  // There is more in stream.out, or the stream is finished.
+  virtual void More(Http2Stream& stream) = 0;
+  virtual void Reset(Http2Stream& stream, Why why) = 0;
+};
+
+// What the requests of a connection of HTTP/2 ask and how they are answered: those of gRPC (content-type application/grpc)
+// message by message, others as over HTTP/1.1. No frames. One thread; handler and sender outlive it.
+class Http2Requests {
+ public:
+  Http2Requests(const Http2Limits& limits, HttpHandler& handler, Http2Sender& sender) : limits_(limits), handler_(handler), sender_(sender) {}
+
+  // Who asks, and when the bytes at hand arrived.
+  void Arrived(const HttpPeer& peer) { peer_ = peer, now_ = peer.arrived; }
+  std::chrono::steady_clock::time_point now() const { return now_; }
+  // The head of a request is whole; bytes of its body; its end.
+  void Begin(Http2Stream& stream);
+  void Add(Http2Stream& stream, std::string_view bytes);
+  void End(Http2Stream& stream);
+  // About four times a second: deadlines, watching calls, clients that are too slow.
+  void Tick(Http2Stream& stream, std::chrono::steady_clock::time_point now);
+  // Ends the call with that status of gRPC, behind what is already said.
+  void Finish(Http2Stream& stream, int status, std::string_view problem);
+  void Reset(Http2Stream& stream, Http2Sender::Why why);
+  // The stream is gone: its bytes are no longer held.
+  void Forget(const Http2Stream& stream) { held_ -= stream.in.size(); }
+
+ private:
+  void BeginCall(Http2Stream& stream, const HttpRequest& asked);
+  // Handles the whole messages at the front of `in`.
+  void ReadMessages(Http2Stream& stream);
+  void CallHandler(Http2Stream& stream, std::string_view message, bool again);
+  void AnswerPlainly(Http2Stream& stream);
+  // Frames one message behind the stream's others and sees that it is sent.
+  void Say(Http2Stream& stream, std::string_view message, std::string_view metadata);
+  void StartAnswer(Http2Stream& stream, bool body);
+
+  const Http2Limits limits_;
+  HttpHandler& handler_;
+  Http2Sender& sender_;
+  HttpPeer peer_;
+  std::chrono::steady_clock::time_point now_{};
+  std::size_t held_ = 0;  // bytes of bodies in all streams
+  HttpRequest request_;
+  HttpResponse response_;
+  RpcResponse rpc_;
+  std::string inflated_, packed_;
+  std::vector<Http2Field> head_;
+};
+
+}  // namespace tenon::edge

@@ -1,0 +1,98 @@
+// Requests of HTTP/1.1 as the handler answers them, in the order they came.
+
+#include <charconv>
+
+#include "edge/http_loop_internal.h"
+
+namespace tenon::edge {
+namespace {
+
+using Kind = HttpOutcome::Kind;
+
+constexpr std::string_view kContinueLine = "HTTP/1.1 100 Continue\r\n\r\n";
+
+void AppendNumber(std::size_t value, std::string* out) {
+  char digits[20];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+  out->append(digits, end);
+}
+
+}  // namespace
+
+std::size_t HttpLoop::Process(Connection& c, char* data, std::size_t size) {
+  std::size_t at = 0;
+  c.stuck = false;
+  while (at < size && !c.last) {
+    if (output_.size() > kMostOutput) {
+      c.stuck = true;
+      break;
+    }
+    const HttpOutcome outcome = ParseRequest(limits_, c.progress, data + at, size - at, request_);
+    if (outcome.kind == Kind::kMore) break;
+    if (outcome.kind == Kind::kContinue) {
+      output_ += kContinueLine;
+      break;
+    }
+    if (outcome.kind == Kind::kBad) {
+      Refuse(c, outcome.status, outcome.problem);
+      break;
+    }
+    at += outcome.consumed;
+    c.greeted = true;
+    c.progress = {};
+    Answer(c);
+  }
+  return at;
+}
+
+HttpPeer HttpLoop::PeerOf(const Connection& c) const {
+  return {c.client, c.tls != nullptr ? c.tls->peer() : std::string_view(), c.address, c.tls != nullptr, turn_away_at_, arrived_};
+}
+
+void HttpLoop::Answer(Connection& c) {
+  response_.Clear();
+  try {
+    handler_->Handle(request_, PeerOf(c), response_);
+  } catch (...) {  // the outermost one: whatever it was, the others are still served
+    response_.Clear();
+    SetError(Code::kInternal, "this request met a bug of the server", response_);
+  }
+  c.last = response_.close || !request_.keep_alive || stopping_;
+  AppendResponse(response_, !c.last, request_.method == Method::kHead);
+  if (response_.body.capacity() > kMostOutput) response_.body = std::string();
+}
+
+void HttpLoop::Refuse(Connection& c, int status, const char* problem) {
+  response_.Clear();
+  SetErrorStatus(status, problem, response_);
+  AppendResponse(response_, false, false);
+  c.last = true;
+}
+
+void HttpLoop::AppendResponse(const HttpResponse& response, bool keep_alive, bool head_only) {
+  if (response.status == 200 && response.content_type.data() == kJson.data()) {
+    output_ += ok_head_;
+  } else {
+    output_ += "HTTP/1.1 ";
+    AppendNumber(static_cast<std::size_t>(response.status), &output_);
+    output_ += ' ';
+    output_ += ReasonOf(response.status);
+    output_ += "\r\n";
+    output_ += date_;
+    output_ += "Content-Type: ";
+    output_ += response.content_type;
+    output_ += "\r\nContent-Length: ";
+  }
+  AppendNumber(response.body.size(), &output_);
+  output_ += "\r\n";
+  output_ += response.headers;
+  if (!keep_alive) {
+    output_ += "Connection: close\r\n";
+  } else if (request_.minor_version == 0) {
+    output_ += "Connection: keep-alive\r\n";
+  }
+  output_ += "\r\n";
+  if (!head_only) output_ += response.body;
+}
+
+}  // namespace tenon::edge
