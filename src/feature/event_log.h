@@ -24,7 +24,7 @@ struct Message {
 // (docs/formats/event-log.md). Several processes may append, one at a time by a file lock, while others read.
 class EventLogWriter {
  public:
-  enum class Sync : std::uint8_t { kBatch, kSecond, kNever };  // when a batch is safe from a power cut
+  enum class Sync : std::uint8_t { kBatch, kSecond, kWhenever };  // when a batch is safe from a power cut
   // `files` outlives it.
   // `patience`: how long another writer is waited for.
   EventLogWriter(platform::Files& files, std::string folder, Sync sync, std::uint64_t segment_bytes = 64 << 20,

@@ -59,7 +59,7 @@ TEST(EventLog, RecordsComeBackInOrderOverSegmentsAndWhileItGrows) {
 
 TEST(EventLog, TwoWritersTakeTurns) {
   platform::MemoryFiles files;
-  EventLogWriter one(files, "log", Sync::kNever, 300), two(files, "log", Sync::kNever, 300);
+  EventLogWriter one(files, "log", Sync::kWhenever, 300), two(files, "log", Sync::kWhenever, 300);
   std::vector<std::string> expected;
   for (int i = 0; i < 40; ++i) {
     expected.push_back(Str("value ", i));
