@@ -118,6 +118,7 @@ class ViewParser {
     TENON_TRY(ReadLatest(fields));
     TENON_TRY(ReadAggregates(fields));
     TENON_TRY(ReadTests(fields));
+    fields.Known("sensitive");
     TENON_TRY(fields.Done());
     if (view_.entity.empty()) return fields.Wrong("", "`entity:` is missing: the column (or columns) that say whose features these are");
     if (view_.features.empty()) return fields.Wrong("", "no features: write `latest: [column]` or `aggregate: {column: {mean: 7d}}`");
@@ -193,8 +194,10 @@ class ViewParser {
     view_.inputs.push_back(input);
     const std::size_t before = view_.features.size();
     for (const auto& [key, value] : json.object()) TENON_TRY(ReadFunction(key, value, path, at, &fields));
+    for (const std::string_view key : kAggregates) fields.Known(key);
+    TENON_TRY(fields.Done());
     if (view_.features.size() == before) return fields.Wrong("", "what of it? Write for example mean: [1d, 7d]");
-    return fields.Done();
+    return {};
   }
 
   Result<void> ReadFunction(const std::string& key, const Json& value, const std::string& path, int input, Fields* fields) {
