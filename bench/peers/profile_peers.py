@@ -137,4 +137,4 @@ packages = {"tfdv": "tensorflow-data-validation", "great_expectations": "great-e
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 work, answer = {"duckdb": duckdb_side, "pandas": pandas_side, "tfdv": tfdv_side, "whylogs": whylogs_side,
                 "great_expectations": great_expectations_side}[library]()
-obey(importlib.metadata.version(packages.get(library, library)), {"profile": (frame.size, work, answer)})
+obey(importlib.metadata.version(packages.get(library, library)), {"profile": (int(frame.size), work, answer)})

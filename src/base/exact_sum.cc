@@ -54,6 +54,23 @@ void ExactSum::AddProduct(double a, double b) {
   if (std::isfinite(product)) Add(std::fma(a, b, -product));
 }
 
+void ExactSum::AddScaled(unsigned __int128 magnitude, int exponent, bool negative) {
+  int from = exponent + 1074;
+  if (from < 0) {
+    magnitude = from > -128 ? magnitude >> -from : 0;
+    from = 0;
+  }
+  const int shift = from & 31;
+  auto* at = limbs_.data() + (from >> 5);
+  // What the shift pushes out of 128 bits on top comes last.
+  const auto over = static_cast<std::int64_t>(shift == 0 ? 0 : static_cast<std::uint64_t>(magnitude >> (128 - shift)));
+  magnitude <<= shift;
+  const std::int64_t sign = negative ? -1 : 1;
+  for (int i = 0; i < 4; ++i, magnitude >>= 32) at[i] += sign * (static_cast<std::int64_t>(magnitude) & kLow32);
+  if (over != 0) at[4] += sign * over;
+  if (--until_carry_ == 0) Carry();
+}
+
 // Leaves every limb but the last within 0 .. 2^32-1; the last one carries the sign.
 void ExactSum::Carry() {
   for (int i = 0; i + 1 < kLimbs; ++i) {

@@ -17,6 +17,9 @@ class ExactSum {
  public:
   void Add(double value);
   void AddProduct(double a, double b);  // a*b exactly, barring underflow below 2^-1022
+  // magnitude * 2^exponent, or its negative; what lies below 2^-1074 is cut. The magnitude's bits plus the exponent are at
+  // most 1100. For those who sum in integers first.
+  void AddScaled(unsigned __int128 magnitude, int exponent, bool negative);
   void Merge(const ExactSum& other);
   double Value() const;                 // correctly rounded to nearest even
   // Value() and what rounding it lost: together about 106 bits.

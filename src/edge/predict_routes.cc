@@ -48,6 +48,7 @@ void AppendPrediction(const Lane& lane, const model::Prediction& prediction, std
 void AppendPredictionObject(const Lane& lane, const AnsweredRow& row, std::string* out) {
   *out += row.first ? "{" : ",{";
   AppendPrediction(lane, row.prediction, out);
+  if (!row.stage.empty()) *out += Str(R"(,"stage":")", row.stage, '"');
   if (row.rung != serve::Rung::kModel) *out += Str(R"(,"rung":")", serve::NameOf(row.rung), '"');
   *out += '}';
 }
@@ -143,6 +144,10 @@ Json DescribeEndpoint(const serve::Route& route) {
   if (!served.predictor->classes().empty()) out["classes"] = Json::ListOf(served.predictor->classes());
   if (served.predictor->task() == model::Task::kBinary) out["threshold"] = served.predictor->threshold();
   out["strict"] = served.strict;
+  if (const model::Cascade* cascade = served.predictor->cascade(); cascade != nullptr) {
+    out["cascade"]["cheap"] = cascade->cheap_name;
+    out["cascade"]["costly"] = cascade->costly_name;
+  }
   Json fields = Json::MakeArray();
   for (const serve::Served::Field& field : served.fields) {
     Json row = Json::MakeObject();

@@ -138,6 +138,7 @@ const HttpRequest& Worker::Respond(const HttpRequest& request, HttpResponse& res
     routed = &unpacked_;
   }
   if (furthest_ != serve::Rung::kModel && response.status == 200) response.AddHeader("Tenon-Rung", serve::NameOf(furthest_));
+  TellStages(response);
   in_flight.Add(-1);
   return *routed;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -112,6 +113,8 @@ class Worker final : public HttpHandler {
   // Which rung gave row i of the rows predicted last; whether some row of the request has no answer of any rung: it is to
   // be refused then.
   serve::Rung rung(std::size_t i) const { return rungs_.empty() ? serve::Rung::kModel : rungs_[i]; }
+  // Of a cascade: the name of the model that gave row i of the rows predicted last; empty where none of its two did.
+  std::string_view StageOf(const Lane& lane, std::size_t i) const;
   bool Unanswered() const { return furthest_ == serve::Rung::kNone; }
   static constexpr std::string_view kUnanswered = "the model failed and no rung of the endpoint's fallback has an answer";
   // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
@@ -119,6 +122,7 @@ class Worker final : public HttpHandler {
   void Keep(const serve::Row& row, const model::Prediction& prediction, serve::Rung rung);
   void DropKept() {
     kept_ = 0;
+    by_stage_ = {};
     furthest_ = serve::Rung::kModel;
     rungs_.clear();
   }
@@ -183,6 +187,11 @@ class Worker final : public HttpHandler {
   std::string request_id_;
   std::uint64_t next_id_ = 0;
   serve::Rung furthest_ = serve::Rung::kModel;
+  std::vector<std::uint8_t> by_cheap_;            // of the rows predicted last, of a cascade
+  std::array<std::int64_t, 2> by_stage_{};        // rows of this request that the costly and the cheap model answered
+  const model::Cascade* staged_ = nullptr;        // what by_stage_ counts of
+  void CountStage(Lane& lane, std::size_t i, bool cheap);
+  void TellStages(HttpResponse& response) const;
   std::vector<serve::Rung> rungs_;   // of the rows predicted last, where there is a ladder
   std::vector<float> answers_of_rungs_;
   std::uint64_t chosen_ = 0;  // requests without a key that a route chose an arm for
@@ -195,6 +204,7 @@ class Worker final : public HttpHandler {
     int decision = -1;
     bool failed = false;
     bool lower = false;  // of a lower rung: not the model's, so not logged as that
+    bool cheap = false;
   };
   std::vector<Answer> answers_;  // reused from request to request; the first kept_ are this one's
   std::size_t kept_ = 0;

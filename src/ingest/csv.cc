@@ -38,7 +38,9 @@ std::vector<std::vector<std::string>> Sample(std::string_view text, const CsvFor
 }  // namespace
 
 CsvScanner::CsvScanner(std::string_view text, CsvFormat format, std::string path)
-    : at_(text.data()), end_(text.data() + text.size()), format_(std::move(format)), path_(std::move(path)) {}
+    : begin_(text.data()), at_(text.data()), end_(text.data() + text.size()), format_(std::move(format)), path_(std::move(path)) {}
+
+std::string CsvScanner::Place(std::int64_t line) const { return path_.empty() ? std::string() : Str(path_, ":", line, ": "); }
 
 void CsvScanner::EatLineEnd() {
   if (at_ == end_) return;
@@ -80,6 +82,7 @@ Result<bool> CsvScanner::Next(std::vector<Cell>* cells) {
   used_ = 0;
   if (!EatNothingness()) return false;
   row_line_ = line_;
+  row_at_ = at();
   while (true) {
     if (format_.blanks) EatBlanks();
     const char* begin = at_;
@@ -125,7 +128,7 @@ Result<Cell> CsvScanner::QuotedCell() {
     }
     if (at_ == end_) {
       return Error(Code::kInvalidArgument,
-                   Str(path_, ":", opened, ": the quote before ",
+                   Str(Place(opened), "the quote before ",
                        Quoted({begin, std::min<std::size_t>(20, static_cast<std::size_t>(end_ - begin))}),
                        " is never closed; write `quote: \"\"` when quotes are ordinary characters"));
     }
@@ -155,7 +158,7 @@ Result<Cell> CsvScanner::QuotedCell() {
   const char* rest = at_;
   while (!AtLineEnd()) ++at_;
   return Error(Code::kInvalidArgument,
-               Str(path_, ":", line_, ": ", Quoted({rest, static_cast<std::size_t>(at_ - rest)}), " stands behind the quote that closes ",
+               Str(Place(line_), Quoted({rest, static_cast<std::size_t>(at_ - rest)}), " stands behind the quote that closes ",
                    Quoted(cell.text), "; quotes inside a value are doubled, and `quote: \"\"` makes them ordinary"));
 }
 

@@ -22,11 +22,15 @@ struct CsvFormat {
 // empty lines, comments). Borrows the text. One thread.
 class CsvScanner {
  public:
+  // Without a path errors do not say the place.
   CsvScanner(std::string_view text, CsvFormat format, std::string path);
   // The values of the next row that is no comment and not blank; false at the end. invalid_argument for a quote that is
   // not closed, or closed before its value's end.
   Result<bool> Next(std::vector<Cell>* cells);
   std::int64_t line() const { return row_line_; }  // of the last row, from 1
+  std::int64_t lines() const { return line_ - 1; } // that were read to their end
+  std::size_t row_at() const { return row_at_; }   // where the last row begins
+  std::size_t at() const { return static_cast<std::size_t>(at_ - begin_); }
   void SkipLines(std::int64_t count);
 
  private:
@@ -37,12 +41,16 @@ class CsvScanner {
   Result<Cell> QuotedCell();
   Cell PlainCell();
 
+  std::string Place(std::int64_t line) const;
+
+  const char* begin_;
   const char* at_;
   const char* end_;
   CsvFormat format_;
   std::string path_;
   std::int64_t line_ = 1;
   std::int64_t row_line_ = 0;
+  std::size_t row_at_ = 0;
   std::deque<std::string> unquoted_;  // values of this row whose doubled quotes were undone
   std::size_t used_ = 0;
 };
@@ -54,5 +62,17 @@ CsvFormat GuessFormat(std::string_view text, const CsvFormat& given, bool tabs_f
 // Whether the first row holds names: no numbers in it, and below it something else than in it.
 bool GuessHeader(std::string_view text, const CsvFormat& format, const std::vector<std::string>& columns,
                  const std::vector<std::string>& missing);
+
+// A file of values in UTF-8 whose format and names are known.
+struct CsvFile {
+  std::string path;
+  std::shared_ptr<const platform::Bytes> bytes;
+  CsvFormat format;
+  std::vector<std::string> names;
+  std::uint64_t begin = 0;        // of the first row
+  std::int64_t lines_before = 0;  // that one
+};
+// Errors: invalid_argument for a type in spec.types that is none, or of a column that is not there.
+Result<std::unique_ptr<Pieces>> MakeCsvPieces(CsvFile file, const SourceSpec& spec);
 
 }  // namespace tenon::ingest

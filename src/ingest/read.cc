@@ -140,6 +140,13 @@ Result<std::shared_ptr<const table::Schema>> Named(const table::Schema& schema, 
   return std::make_shared<const table::Schema>(std::move(fields));
 }
 
+// The kind of readers/ for files of which this is the first.
+Result<std::string> FormatOf(const Call& call, const SourceSpec& spec, const std::string& file) {
+  if (!spec.format.empty()) return spec.format;
+  if (std::string format = FormatByName(file); !format.empty()) return format;
+  return FormatByBytes(call, file);
+}
+
 Result<void> CheckRoles(const table::Schema& schema, const SourceSpec& spec) {
   const std::pair<std::string_view, const std::string*> roles[] = {{"key", &spec.key}, {"time", &spec.time}, {"group", &spec.group}};
   for (const auto& [role, column] : roles) {
@@ -162,11 +169,7 @@ Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& sp
   } else {
     TENON_ASSIGN(files, FindFiles(spec), Str("source ", spec.name));
   }
-  std::string format = spec.format;
-  if (format.empty()) format = FormatByName(files[0]);
-  if (format.empty()) {
-    TENON_ASSIGN(format, FormatByBytes(call, files[0]));
-  }
+  TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));
   TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, Str("data.", spec.name)), Str("source ", spec.name));
   TENON_ASSIGN(auto rows, reader->Open(call, files, spec), Str("source ", spec.name));
   TENON_ASSIGN(auto schema, Named(*rows->schema(), spec), Str("source ", spec.name));
@@ -178,6 +181,19 @@ Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& sp
   }
   TENON_TRY(CheckRoles(*rows->schema(), spec), Str("source ", spec.name));
   return rows;
+}
+
+Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds) {
+  TENON_TRY(call.Check());
+  const bool piped = std::ranges::find(spec.paths, "-") != spec.paths.end();
+  if (piped || !spec.sql.empty()) return std::unique_ptr<Pieces>();
+  TENON_ASSIGN(const std::vector<std::string> files, FindFiles(spec), Str("source ", spec.name));
+  if (files.size() != 1) return std::unique_ptr<Pieces>();
+  TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));
+  TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, Str("data.", spec.name)), Str("source ", spec.name));
+  TENON_ASSIGN(auto pieces, reader->OpenPieces(call, files[0], spec), Str("source ", spec.name));
+  if (pieces != nullptr) TENON_TRY(CheckRoles(*pieces->schema(), spec), Str("source ", spec.name));
+  return pieces;
 }
 
 }  // namespace tenon::ingest

@@ -29,6 +29,45 @@ struct SourceSpec {
   Json ToJson() const;  // what is hashed: no folder
 };
 
+// A row that was left out because it is none, or holds a value that is not of its column's type.
+struct BadRow {
+  std::int64_t line = 0;  // where it begins, from 1
+  std::string problem;
+  std::string text;       // the row as it stands in the file
+};
+
+// Some rows of a file, one after another in it.
+struct Piece {
+  std::uint64_t begin = 0, end = 0;    // bytes of the file; the next piece begins at the end
+  std::int64_t lines = 0;              // that lie within
+  table::Batch rows;                   // may be none
+  std::vector<std::string_view> texts; // of the rows as they stand in the file, without line ends; into the file
+  std::vector<BadRow> bad;             // `line` counts from the beginning of the piece
+};
+
+// The rows of one file, to be read in pieces by any number of threads, each in memory that hangs on the piece alone.
+// Where rows begin is known only from the first on; a piece that another thread begins in the midst of the file begins
+// at a guess, Start, which is right when the piece before it ended there. Immutable but for Learn.
+class Pieces {
+ public:
+  virtual ~Pieces() = default;
+  virtual const std::shared_ptr<const table::Schema>& schema() const = 0;
+  virtual const std::string& path() const = 0;
+  virtual std::uint64_t begin() const = 0;            // of the first row
+  virtual std::uint64_t end() const = 0;              // of the file
+  virtual std::int64_t lines_before() const = 0;      // that lie before the first row
+  virtual std::uint64_t Start(std::uint64_t from) const = 0;
+  // The rows that begin in [from, to); of `columns` (empty: all), by their indices. What is bad is reported and left out.
+  // Errors: those of Call, and what concerns more than one row.
+  virtual Result<Piece> Read(const Call& call, std::uint64_t from, std::uint64_t to, const std::vector<int>& columns) const = 0;
+  // Finds the types of columns that spec.types does not give, by looking at all rows with call.threads threads; before,
+  // they are strings.
+  virtual Result<void> Learn(const Call& call) = 0;
+  // Whether the file's rows are those of a CSV file as we write it: their texts can stand in one.
+  virtual bool plain() const = 0;
+  virtual void Forget(std::uint64_t from, std::uint64_t to) const = 0;  // of the file: is not needed soon
+};
+
 // Makes batches of one format's files. Kinds: csv, json_lines, parquet, arrow, arff.
 class Reader {
  public:
@@ -38,6 +77,10 @@ class Reader {
   // Errors: not_found, invalid_argument with file, line, column and the offending text.
   virtual Result<std::unique_ptr<table::BatchReader>> Open(const Call& call, const std::vector<std::string>& paths,
                                                            const SourceSpec& spec) = 0;
+  // The same of one file in pieces; null when the format, or this file, does not allow it.
+  virtual Result<std::unique_ptr<Pieces>> OpenPieces(const Call&, const std::string&, const SourceSpec&) {
+    return std::unique_ptr<Pieces>();
+  }
 };
 
 Result<void> AddAll(Kinds<Reader>& kinds);
@@ -47,6 +90,16 @@ Result<void> AddAll(Kinds<Reader>& kinds);
 // Errors: not_found for a path or glob without a file.
 Result<std::unique_ptr<table::BatchReader>> Read(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds);
 
+// The rows of a source of one file in pieces; null when they cannot be had so: then Read gives them. Errors as Read.
+Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds);
+
+// How a table is written, by the name's ending. invalid_argument naming the endings there are.
+enum class TableForm { kCsv, kJsonLines, kParquet };
+Result<TableForm> FormOf(const std::string& path);
+// Rows as text, each with its line end; the head is CSV's first line, and nothing of JSON lines. Not of Parquet.
+void AppendHead(TableForm form, const table::Schema& schema, std::string* out);
+void AppendRows(TableForm form, const table::Batch& batch, std::string* out);
+
 // Writes batches: csv, json_lines or parquet by the name's ending. Whole or not at all.
 class TableWriter {
  public:
@@ -55,5 +108,7 @@ class TableWriter {
   virtual Result<void> Finish() = 0;  // nothing appears under the name before this
 };
 Result<std::unique_ptr<TableWriter>> OpenWriter(const std::string& path, std::shared_ptr<const table::Schema> schema);
+// Parquet files of one schema, one after another, into one file; in bounded memory, whole or not at all.
+Result<void> JoinParquet(const Call& call, const std::vector<std::string>& parts, const std::string& path);
 
 }  // namespace tenon::ingest

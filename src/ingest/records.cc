@@ -105,34 +105,13 @@ class Distinct {
 };
 
 // What is known of one column after the first reading.
-struct Guess {
-  std::array<std::int64_t, 6> seen{};  // by Look
+struct Guess : Looks {
   bool fixed = false;                  // the type is given, not inferred
   Type type = Type::kString;
   std::shared_ptr<const Dictionary> levels;
   Distinct distinct;
   bool counted_from_start = false;     // distinct holds every text of the column
-
-  std::int64_t Values() const { return seen[1] + seen[2] + seen[3] + seen[4] + seen[5]; }
-  Type Inferred() const {
-    const auto n = [&](Look look) { return seen[static_cast<std::size_t>(look)]; };
-    const std::int64_t all = Values();
-    if (all == 0 || n(Look::kText) > 0) return Type::kString;
-    if (n(Look::kBool) == all) return Type::kBool;
-    if (n(Look::kInt) == all) return Type::kInt64;
-    if (n(Look::kInt) + n(Look::kFloat) == all) return Type::kFloat64;
-    return n(Look::kTime) == all ? Type::kTimestamp : Type::kString;
-  }
 };
-
-// Text as it is kept: what stood in quotes is exact, blanks around the rest mean nothing.
-std::string_view KeptText(const Cell& cell) { return cell.exact ? cell.text : Strip(cell.text); }
-
-bool IsMissing(const Cell& cell, const std::vector<std::string>& missing) {
-  if (cell.missing) return true;
-  const std::string_view text = Strip(cell.text);
-  return std::ranges::any_of(missing, [&](const std::string& word) { return word == text; });
-}
 
 class TextTable final : public table::BatchReader {
  public:
@@ -177,7 +156,7 @@ class TextTable final : public table::BatchReader {
       ++rows;
       for (std::size_t i = 0; i < columns; ++i) {
         const Cell cell = i < cells_.size() ? cells_[i] : Cell{.missing = true};
-        const bool fits = dictionaries_[i] != nullptr ? AddCode(i, cell, &codes[i]) : AddValue(i, cell, &builders[i]);
+        const bool fits = dictionaries_[i] != nullptr ? AddCode(i, cell, &codes[i]) : AddCell(cell, guesses_[i].type, missing_, &builders[i]);
         if (!fits) return done_ = true, Misfit(i, cell);
       }
     }
@@ -281,31 +260,6 @@ class TextTable final : public table::BatchReader {
     return {};
   }
 
-  bool AddValue(std::size_t i, const Cell& cell, ColumnBuilder* builder) {
-    if (IsMissing(cell, missing_)) return builder->AddNull(), true;
-    const std::string_view text = Strip(cell.text);
-    switch (guesses_[i].type) {
-      case Type::kBool: {
-        bool value = text == "1";
-        if (!value && text != "0" && !IsBool(text, &value)) return false;
-        return builder->AddInt(value ? 1 : 0), true;
-      }
-      case Type::kInt64: {
-        std::int64_t value = 0;
-        return ParseInt64(WithoutPlus(text), &value) && (builder->AddInt(value), true);
-      }
-      case Type::kFloat64: {
-        double value = 0;
-        return ParseDouble(WithoutPlus(text), &value) && (builder->Add(value), true);
-      }
-      case Type::kTimestamp: {
-        Micros value = 0;
-        return ParseTimestamp(text, &value) && (builder->AddInt(value), true);
-      }
-      default: return builder->AddText(KeptText(cell)), true;
-    }
-  }
-
   bool AddCode(std::size_t i, const Cell& cell, Codes* out) {
     const std::size_t at = out->codes.size();
     if (at % 64 == 0) out->validity.push_back(0);
@@ -358,6 +312,49 @@ class TextTable final : public table::BatchReader {
 };
 
 }  // namespace
+
+Type Looks::Inferred() const {
+  const auto n = [&](Look look) { return seen[static_cast<std::size_t>(look)]; };
+  const std::int64_t all = Values();
+  if (all == 0 || n(Look::kText) > 0) return Type::kString;
+  if (n(Look::kBool) == all) return Type::kBool;
+  if (n(Look::kInt) == all) return Type::kInt64;
+  if (n(Look::kInt) + n(Look::kFloat) == all) return Type::kFloat64;
+  return n(Look::kTime) == all ? Type::kTimestamp : Type::kString;
+}
+
+std::string_view KeptText(const Cell& cell) { return cell.exact ? cell.text : Strip(cell.text); }
+
+bool IsMissing(const Cell& cell, const std::vector<std::string>& missing) {
+  if (cell.missing) return true;
+  const std::string_view text = Strip(cell.text);
+  return std::ranges::any_of(missing, [&](const std::string& word) { return word == text; });
+}
+
+bool AddCell(const Cell& cell, Type type, const std::vector<std::string>& missing, ColumnBuilder* builder) {
+  if (IsMissing(cell, missing)) return builder->AddNull(), true;
+  const std::string_view text = Strip(cell.text);
+  switch (type) {
+    case Type::kBool: {
+      bool value = text == "1";
+      if (!value && text != "0" && !IsBool(text, &value)) return false;
+      return builder->AddInt(value ? 1 : 0), true;
+    }
+    case Type::kInt64: {
+      std::int64_t value = 0;
+      return ParseInt64(WithoutPlus(text), &value) && (builder->AddInt(value), true);
+    }
+    case Type::kFloat64: {
+      double value = 0;
+      return ParseDouble(WithoutPlus(text), &value) && (builder->Add(value), true);
+    }
+    case Type::kTimestamp: {
+      Micros value = 0;
+      return ParseTimestamp(text, &value) && (builder->AddInt(value), true);
+    }
+    default: return builder->AddText(KeptText(cell)), true;
+  }
+}
 
 Look LookOf(const Cell& cell, const std::vector<std::string>& missing) {
   if (cell.missing) return Look::kMissing;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -47,6 +48,19 @@ Result<std::unique_ptr<table::BatchReader>> ReadRecords(const Call& call, std::u
 // What a value looks like on its own.
 enum class Look { kMissing, kBool, kInt, kFloat, kTime, kText };
 Look LookOf(const Cell& cell, const std::vector<std::string>& missing);
+
+// How often the values of one column had each look. Counts of parts add up.
+struct Looks {
+  std::array<std::int64_t, 6> seen{};  // by Look
+  std::int64_t Values() const { return seen[1] + seen[2] + seen[3] + seen[4] + seen[5]; }
+  table::Type Inferred() const;
+};
+
+// Text as it is kept: what stood in quotes is exact, blanks around the rest mean nothing.
+std::string_view KeptText(const Cell& cell);
+bool IsMissing(const Cell& cell, const std::vector<std::string>& missing);
+// Adds a value or a null; false, and nothing added, when the cell holds none of that type.
+bool AddCell(const Cell& cell, table::Type type, const std::vector<std::string>& missing, table::ColumnBuilder* builder);
 
 // "abc..." in quotes, cut to what a message can bear.
 std::string Quoted(std::string_view text);

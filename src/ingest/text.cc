@@ -15,7 +15,6 @@
 namespace tenon::ingest {
 namespace {
 
-constexpr std::string_view kMark = "\xEF\xBB\xBF";
 constexpr std::size_t kStep = 1 << 20;
 
 // The characters of Windows-1252 from 0x80 to 0x9F; 0 where there is none.
@@ -134,6 +133,11 @@ Text Own(std::string text) {
 
 }  // namespace
 
+bool LooksUtf16(std::string_view bytes) {
+  bool big = false;
+  return LooksUtf16(bytes, &big);
+}
+
 bool LooksPacked(std::string_view bytes) { return bytes.starts_with("\x1F\x8B"); }
 
 Result<std::string> Gunzip(const Call& call, std::string_view packed, const std::string& path) {
@@ -203,7 +207,7 @@ Result<Text> LoadText(const Call& call, const std::string& path, std::string_vie
     TENON_ASSIGN(std::string text, FromUtf16(raw.view, big, path));
     return Own(std::move(text));
   }
-  if (raw.view.starts_with(kMark)) raw.view.remove_prefix(kMark.size());
+  if (raw.view.starts_with(kUtf8Mark)) raw.view.remove_prefix(kUtf8Mark.size());
   TENON_TRY(CheckUtf8(call, raw.view, path));
   return raw;
 }

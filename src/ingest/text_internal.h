@@ -23,6 +23,12 @@ Result<Text> LoadText(const Call& call, const std::string& path, std::string_vie
 // Unpacks gzip members one after another.
 Result<std::string> Gunzip(const Call& call, std::string_view packed, const std::string& path);
 
+// Before the text of some files in UTF-8.
+constexpr std::string_view kUtf8Mark = "\xEF\xBB\xBF";
+
+// Whether the bytes begin as UTF-16 does.
+bool LooksUtf16(std::string_view bytes);
+
 // Whether the bytes begin as gzip does.
 bool LooksPacked(std::string_view bytes);
 

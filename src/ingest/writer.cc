@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -16,6 +17,7 @@ using table::Schema;
 using table::Type;
 
 constexpr std::size_t kFlushBytes = 1 << 20;
+constexpr std::int64_t kRowsAtOnce = 4096;
 
 void AppendScalar(const Column& column, std::int64_t row, std::string* out) {
   const auto at = static_cast<std::size_t>(row);
@@ -32,7 +34,8 @@ void AppendScalar(const Column& column, std::int64_t row, std::string* out) {
 // empty, because nothing means null.
 void AppendCsvText(std::string_view text, std::string* out) {
   const bool blank_ends = text.empty() || text.front() == ' ' || text.back() == ' ' || text.front() == '\t' || text.back() == '\t';
-  if (!blank_ends && text.find_first_of(",\"\r\n") == std::string_view::npos) {
+  const auto special = [](char c) { return c == ',' || c == '"' || c == '\r' || c == '\n'; };
+  if (!blank_ends && std::ranges::none_of(text, special)) {
     out->append(text);
     return;
   }
@@ -109,21 +112,17 @@ class Whole {
 
 class TextWriter final : public TableWriter {
  public:
-  TextWriter(const std::string& path, bool json) : whole_(path), json_(json) {}
+  TextWriter(const std::string& path, TableForm form) : whole_(path), form_(form) {}
   Result<void> Start(const Schema& schema) {
     TENON_ASSIGN(out_, whole_.files().Append(whole_.temporary()));
-    for (int i = 0; i < schema.size() && !json_; ++i) {
-      if (i > 0) buffer_.push_back(',');
-      AppendCsvText(schema[i].name, &buffer_);
-    }
-    if (!json_) buffer_.push_back('\n');
+    AppendHead(form_, schema, &buffer_);
     return {};
   }
   Result<void> Write(const Call& call, const Batch& batch) override {
     if (out_ == nullptr) return Error(Code::kFailedPrecondition, "the file is finished");
     TENON_TRY(call.Check());
-    for (std::int64_t row = 0; row < batch.rows(); ++row) {
-      json_ ? AppendJsonRow(batch, row, &buffer_) : AppendCsvRow(batch, row, &buffer_);
+    for (std::int64_t row = 0; row < batch.rows(); row += kRowsAtOnce) {
+      AppendRows(form_, batch.Slice(row, std::min(kRowsAtOnce, batch.rows() - row)), &buffer_);
       if (buffer_.size() >= kFlushBytes) TENON_TRY(Flush());
     }
     return {};
@@ -143,7 +142,7 @@ class TextWriter final : public TableWriter {
     return {};
   }
   Whole whole_;
-  bool json_;
+  TableForm form_;
   std::unique_ptr<platform::Appender> out_;
   std::string buffer_;
 };
@@ -175,20 +174,53 @@ class ParquetWriter final : public TableWriter {
 
 }  // namespace
 
-Result<std::unique_ptr<TableWriter>> OpenWriter(const std::string& path, std::shared_ptr<const Schema> schema) {
+Result<TableForm> FormOf(const std::string& path) {
   const std::string name = ToLower(path);
-  const bool json = name.ends_with(".json") || name.ends_with(".jsonl") || name.ends_with(".ndjson");
-  if (json || name.ends_with(".csv")) {
-    auto out = std::make_unique<TextWriter>(path, json);
-    TENON_TRY(out->Start(*schema));
-    return std::unique_ptr<TableWriter>(std::move(out));
-  }
-  if (name.ends_with(".parquet")) {
-    auto out = std::make_unique<ParquetWriter>(path);
-    TENON_TRY(out->Start(*schema));
-    return std::unique_ptr<TableWriter>(std::move(out));
-  }
+  if (name.ends_with(".json") || name.ends_with(".jsonl") || name.ends_with(".ndjson")) return TableForm::kJsonLines;
+  if (name.ends_with(".csv")) return TableForm::kCsv;
+  if (name.ends_with(".parquet")) return TableForm::kParquet;
   return Error(Code::kInvalidArgument, Str("'", path, "': a table is written as .csv, .jsonl or .parquet"));
+}
+
+void AppendHead(TableForm form, const Schema& schema, std::string* out) {
+  if (form != TableForm::kCsv) return;
+  for (int i = 0; i < schema.size(); ++i) {
+    if (i > 0) out->push_back(',');
+    AppendCsvText(schema[i].name, out);
+  }
+  out->push_back('\n');
+}
+
+void AppendRows(TableForm form, const Batch& batch, std::string* out) {
+  for (std::int64_t row = 0; row < batch.rows(); ++row) {
+    form == TableForm::kJsonLines ? AppendJsonRow(batch, row, out) : AppendCsvRow(batch, row, out);
+  }
+}
+
+Result<std::unique_ptr<TableWriter>> OpenWriter(const std::string& path, std::shared_ptr<const Schema> schema) {
+  TENON_ASSIGN(const TableForm form, FormOf(path));
+  if (form != TableForm::kParquet) {
+    auto out = std::make_unique<TextWriter>(path, form);
+    TENON_TRY(out->Start(*schema));
+    return std::unique_ptr<TableWriter>(std::move(out));
+  }
+  auto out = std::make_unique<ParquetWriter>(path);
+  TENON_TRY(out->Start(*schema));
+  return std::unique_ptr<TableWriter>(std::move(out));
+}
+
+Result<void> JoinParquet(const Call& call, const std::vector<std::string>& parts, const std::string& path) {
+  Call alone = call;  // on one thread the same parts give the same bytes
+  alone.threads = 1;
+  Whole whole(path);
+  TENON_ASSIGN(auto engine, DuckDb::Open(alone), "writing Parquet");
+  std::string list;
+  for (const std::string& part : parts) list += Str(list.empty() ? "" : ", ", SqlText(part));
+  TENON_TRY(engine->Run(alone, Str("COPY (SELECT * FROM read_parquet([", list, "])) TO ", SqlText(whole.temporary()), " (FORMAT parquet, COMPRESSION zstd)")));
+  engine.reset();
+  TENON_ASSIGN(auto file, whole.files().Append(whole.temporary()));
+  TENON_TRY(file->Sync());
+  return whole.Finish();
 }
 
 }  // namespace tenon::ingest

@@ -5,12 +5,14 @@
 #include <set>
 
 #include "base/text.h"
+#include "model/forest_internal.h"
 #include "model/importers_internal.h"
 
 namespace tenon::model {
 namespace {
 
 constexpr std::size_t kMostValues = 64;
+constexpr int kMostFeatures = 1 << 17;
 
 // Up to kMostValues thresholds of every feature, evenly from the sorted ones.
 std::vector<std::vector<double>> ThresholdsOf(const ForestSpec& spec) {
@@ -39,6 +41,7 @@ std::string TextOf(const Json& value) { return value.is_string() ? value.String(
 }  // namespace
 
 Result<std::vector<std::string>> FeatureNames(std::vector<std::string> own, const table::Batch* samples, int count) {
+  if (count > kMostFeatures) return Error(Code::kInvalidArgument, Str("the model reads ", count, " features; each is a column of a request, of which there may be ", kMostFeatures));
   if (own.empty() && samples != nullptr) {
     own = samples->schema().Names();
     if (static_cast<int>(own.size()) != count) {
@@ -84,10 +87,14 @@ Result<Imported> ImportForest(const ImportRequest& request, ForestSpec spec, con
     return Error(Code::kInvalidArgument, Str("the file is a ", NameOf(spec.task), " model, not ", request.task));
   }
   if (!request.link.empty()) return Error(Code::kInvalidArgument, "the file says how its scores become predictions; --link is for ONNX");
+  TENON_TRY(CheckForest(spec), "checking the trees");  // what lies below goes by their numbers
   out.values = ThresholdsOf(spec);
   for (std::size_t i = 0; i < features.size(); ++i) {
     const SourceFeature& feature = features[i];
     const bool text = !feature.categories.empty() && feature.categories[0].is_string();
+    if (!std::ranges::all_of(feature.categories, [&](const Json& value) { return text ? value.is_string() : value.is_number(); })) {
+      return Error(Code::kInvalidArgument, Str("the categories of '", feature.name, "' are neither all texts nor all numbers"));
+    }
     out.graph.inputs.push_back({.name = feature.name, .type = text ? table::Type::kString : table::Type::kFloat64});
     if (feature.categories.empty()) {
       out.graph.features.push_back(feature.name);

@@ -100,6 +100,19 @@ TEST(Lightgbm, CategoriesAndMissingValuesGoWhereTheyGoThere) {
   }
 }
 
+TEST(Lightgbm, NumbersOutOfTheirRangesAreRefused) {
+  Kinds<Importer> kinds;
+  ASSERT_OK(AddAll(kinds));
+  ASSERT_OK_AND_ASSIGN(const auto importer, kinds.Create("lightgbm"));
+  for (const auto& [was, is] : {std::pair<std::string, std::string>{"cat_threshold=5", "cat_threshold=-5"}, {"cat_threshold=5", "cat_threshold=1e300"}, {"decision_type=1 6", "decision_type=1 -inf"},
+                               {"split_feature=1 0", "split_feature=9 0"}, {"split_feature=1 0", "split_feature=999999999 0"}, {"max_feature_idx=1\n", "max_feature_idx=16777215\n"},
+                               {"[\"a\",", "[7,"}}) {
+    std::string text = LightgbmText();
+    text.replace(text.find(was), was.size(), is);
+    ASSERT_CODE(kInvalidArgument, importer->Import({.bytes = text}));
+  }
+}
+
 TEST(Lightgbm, EveryCutIsRefused) {
   Kinds<Importer> kinds;
   ASSERT_OK(AddAll(kinds));

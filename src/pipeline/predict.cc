@@ -1,11 +1,18 @@
 #include "pipeline/predict.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 
 #include "base/text.h"
+#include "pipeline/ordered_internal.h"
+#include "pipeline/partial_internal.h"
+#include "pipeline/predict_rows_internal.h"
 
 namespace tenon::pipeline {
 namespace {
+
+constexpr auto kReportEvery = std::chrono::milliseconds(200);
 
 // How the answers look as columns.
 std::vector<table::Field> AnswerFields(const model::Predictor& predictor) {
@@ -20,7 +27,7 @@ std::vector<table::Field> AnswerFields(const model::Predictor& predictor) {
   return fields;
 }
 
-std::vector<table::Column> Answers(const model::Predictor& predictor, const std::vector<float>& predicted) {
+std::vector<table::Column> AnswerColumns(const model::Predictor& predictor, const std::vector<float>& predicted) {
   const auto outputs = static_cast<std::size_t>(predictor.outputs());
   std::vector<table::ColumnBuilder> numbers(outputs, table::ColumnBuilder(table::Type::kFloat64));
   table::ColumnBuilder decisions(table::Type::kString);
@@ -36,6 +43,15 @@ std::vector<table::Column> Answers(const model::Predictor& predictor, const std:
   return columns;
 }
 
+void AppendNumber(double value, std::string* out) {
+  char buffer[40];
+  if (std::isfinite(value)) {
+    out->append(buffer, std::to_chars(buffer, buffer + sizeof buffer, value).ptr);
+  } else {
+    *out += FormatDouble(value);
+  }
+}
+
 std::vector<std::string> MissingInputs(const model::Predictor& predictor, const table::Schema& schema) {
   std::vector<std::string> missing;
   for (const table::Field& field : predictor.graph().inputs()) {
@@ -44,9 +60,26 @@ std::vector<std::string> MissingInputs(const model::Predictor& predictor, const 
   return missing;
 }
 
-// The reader over the rows to predict, put through the project's sql only when they lack what that makes.
-Result<std::unique_ptr<table::BatchReader>> OpenRows(const Call& call, const Project& project, const model::Predictor& predictor,
-                                                     const Kits& kits, const std::string& in) {
+// What is read and as what, of a file whose columns have these names.
+struct Reading {
+  ingest::SourceSpec source;
+  bool by_sql = false;  // the rows are put through the project's sql: they lack what that makes
+};
+
+Reading HowToRead(const Project& project, const model::Predictor& predictor, ingest::SourceSpec source, const std::vector<std::string>& known) {
+  Reading reading{std::move(source)};
+  const auto has = [&](const std::string& name) { return std::ranges::find(known, name) != known.end(); };
+  reading.by_sql = !project.source.sql.empty() &&
+                   !std::ranges::all_of(predictor.graph().inputs(), has, &table::Field::name);
+  if (reading.by_sql) reading.source.sql = project.source.sql;
+  for (const table::Field& field : predictor.graph().inputs()) {
+    const bool typed = std::ranges::any_of(reading.source.types, [&](const auto& type) { return type.first == field.name; });
+    if (has(field.name) && !typed && !reading.by_sql) reading.source.types.emplace_back(field.name, std::string(NameOf(field.type)));
+  }
+  return reading;
+}
+
+ingest::SourceSpec SourceLike(const Project& project, const std::string& in) {
   ingest::SourceSpec source = project.source;
   source.paths = {in};
   source.folder = ".";
@@ -61,55 +94,281 @@ Result<std::unique_ptr<table::BatchReader>> OpenRows(const Call& call, const Pro
     source.format.clear();
     source.options = {};
   }
+  return source;
+}
+
+// The rows of the file, opened in the best way there is, and the columns that the output begins with.
+struct Opened {
+  std::unique_ptr<RowSource> rows;
+  std::vector<table::Field> fields;
+};
+
+Result<void> CheckInputs(const model::Predictor& predictor, const table::Schema& schema, const std::string& in) {
+  const auto missing = MissingInputs(predictor, schema);
+  if (missing.empty()) return {};
+  return Error(Code::kInvalidArgument, Str(in, ": lacks the column", missing.size() > 1 ? "s " : " ", Join(missing, ", "),
+                                           " that the model reads; it has: ", Join(schema.Names(), ", ")));
+}
+
+Result<Opened> OpenRows(const Call& call, const Project& project, const model::Predictor& predictor, const Kits& kits,
+                        const std::string& in, ingest::TableForm form) {
+  ingest::SourceSpec plain = SourceLike(project, in);
+  ingest::SourceSpec untyped = plain;
+  untyped.types.clear();
+  TENON_ASSIGN(auto pieces, ingest::ReadPieces(call, untyped, kits.readers));
   std::vector<std::string> known;
-  {
-    TENON_ASSIGN(auto look, ingest::Read(call, source, kits.readers));
+  if (pieces != nullptr) {
+    known = pieces->schema()->Names();
+  } else {
+    TENON_ASSIGN(auto look, ingest::Read(call, plain, kits.readers));
     known = look->schema()->Names();
   }
-  const bool by_sql = !project.source.sql.empty() && std::ranges::any_of(predictor.graph().inputs(), [&](const table::Field& field) {
-    return std::ranges::find(known, field.name) == known.end();
-  });
-  if (by_sql) source.sql = project.source.sql;
-  for (const table::Field& field : predictor.graph().inputs()) {
-    const bool there = std::ranges::find(known, field.name) != known.end();
-    const bool typed = std::ranges::any_of(source.types, [&](const auto& type) { return type.first == field.name; });
-    if (there && !typed && !by_sql) source.types.emplace_back(field.name, std::string(NameOf(field.type)));
+  const Reading reading = HowToRead(project, predictor, std::move(plain), known);
+  if (pieces == nullptr || reading.by_sql) {
+    TENON_ASSIGN(auto reader, ingest::Read(call, reading.source, kits.readers));
+    TENON_TRY(CheckInputs(predictor, *reader->schema(), in));
+    std::vector<table::Field> fields = reader->schema()->fields();
+    return Opened{SourceOver(std::move(reader), in), std::move(fields)};
   }
-  return ingest::Read(call, source, kits.readers);
+  TENON_ASSIGN(pieces, ingest::ReadPieces(call, reading.source, kits.readers));
+  TENON_TRY(CheckInputs(predictor, *pieces->schema(), in));
+  std::vector<int> columns;
+  if (form == ingest::TableForm::kCsv && pieces->plain()) {  // what the model does not read is not looked at
+    for (const table::Field& field : predictor.graph().inputs()) columns.push_back(pieces->schema()->Find(field.name));
+  } else {
+    TENON_TRY(pieces->Learn(call));
+  }
+  std::vector<table::Field> fields = pieces->schema()->fields();
+  return Opened{SourceOver(std::move(pieces), std::move(columns)), std::move(fields)};
 }
+
+// What came of one stretch.
+struct Predicted {
+  ingest::Piece piece;     // without its rows
+  std::int64_t count = 0;  // rows of the output
+  std::string text;        // these, where the form is text
+  table::Batch rows;       // the same where it is not
+};
+
+class Work {
+ public:
+  Work(const model::Predictor& predictor, const RowSource& source, ingest::TableForm form,
+       std::shared_ptr<const table::Schema> out, bool keeps_bad, int threads)
+      : predictor_(predictor), source_(source), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad), scratches_(static_cast<std::size_t>(threads)) {
+    for (const std::string& name : predictor.classes()) {
+      table::Batch one(std::make_shared<const table::Schema>(std::vector<table::Field>{{"", table::Type::kString}}), {table::Column::Of(std::vector<std::string>{name})});
+      ingest::AppendRows(ingest::TableForm::kCsv, one, &decisions_.emplace_back());
+      decisions_.back().pop_back();  // the line's end
+    }
+  }
+
+  Result<Predicted> Do(const Call& call, int thread, const Stretch& stretch) {
+    Call alone = call;
+    alone.threads = 1;
+    alone.progress = nullptr;
+    Predicted done;
+    TENON_ASSIGN(done.piece, source_.Load(alone, stretch));
+    if (!keeps_bad_ && !done.piece.bad.empty()) return done;  // nothing is written any more
+    TENON_ASSIGN(const std::vector<float> predicted, Predict(alone, scratches_[static_cast<std::size_t>(thread)], &done.piece));
+    if (source_.texts()) {
+      AppendAnswers(done.piece.texts, predicted, &done.text);
+    } else {
+      std::vector<table::Column> columns;
+      for (int i = 0; i < done.piece.rows.columns(); ++i) columns.push_back(done.piece.rows.column(i));
+      for (table::Column& answer : AnswerColumns(predictor_, predicted)) columns.push_back(std::move(answer));
+      done.rows = table::Batch(out_, std::move(columns));
+      if (form_ != ingest::TableForm::kParquet) {
+        ingest::AppendRows(form_, done.rows, &done.text);
+        done.rows = {};
+      }
+    }
+    done.count = done.piece.rows.rows();
+    done.piece.rows = {};
+    done.piece.texts = {};
+    return done;
+  }
+
+ private:
+  // Only models that read columns refuse rows: those are found one by one.
+  Result<std::vector<float>> Predict(const Call& call, model::Predictor::Scratch& scratch, ingest::Piece* piece) const {
+    if (piece->rows.rows() == 0) return std::vector<float>();
+    auto all = predictor_.PredictBatch(call, piece->rows, scratch);
+    if (all.ok() || all.error().code() != Code::kInvalidArgument) return all;
+    std::vector<float> out;
+    std::vector<std::int64_t> good;
+    std::vector<std::string_view> texts;
+    for (std::int64_t i = 0; i < piece->rows.rows(); ++i) {
+      auto one = predictor_.PredictBatch(call, piece->rows.Slice(i, 1), scratch);
+      if (one.ok()) {
+        out.insert(out.end(), one->begin(), one->end());
+        good.push_back(i);
+        if (source_.texts()) texts.push_back(piece->texts[static_cast<std::size_t>(i)]);
+        continue;
+      }
+      if (one.error().code() != Code::kInvalidArgument) return std::move(one).error();
+      piece->bad.push_back({i + 1, one.error().ForPeople(), piece->rows.RowAt(i).Dump()});
+    }
+    piece->rows = piece->rows.Take(good);
+    piece->texts = std::move(texts);
+    return out;
+  }
+
+  void AppendAnswers(const std::vector<std::string_view>& rows, const std::vector<float>& predicted, std::string* out) const {
+    const auto outputs = static_cast<std::size_t>(predictor_.outputs());
+    std::size_t bytes = 0;
+    for (const std::string_view row : rows) bytes += row.size() + 24 * outputs + 16;
+    out->reserve(bytes);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      *out += rows[i];
+      for (std::size_t k = 0; k < outputs; ++k) {
+        out->push_back(',');
+        AppendNumber(static_cast<double>(predicted[i * outputs + k]), out);
+      }
+      if (predictor_.task() != model::Task::kRegression) {
+        out->push_back(',');
+        *out += decisions_[static_cast<std::size_t>(predictor_.Decide(predicted.data() + i * outputs))];
+      }
+      out->push_back('\n');
+    }
+  }
+
+  const model::Predictor& predictor_;
+  const RowSource& source_;
+  ingest::TableForm form_;
+  std::shared_ptr<const table::Schema> out_;
+  bool keeps_bad_;
+  std::vector<model::Predictor::Scratch> scratches_;  // one a thread
+  std::vector<std::string> decisions_;                // as CSV
+};
+
+// Puts the outcomes together in the rows' order.
+class Gathering {
+ public:
+  Gathering(RowSource& source, Partial& partial, Work& work, bool keeps_bad)
+      : source_(source), partial_(partial), work_(work), keeps_bad_(keeps_bad), began_(std::chrono::steady_clock::now()), told_(began_) {
+    if (!partial.settled().is_null()) {
+      done_.rows = done_.resumed = partial.settled().IntAt("rows");
+      done_.bad = partial.settled().IntAt("bad");
+    }
+  }
+
+  Result<void> Take(const Call& call, const Stretch& stretch, Predicted part) {
+    if (!Begins(part)) {
+      TENON_ASSIGN(part, work_.Do(call, 0, source_.Again(stretch)));
+    }
+    TENON_TRY(TakeBad(part));
+    source_.Accept(part.piece);
+    done_.rows += part.count;
+    if (part.text.empty()) {
+      partial_.AddBatch(part.rows);
+    } else {
+      TENON_TRY(partial_.AddText(part.text));
+    }
+    if (partial_.due()) TENON_TRY(partial_.Settle(call, Position()));
+    Report(call);
+    return {};
+  }
+
+  PredictedFile Done() {
+    done_.seconds = Seconds();
+    return done_;
+  }
+
+ private:
+  bool Begins(const Predicted& part) const { return source_.Follows(part.piece); }
+
+  Result<void> TakeBad(const Predicted& part) {
+    if (part.piece.bad.empty()) return {};
+    const ingest::BadRow& first = part.piece.bad.front();
+    if (!keeps_bad_) {
+      return Error(Code::kInvalidArgument, Str(source_.Where(first.line), ": ", first.problem,
+                                               ". With --bad-rows FILE such rows are left out and kept there"));
+    }
+    std::string lines;
+    for (const ingest::BadRow& row : part.piece.bad) {
+      Json line = source_.WhereAsJson(row.line);
+      line["problem"] = row.problem;
+      line["text"] = row.text;
+      lines += line.Dump() + "\n";
+    }
+    done_.bad += static_cast<std::int64_t>(part.piece.bad.size());
+    return partial_.AddBad(lines);
+  }
+
+  Json Position() const {
+    Json out = source_.position();
+    out["rows"] = done_.rows;
+    out["bad"] = done_.bad;
+    return out;
+  }
+
+  double Seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count(); }
+
+  void Report(const Call& call) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now - told_ < kReportEvery) return;
+    told_ = now;
+    const double fraction = source_.fraction(), seconds = Seconds();
+    if (first_fraction_ < 0) first_fraction_ = fraction;
+    std::string text = Str(FormatCount(done_.rows), " rows, ", FormatCount(static_cast<std::int64_t>(static_cast<double>(done_.rows - done_.resumed) / seconds)), " a second");
+    if (const double made = fraction - first_fraction_; made > 0 && since_ < seconds) {
+      text += Str(", ", FormatCount(static_cast<std::int64_t>(std::ceil((1 - fraction) * (seconds - since_) / made))), " s left");
+    } else if (since_ == 0) {
+      since_ = seconds;
+    }
+    call.Report(text, fraction);
+  }
+
+  RowSource& source_;
+  Partial& partial_;
+  Work& work_;
+  bool keeps_bad_;
+  std::chrono::steady_clock::time_point began_, told_;
+  double first_fraction_ = -1, since_ = 0;
+  PredictedFile done_;
+};
 
 }  // namespace
 
-Result<PredictedFile> PredictFile(const Call& call, const Project& project, const model::Predictor& predictor,
-                                  const Kits& kits, const std::string& in, const std::string& out) {
-  TENON_ASSIGN(auto reader, OpenRows(call, project, predictor, kits, in), in);
-  const table::Schema& schema = *reader->schema();
-  if (const auto missing = MissingInputs(predictor, schema); !missing.empty()) {
-    return Error(Code::kInvalidArgument, Str(in, ": lacks the column", missing.size() > 1 ? "s " : " ", Join(missing, ", "),
-                                             " that the model reads; it has: ", Join(schema.Names(), ", ")));
-  }
-  std::vector<table::Field> fields = schema.fields();
+Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, const Project& project,
+                                  const model::Predictor& predictor, const Kits& kits, const PredictSpec& spec) {
+  TENON_ASSIGN(const ingest::TableForm form, ingest::FormOf(spec.out));
+  TENON_ASSIGN(Opened opened, OpenRows(call, project, predictor, kits, spec.in, form), spec.in);
+  const table::Schema before(opened.fields);
+  std::vector<table::Field> fields = opened.fields;
   for (table::Field& answer : AnswerFields(predictor)) {
-    while (schema.Find(answer.name) >= 0) answer.name = "predicted_" + answer.name;
+    while (before.Find(answer.name) >= 0) answer.name = "predicted_" + answer.name;
     fields.push_back(std::move(answer));
   }
-  auto out_schema = std::make_shared<const table::Schema>(std::move(fields));
-  TENON_ASSIGN(auto writer, ingest::OpenWriter(out, out_schema), out);
-  PredictedFile done;
-  model::Predictor::Scratch scratch;
-  while (true) {
-    TENON_ASSIGN(std::optional<table::Batch> batch, reader->Next(call), in);
-    if (!batch) break;
-    TENON_ASSIGN(std::vector<float> predicted, predictor.PredictBatch(call, *batch, scratch), in);
-    std::vector<table::Column> columns;
-    for (int i = 0; i < batch->columns(); ++i) columns.push_back(batch->column(i));
-    for (table::Column& answer : Answers(predictor, predicted)) columns.push_back(std::move(answer));
-    TENON_TRY(writer->Write(call, table::Batch(out_schema, std::move(columns))), out);
-    done.rows += batch->rows();
-    call.Report(Str(done.rows, " rows"));
+  auto schema = std::make_shared<const table::Schema>(std::move(fields));
+
+  Json job;
+  job["in"] = spec.in;
+  if (const auto info = files.Info(spec.in); info.ok()) {  // standard input is never the same
+    job["in_bytes"] = info->bytes;
+    job["in_changed"] = info->modified;
+  } else {
+    job["in_changed"] = call.Now();
   }
-  TENON_TRY(writer->Finish(), out);
-  return done;
+  job["model"] = spec.model;
+  job["bundle"] = spec.bundle;
+  job["source"] = project.source.ToJson();
+  job["columns"] = Json::ListOf(schema->Names());
+  job["bad_rows"] = spec.bad_rows;
+  TENON_ASSIGN(auto partial, Partial::Open(call, files, {spec.out, form, spec.bad_rows}, schema, job, spec.fresh), spec.out);
+  if (!partial->settled().is_null()) TENON_TRY(opened.rows->GoOn(call, partial->settled()));
+
+  const int threads = std::max(1, call.threads);
+  const bool keeps_bad = !spec.bad_rows.empty();
+  Work work(predictor, *opened.rows, form, schema, keeps_bad, threads);
+  Gathering gathering(*opened.rows, *partial, work, keeps_bad);
+  TENON_TRY((Ordered<Stretch, Predicted>::Run(
+                threads, [&] { return opened.rows->Next(call); },
+                [&](int thread, Stretch& stretch) { return work.Do(call, thread, stretch); },
+                [&](Stretch& stretch, Predicted part) { return gathering.Take(call, stretch, std::move(part)); })),
+            spec.in);
+  TENON_TRY(partial->Finish(call), spec.out);
+  return gathering.Done();
 }
 
 }  // namespace tenon::pipeline

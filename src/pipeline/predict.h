@@ -5,21 +5,37 @@
 #include "model/predictor.h"
 #include "pipeline/kits.h"
 #include "pipeline/project.h"
+#include "platform/files.h"
 
 namespace tenon::pipeline {
 
-struct PredictedFile {
-  std::int64_t rows = 0;
-  std::string model;
+struct PredictSpec {
+  std::string in, out;
+  std::string bad_rows;  // where rows that cannot be read go, as JSON lines; "": the first of them is an error
+  std::string model;     // "loan-approval@3", with the hash of its bundle: what an interrupted run must have been of
+  std::string bundle;
+  bool fresh = false;    // begin anew even where an interrupted run could go on
 };
 
-// Predicts every row of a file, batch by batch in bounded memory, with the same code that answers requests: the same
-// row gives the same bits. Writes the input's columns and: binary `probability` (of the positive class) and `decision`;
-// multiclass `probability_<class>` of each class and `decision`; regression `value`. The file is read as the project's
-// source is; rows that lack an input the project's `sql` makes are put through that first. Input columns are read as
-// the types they had in training. `out` appears whole or not at all; its ending says the format.
-// Errors: invalid_argument naming the missing column or the value that does not fit.
-Result<PredictedFile> PredictFile(const Call& call, const Project& project, const model::Predictor& predictor,
-                                  const Kits& kits, const std::string& in, const std::string& out);
+struct PredictedFile {
+  std::int64_t rows = 0;     // in the output
+  std::int64_t bad = 0;      // left out
+  std::int64_t resumed = 0;  // of `rows`: that an interrupted run had done
+  double seconds = 0;
+};
+
+// Predicts every row of a file, with call.threads threads, in memory that hangs on the threads and not on the rows, with
+// the same code that answers requests: the same row gives the same bits, and the same file the same output on any number
+// of threads. Writes the input's columns and: binary `probability` (of the positive class) and `decision`; multiclass
+// `probability_<class>` of each class and `decision`; regression `value`. From CSV to CSV the input's rows stay as they
+// were written. The file is read as the project's source is; rows that lack an input the project's `sql` makes are put
+// through that first (and then held by the analytic engine). Input columns are read as the types they had in training.
+//
+// `out` appears whole or not at all; its ending says the format. Until then rows lie in "<out>.partial", and what is
+// settled in "<out>.partial.job" (docs/formats/partial.md): the same call after a crash goes on from there.
+// Errors: invalid_argument naming the missing column, or the file, line and value that do not fit; unavailable when
+// another process writes the same output.
+Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, const Project& project,
+                                  const model::Predictor& predictor, const Kits& kits, const PredictSpec& spec);
 
 }  // namespace tenon::pipeline

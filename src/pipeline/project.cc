@@ -124,6 +124,9 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view folder, st
   if (const Json* rollout = fields.Find("rollout"); rollout != nullptr && !rollout->is_null()) {
     TENON_ASSIGN(spec.rollout, serve::RolloutSpec::Parse(*rollout, file));
   }
+  if (const Json* cascade = fields.Find("cascade"); cascade != nullptr && !cascade->is_null()) {
+    TENON_ASSIGN(spec.cascade, CascadeSpec::Parse(*cascade, file));
+  }
   TENON_ASSIGN(spec.outputs, OutputsSpec::Parse(fields.Find("outputs"), file));
   TENON_ASSIGN(spec.trace, TraceSpec::Parse(fields.Find("trace"), folder, file));
   TENON_ASSIGN(spec.access_log, AccessLogSpec::Parse(fields.Find("access_log"), folder, file));
@@ -179,6 +182,9 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   }
   TENON_TRY(MindLateLabels(fields, &project));
   if (project.serve.endpoint.empty()) project.serve.endpoint = project.name;
+  if (const auto& cascade = project.serve.cascade; cascade && std::ranges::find(project.train.learners, cascade->cheap) == project.train.learners.end()) {
+    return fields.Wrong("serve", Str("cascade.cheap: '", cascade->cheap, "' is not among train.learners", DidYouMean(cascade->cheap, project.train.learners)));
+  }
   if (project.serve.rollout) {  // costs that are numbers; those that differ by row cannot be told from labels alone
     double cost = 0;
     if (ParseDouble(project.problem.false_positive, &cost)) project.serve.rollout->false_positive_cost = cost;

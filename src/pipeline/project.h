@@ -9,6 +9,7 @@
 #include "ingest/read.h"
 #include "dataset/split.h"
 #include "monitor/watch.h"
+#include "pipeline/cascade_spec.h"
 #include "pipeline/serve_spec.h"
 #include "platform/files.h"
 #include "registry/registry.h"
@@ -41,6 +42,7 @@ struct ServeSpec {
   LimitsSpec limits;
   std::optional<serve::LadderSpec> fallback;  // what answers when the model fails; none: nothing
   std::optional<serve::RolloutSpec> rollout;  // how `tenon run` lets a new version in; none: at once
+  std::optional<CascadeSpec> cascade;         // a cheap model before the costly one; none: one model answers
   OutputsSpec outputs;
   TraceSpec trace;
   AccessLogSpec access_log;

@@ -35,6 +35,9 @@ struct Candidate {
   std::string library;           // that trained it, with its version; "": none
 };
 
+// Seconds of single predictions of the first rows, in this process; none when the rows lack an input.
+std::vector<double> RowSeconds(const model::Predictor& predictor, const table::Batch& rows);
+
 // One run under way. Each stage reads what earlier ones left here and adds its own; big things are loaded when first
 // needed, so that a run whose steps are all found touches no data.
 class RunState {
@@ -88,6 +91,11 @@ class RunState {
                               std::optional<evaluate::EvaluationReport>* report);
   Result<Json> Facts(const Candidate& candidate, const model::Predictor& predictor, const evaluate::EvaluationReport& report);
   Result<Json> JudgeStep(const Call& step, const registry::ModelVersion* beside, const std::vector<registry::Gate>& gates);
+  // run_cascade.cc: what becomes of serve.cascade, null when nothing meets its target (then `why` says so with the curve);
+  // and the cascade that was chosen so.
+  Result<Json> ChooseCascade(const Call& step, const std::shared_ptr<const model::Predictor>& costly, Json* why);
+  Result<std::shared_ptr<const model::Predictor>> Cascaded(const std::shared_ptr<const model::Predictor>& costly, const Json& made);
+  Result<void> TimeCascade(const model::Predictor& costly, const model::Predictor& cascade, Json* out);
   Json MadeBy() const;
   Result<Json> FitGraph(std::string_view style);
   Result<Json> ReportContext(const std::string& model_id);

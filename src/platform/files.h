@@ -15,6 +15,8 @@ class Bytes {
  public:
   virtual ~Bytes() = default;
   virtual std::string_view view() const = 0;
+  // That part of the view is not needed soon: its pages may leave memory, and come back when they are read again.
+  virtual void Forget(std::string_view) const {}
 };
 
 // An open file that grows at its end. One thread. Closing (the destructor) does not sync.
@@ -49,6 +51,7 @@ class Files {
   // Whole or not at all: a temporary file beside it, written, synced, renamed over, folder synced.
   virtual Result<void> Write(const std::string& path, std::string_view bytes) = 0;
   virtual Result<std::unique_ptr<Appender>> Append(const std::string& path) = 0;  // made when missing
+  virtual Result<void> Cut(const std::string& path, std::uint64_t bytes) = 0;          // what is behind the first `bytes` goes
   virtual Result<void> MakeFolders(const std::string& path) = 0;                  // fine when there
   virtual Result<FileInfo> Info(const std::string& path) const = 0;
   virtual bool Exists(const std::string& path) const = 0;

@@ -242,6 +242,14 @@ Result<std::unique_ptr<Appender>> MemoryFiles::Append(const std::string& path) {
   return std::make_unique<MemoryAppender>(state_, node, path);
 }
 
+Result<void> MemoryFiles::Cut(const std::string& path, std::uint64_t bytes) {
+  const MutexLock lock(state_->mutex);
+  TENON_TRY(state_->Step("cut", path));
+  TENON_TRY(state_->FileAt("cut", path));
+  state_->now[path]->bytes.resize(bytes);
+  return {};
+}
+
 Result<void> MemoryFiles::MakeFolders(const std::string& path) {
   const MutexLock lock(state_->mutex);
   TENON_TRY(state_->Step("make the folder", path));

@@ -37,6 +37,7 @@ class MemoryFiles final : public Files {
   Result<std::shared_ptr<const Bytes>> Map(const std::string& path) const override;
   Result<void> Write(const std::string& path, std::string_view bytes) override;
   Result<std::unique_ptr<Appender>> Append(const std::string& path) override;
+  Result<void> Cut(const std::string& path, std::uint64_t bytes) override;
   Result<void> MakeFolders(const std::string& path) override;
   Result<FileInfo> Info(const std::string& path) const override;
   bool Exists(const std::string& path) const override;

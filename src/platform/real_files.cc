@@ -106,6 +106,13 @@ class Mapped final : public Bytes {
   Mapped& operator=(const Mapped&) = delete;
   ~Mapped() override { munmap(at_, size_); }
   std::string_view view() const override { return {static_cast<const char*>(at_), size_}; }
+  void Forget(std::string_view part) const override {
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const auto from = static_cast<std::size_t>(part.data() - static_cast<const char*>(at_));
+    const std::size_t begin = (from + page - 1) / page * page;
+    const std::size_t end = (from + part.size()) / page * page;
+    if (begin < end) madvise(static_cast<char*>(at_) + begin, end - begin, MADV_DONTNEED);
+  }
 
  private:
   void* at_;
@@ -228,6 +235,11 @@ class Disk final : public Files {
     const int file = OpenAgain(path, O_WRONLY | O_APPEND | O_CREAT, 0666);
     if (file < 0) return Failed("append to", path);
     return std::make_unique<RealAppender>(file, path, fresh);
+  }
+
+  Result<void> Cut(const std::string& path, std::uint64_t bytes) override {
+    if (truncate(path.c_str(), static_cast<off_t>(bytes)) == 0) return {};
+    return Failed("cut", path);
   }
 
   Result<void> MakeFolders(const std::string& path) override {

@@ -20,6 +20,19 @@ void NumberCounts::Add(std::uint64_t key, std::int64_t count) {
   }
 }
 
+std::size_t NumberCounts::AddBlock(std::span<const std::uint64_t> keys, std::size_t most) {
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (2 * (size_ + 1) > slots_.size()) Grow();
+    const std::size_t mask = slots_.size() - 1;
+    const std::uint64_t key = keys[i];
+    std::size_t at = Mix(key) & mask;
+    while (slots_[at].count != 0 && slots_[at].key != key) at = (at + 1) & mask;
+    slots_[at].key = key;
+    if (++slots_[at].count == 1 && ++size_ > most) return i + 1;
+  }
+  return keys.size();
+}
+
 void NumberCounts::Grow() {
   std::vector<Entry> old = std::move(slots_);
   slots_.assign(old.empty() ? 16 : 2 * old.size(), Entry{0, 0});

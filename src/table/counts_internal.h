@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -16,6 +17,8 @@ class NumberCounts {
     std::int64_t count;  // 0: free
   };
   void Add(std::uint64_t key, std::int64_t count);
+  // Adds keys, once each, until there are more than `most` different ones; how many were taken.
+  std::size_t AddBlock(std::span<const std::uint64_t> keys, std::size_t most);
   std::size_t size() const { return size_; }
   const std::vector<Entry>& slots() const { return slots_; }  // free ones too
   void Clear() { *this = NumberCounts(); }

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -7,15 +9,31 @@
 namespace tenon::table {
 namespace {
 
-constexpr double kPlainLimit = 1e90;  // below, no power of a value, nor its splitting, nor its product with a count overflows
+constexpr int kBias = 1075;              // of the exponent field, for values as whole numbers of 53 bits
+constexpr int kCubeDrop = 42;            // bits of the square that its cube does without, so that it has 117
+constexpr int kLargestField = 1023 + 300;  // powers of values from 2^300 on are rounded, as they may be infinite
+constexpr int kSmallestField = 703;      // from here on nothing of a cube lies below 2^-1074
 
-// The low half of x * x, whose high half is fl(x * x): Dekker's product. Needs |x| < 2^500; no fused multiply-add, so
-// that every machine gives the same bits.
-double LowOfSquare(double x, double square) {
-  const double t = 134217729.0 * x;  // 2^27 + 1
-  const double high = t - (t - x);
-  const double low = x - high;
-  return ((high * high - square) + 2 * high * low) + low * low;
+constexpr std::uint64_t kFraction = (1ULL << 52) - 1;
+int FieldOf(std::uint64_t bits) { return static_cast<int>(bits >> 52 & 0x7FF); }
+
+struct Powers {
+  unsigned __int128 square, cube;
+};
+inline Powers PowersOf(std::uint64_t mantissa) {
+  const auto square = static_cast<unsigned __int128>(mantissa) * mantissa;
+  return {square, static_cast<unsigned __int128>(static_cast<std::uint64_t>(square >> kCubeDrop)) * mantissa};
+}
+
+// What one value adds, `count` times. Cut below 2^-1074 first, so that it does not matter how values are grouped.
+void AddTimes(unsigned __int128 magnitude, int exponent, bool negative, std::int64_t count, ExactSum* to) {
+  if (exponent < -1074) {
+    magnitude = exponent > -1074 - 128 ? magnitude >> (-1074 - exponent) : 0;
+    exponent = -1074;
+  }
+  for (; count > 0; count >>= 11, exponent += 11) {
+    if ((count & 2047) != 0) to->AddScaled(magnitude * static_cast<unsigned>(count & 2047), exponent, negative);
+  }
 }
 
 struct DoubleDouble {
@@ -61,26 +79,75 @@ Result<ExactSum> LoadSum(ByteReader* in) {
 }  // namespace
 
 void Moments::Add(double value, std::int64_t count) {
-  const double square = value * value;
-  const double cube = square * value;
-  if (std::abs(value) < kPlainLimit) {
-    const auto times = static_cast<double>(count);
-    first_.AddProduct(value, times);
-    second_.AddProduct(square, times);
-    second_.AddProduct(LowOfSquare(value, square), times);
-    third_.AddProduct(cube, times);
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  const int field = FieldOf(bits);
+  if (field >= kLargestField) {
+    // An ExactSum counts infinities one by one.
+    const double square = value * value;
+    for (std::int64_t i = 0; i < count; ++i) {
+      first_.Add(value);
+      second_.Add(square);
+      third_.Add(square * value);
+    }
     return;
   }
-  // Products with the count, or powers, may be infinite; an ExactSum counts infinities one by one.
-  for (std::int64_t i = 0; i < count; ++i) {
-    first_.Add(value);
-    second_.Add(square);
-    third_.Add(cube);
+  const std::uint64_t mantissa = (bits & kFraction) | (field > 0 ? 1ULL << 52 : 0);
+  if (mantissa == 0) return;
+  const int exponent = std::max(field, 1) - kBias;
+  const bool negative = (bits >> 63) != 0;
+  const Powers powers = PowersOf(mantissa);
+  AddTimes(mantissa, exponent, negative, count, &first_);
+  AddTimes(powers.square, 2 * exponent, false, count, &second_);
+  AddTimes(powers.cube, 3 * exponent + kCubeDrop, negative, count, &third_);
+}
+
+void Moments::AddBlock(std::span<const double> values, double largest, Cells* cells) {
+  assert(static_cast<std::int64_t>(values.size()) <= Cells::kMostValues);
+  const int top = FieldOf(std::bit_cast<std::uint64_t>(largest));
+  if (cells->values + static_cast<std::int64_t>(values.size()) > Cells::kMostValues || top > cells->top || top + Cells::kSpan / 2 < cells->top) {
+    Drain(cells);
+    cells->top = std::min(top + 1, kLargestField - 1);
+  }
+  const int span = std::min(Cells::kSpan, cells->top - kSmallestField + 1);
+  if (top >= kLargestField || span <= 0) {
+    for (const double value : values) Add(value);
+    return;
+  }
+  cells->values += static_cast<std::int64_t>(values.size());
+  const auto highest = static_cast<unsigned>(cells->top);
+  std::size_t half = 0;
+  for (const double value : values) {
+    const auto bits = std::bit_cast<std::uint64_t>(value);
+    const unsigned down = highest - static_cast<unsigned>(FieldOf(bits));
+    if (down >= static_cast<unsigned>(span)) [[unlikely]] {  // far smaller than others
+      Add(value);
+      continue;
+    }
+    const std::uint64_t mantissa = (bits & kFraction) | (1ULL << 52);
+    const Powers powers = PowersOf(mantissa);
+    Cells::Cell& cell = cells->cells[half + 2 * down + (bits >> 63)];
+    cell.first += mantissa;
+    cell.second += powers.square;
+    cell.third += powers.cube;
+    half ^= 2 * Cells::kSpan;  // neighbours do not wait for each other
   }
 }
 
-void Moments::AddBlock(std::span<const double> values) {
-  for (const double value : values) Add(value);
+void Moments::Drain(Cells* cells) {
+  if (cells->values > 0) {
+    for (std::size_t i = 0; i < 2 * Cells::kSpan; ++i) {
+      Cells::Cell& one = cells->cells[i];
+      Cells::Cell& two = cells->cells[i + 2 * Cells::kSpan];
+      if (one.first + two.first == 0) continue;
+      const int exponent = cells->top - static_cast<int>(i / 2) - kBias;
+      const bool negative = i % 2 != 0;
+      first_.AddScaled(one.first + two.first, exponent, negative);
+      second_.AddScaled(one.second + two.second, 2 * exponent, false);
+      third_.AddScaled(one.third + two.third, 3 * exponent + kCubeDrop, negative);
+      one = two = {};
+    }
+  }
+  cells->values = 0;
 }
 
 void Moments::Merge(const Moments& other) {

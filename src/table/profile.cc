@@ -1,10 +1,9 @@
 #include "table/profile.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
+#include <cstring>
 #include <limits>
-#include <thread>
 
 #include "base/hash.h"
 #include "base/text.h"
@@ -13,8 +12,6 @@
 namespace tenon::table {
 namespace {
 
-constexpr std::int64_t kBlock = 2048;
-
 std::uint64_t KeyOf(double value) { return std::bit_cast<std::uint64_t>(value + 0.0); }  // -0 becomes 0
 
 // The nearest integer; the ends of the range for what lies beyond.
@@ -22,17 +19,6 @@ std::int64_t WholeOf(double value) {
   if (value >= 0x1p63) return std::numeric_limits<std::int64_t>::max();
   if (value <= -0x1p63) return std::numeric_limits<std::int64_t>::min();
   return std::llround(value);
-}
-
-void TextCode(std::string_view text, std::uint64_t hash, std::uint8_t* code) {
-  for (std::size_t i = 0; i < 8; ++i) code[i] = static_cast<std::uint8_t>(hash >> (8 * i));
-  for (std::size_t i = 0; i <= kTextHead; ++i) code[8 + i] = 0;
-  code[8] = static_cast<std::uint8_t>(std::min<std::size_t>(text.size(), 255));
-  std::copy_n(text.data(), std::min(text.size(), kTextHead), reinterpret_cast<char*>(code) + 9);
-  for (std::uint64_t word = 0; word < 3; ++word) {
-    const std::uint64_t noise = Mix(hash + word + 1);
-    for (std::size_t i = 0; i < 8; ++i) code[8 + 8 * word + i] ^= static_cast<std::uint8_t>(noise >> (8 * i));
-  }
 }
 
 }  // namespace
@@ -82,41 +68,7 @@ void ColumnProfile::State::Tally(double value, std::uint64_t key, std::int64_t t
   to.histogram.Add(value, times);
   const std::uint64_t code = Mix(key);
   to.distinct.Add(code);
-  to.frequent.Add(FrequentSketch::BucketOf(code), reinterpret_cast<const std::uint8_t*>(&code), times);
-}
-
-void ColumnProfile::State::AddKeys(const std::uint64_t* keys, const double* values, std::int64_t size) {
-  if (size == 0) return;
-  double low = finite() == 0 ? values[0] : least;
-  double high = finite() == 0 ? values[0] : most;
-  std::int64_t nothing = 0;
-  std::int64_t below = 0;
-  for (std::int64_t i = 0; i < size; ++i) {
-    low = std::min(low, values[i]);
-    high = std::max(high, values[i]);
-    nothing += values[i] == 0 ? 1 : 0;
-    below += values[i] < 0 ? 1 : 0;
-  }
-  least = low + 0.0;
-  most = high + 0.0;
-  zeros += nothing;
-  negatives += below;
-  count += size;
-  std::int64_t i = 0;
-  for (; i < size && number_sketches == nullptr; ++i) {
-    numbers.Add(keys[i], 1);
-    if (numbers.size() > kExactDistinct) CollapseNumbers();
-  }
-  if (i == size) return;
-  NumberSketches& to = *number_sketches;
-  const std::span<const double> rest(values + i, static_cast<std::size_t>(size - i));
-  to.moments.AddBlock(rest);
-  to.histogram.AddBlock(rest);
-  for (; i < size; ++i) {
-    const std::uint64_t code = Mix(keys[i]);
-    to.distinct.Add(code);
-    to.frequent.Add(FrequentSketch::BucketOf(code), reinterpret_cast<const std::uint8_t*>(&code));
-  }
+  to.frequent.Add(&code, times);
 }
 
 void ColumnProfile::State::AddText(std::string_view text, std::int64_t times) {
@@ -134,10 +86,20 @@ void ColumnProfile::State::TallyText(std::string_view text, std::uint64_t hash, 
     if (texts.size() > kExactDistinct) CollapseTexts();
     return;
   }
-  std::uint8_t code[kTextCode];
-  TextCode(text, hash, code);
+  // The hash, then the length and the first bytes, made to look random by the hash.
+  std::uint64_t code[kTextCode / 8] = {hash};
+  char head[kTextHead + 1] = {};
+  head[0] = static_cast<char>(static_cast<std::uint8_t>(std::min<std::size_t>(text.size(), 255)));
+  if (text.size() <= 16 && text.size() >= 8) {  // the usual length, without a call for a few bytes
+    std::memcpy(head + 1, text.data(), 8);
+    std::memcpy(head + text.size() - 7, text.data() + text.size() - 8, 8);
+  } else {
+    std::copy_n(text.data(), std::min(text.size(), kTextHead), head + 1);
+  }
+  std::memcpy(code + 1, head, sizeof head);
+  for (std::uint64_t word = 1; word <= 3; ++word) code[word] ^= Mix(hash + word);
   text_sketches->distinct.Add(hash);
-  text_sketches->frequent.Add(FrequentSketch::BucketOf(hash), code, times);
+  text_sketches->frequent.Add(code, times);
 }
 
 void ColumnProfile::State::CollapseNumbers() {
@@ -223,82 +185,6 @@ void ColumnProfile::AddText(std::string_view value) {
 void ColumnProfile::AddMissing(std::int64_t count) {
   state_->count += count;
   state_->missing += count;
-}
-
-void ColumnProfile::Add(const Column& values) {
-  assert(values.type() == state_->field.type);
-  State& state = *state_;
-  if (state.field.type == Type::kEmbedding) {
-    state.count += values.size();
-    state.missing += values.null_count();
-    return;
-  }
-  if (state.field.type == Type::kString) return state.AddTexts(values);
-  std::uint64_t keys[kBlock];
-  double numbers[kBlock];
-  for (std::int64_t from = 0; from < values.size(); from += kBlock) {
-    const std::int64_t until = std::min(from + kBlock, values.size());
-    std::int64_t size = 0;
-    if (state.field.type == Type::kFloat64) {
-      const std::span<const double> doubles = values.doubles();
-      for (std::int64_t i = from; i < until; ++i) {
-        const double value = doubles[static_cast<std::size_t>(i)];
-        if (values.IsNull(i) || std::isnan(value)) {
-          AddMissing();
-        } else if (std::isinf(value)) {
-          ++state.count;
-          ++state.infinities[value < 0 ? 1 : 0];
-        } else {
-          keys[size] = KeyOf(value);
-          numbers[size++] = value + 0.0;
-        }
-      }
-    } else {
-      for (std::int64_t i = from; i < until; ++i) {
-        if (values.IsNull(i)) {
-          AddMissing();
-          continue;
-        }
-        const std::int64_t whole = state.field.type == Type::kBool ? values.bools()[static_cast<std::size_t>(i)]
-                                                                   : values.ints()[static_cast<std::size_t>(i)];
-        keys[size] = static_cast<std::uint64_t>(whole);
-        numbers[size++] = static_cast<double>(whole);
-      }
-    }
-    state.AddKeys(keys, numbers, size);
-  }
-  state.Settle();
-}
-
-void ColumnProfile::State::AddTexts(const Column& values) {
-  // Counting codes touches each entry once; a dictionary far larger than the batch is not worth a pass.
-  if (values.coded() && static_cast<std::int64_t>(values.dictionary()->size()) <= 4 * values.size()) {
-    std::vector<std::int64_t> counts(values.dictionary()->size());
-    const std::span<const std::int32_t> codes = values.codes();
-    std::int64_t none = 0;
-    for (std::int64_t i = 0; i < values.size(); ++i) {
-      if (values.IsNull(i)) {
-        ++none;
-      } else {
-        ++counts[static_cast<std::size_t>(codes[static_cast<std::size_t>(i)])];
-      }
-    }
-    count += none;
-    missing += none;
-    for (std::size_t code = 0; code < counts.size(); ++code) {
-      if (counts[code] > 0) AddText((*values.dictionary())[code], counts[code]);
-    }
-  } else {
-    for (std::int64_t i = 0; i < values.size(); ++i) {
-      if (values.IsNull(i)) {
-        ++count;
-        ++missing;
-      } else {
-        AddText(values.Text(i), 1);
-      }
-    }
-  }
-  Settle();
 }
 
 Result<void> ColumnProfile::Merge(const ColumnProfile& other) {

@@ -54,9 +54,13 @@ struct ColumnProfile::State {
   std::string TextOf(std::uint64_t key) const;
 
   void AddFinite(double value, std::uint64_t key, std::int64_t times);
-  void AddKeys(const std::uint64_t* keys, const double* values, std::int64_t size);
+  struct Block;                         // some values and what it takes to add them
+  void AddKeys(Block* block);
+  void AddDoubles(const Column& values);
+  void AddWholes(const Column& values);
   void AddText(std::string_view text, std::int64_t times);
   void AddTexts(const Column& values);
+  void AddPlainTexts(const Column& values);
   void Tally(double value, std::uint64_t key, std::int64_t times);  // counts or sketches only
   void TallyText(std::string_view text, std::uint64_t hash, std::int64_t times);
   void CollapseNumbers();

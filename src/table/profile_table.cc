@@ -12,8 +12,8 @@
 namespace tenon::table {
 namespace {
 
-// "TnPf", version 1: docs/formats/profile.md.
-constexpr std::string_view kColumnMagic = "TnPf\x01";
+// "TnPf", version 2: docs/formats/profile.md.
+constexpr std::string_view kColumnMagic = "TnPf\x02";
 constexpr std::string_view kTableMagic = "TnPt\x01";
 
 std::string Sealed(std::string_view magic, const std::string& body) {
@@ -30,7 +30,9 @@ Result<std::string_view> Unsealed(std::string_view magic, std::string_view bytes
   TENON_ASSIGN(const std::uint64_t sum, seal.Fixed());
   bytes.remove_suffix(8);
   if (Hash64(bytes) != sum) return Damaged("its checksum does not match");
-  if (bytes[4] != magic[4]) return Damaged(Str("its version is ", static_cast<int>(bytes[4]), ", this program reads 1"));
+  if (bytes[4] < 1 || bytes[4] > magic[4]) {
+    return Damaged(Str("its version is ", static_cast<int>(bytes[4]), ", this program reads 1 to ", static_cast<int>(magic[4])));
+  }
   return bytes.substr(magic.size());
 }
 

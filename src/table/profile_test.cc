@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/testing.h"
 #include "base/text.h"
+#include "table/sketch_internal.h"
 
 namespace tenon::table {
 namespace {
@@ -183,6 +184,48 @@ INSTANTIATE_TEST_SUITE_P(Profile, EveryColumn,
                          ::testing::Values("normal", "few", "border", "wild", "int_small", "int_many", "bool", "time",
                                            "text_few", "text_many", "text_odd"),
                          [](const auto& info) { return std::string(info.param); });
+
+TEST(FrequentSketch, KernelsCountTheSame) {
+  std::mt19937_64 random(4);
+  std::vector<std::uint8_t> plain(256), other(256);
+  for (int kernel = 1; kernel <= 2; ++kernel) {
+    for (int round = 0; round < 200; ++round) {
+      const std::uint64_t code[4] = {random(), random(), round == 0 ? 0 : random(), round == 1 ? ~0ULL : random()};
+      const auto count = static_cast<std::uint8_t>(1 + random() % 63);
+      ASSERT_TRUE(CountBitsWith(0, plain.data(), code, 4, count));
+      if (!CountBitsWith(kernel, other.data(), code, 4, count)) GTEST_SKIP() << "this processor has no kernel " << kernel;
+      ASSERT_EQ(plain, other) << kernel;
+      if (round % 4 == 3) plain.assign(256, 0), other.assign(256, 0);  // before one overflows
+    }
+  }
+}
+
+// The sums are exact, so the largest error is that of the arithmetic at the end.
+TEST(Moments, AgreeWithTwoPassesInWiderNumbers) {
+  std::mt19937_64 random(8);
+  std::lognormal_distribution<double> lognormal(0, 1);
+  for (const double shift : {0.0, 1e3, -1e6}) {
+    ColumnProfile profile(Field{"x", Type::kFloat64});
+    std::vector<double> values;
+    for (int i = 0; i < 50000; ++i) values.push_back(shift + lognormal(random) * (i % 97 == 0 ? 1e-12 : 1));
+    profile.Add(Column::Of(values));
+    ASSERT_FALSE(profile.distinct_is_exact());
+    __float128 mean = 0, second = 0, third = 0;
+    for (const double value : values) mean += value;
+    mean /= values.size();
+    for (const double value : values) {
+      const __float128 d = value - mean;
+      second += d * d;
+      third += d * d * d;
+    }
+    const auto n = static_cast<double>(values.size());
+    const double variance = static_cast<double>(second / n);
+    EXPECT_NEAR(profile.mean(), static_cast<double>(mean), 1e-15 * std::abs(static_cast<double>(mean)));
+    EXPECT_NEAR(profile.stddev(), std::sqrt(variance * n / (n - 1)), 1e-13 * std::sqrt(variance));
+    EXPECT_NEAR(profile.skewness(), static_cast<double>(third / n) / std::pow(variance, 1.5),
+                1e-13 + 1e-19 * std::pow(std::abs(static_cast<double>(mean)) / std::sqrt(variance), 3)) << shift;
+  }
+}
 
 TEST(ColumnProfile, CollapsesWhenThereAreTooManyValuesAndNotBefore) {
   std::vector<double> values(ColumnProfile::kExactDistinct);

@@ -17,18 +17,6 @@ constexpr std::uint64_t kSign = 1ULL << 63;
 std::uint32_t BucketOfMagnitude(std::uint64_t bits) { return static_cast<std::uint32_t>((bits & ~kSign) >> kBucketShift); }
 double LowerEnd(std::uint32_t bucket) { return std::bit_cast<double>(static_cast<std::uint64_t>(bucket) << kBucketShift); }
 
-// kSpread[b] has byte k = bit k of b.
-constexpr std::array<std::uint64_t, 256> MakeSpread() {
-  std::array<std::uint64_t, 256> out{};
-  for (std::size_t b = 0; b < 256; ++b) {
-    for (std::size_t k = 0; k < 8; ++k) {
-      if ((b >> k & 1) != 0) out[b] |= 1ULL << (8 * k);
-    }
-  }
-  return out;
-}
-constexpr std::array<std::uint64_t, 256> kSpread = MakeSpread();
-
 }  // namespace
 
 Error Damaged(std::string_view what) {
@@ -98,13 +86,6 @@ Result<std::string_view> ByteReader::Text() {
   return value;
 }
 
-std::uint64_t Mix(std::uint64_t x) {
-  x += 0x9E3779B97F4A7C15ULL;
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-  return x ^ (x >> 31);
-}
-
 std::uint64_t Unmix(std::uint64_t x) {
   x = x ^ (x >> 31) ^ (x >> 62);
   x *= 0x319642B2D24D8EC3ULL;  // the inverses of the factors modulo 2^64
@@ -117,16 +98,18 @@ std::uint64_t Unmix(std::uint64_t x) {
 // LogHistogram
 
 void LogHistogram::Side::Reach(std::uint32_t low, std::uint32_t high) {
+  constexpr std::uint32_t kRoom = 64;  // that the next one is mostly within
   if (counts.empty()) {
     first = low;
     counts.resize(high - low + 1);
     return;
   }
   if (low < first) {
+    low -= std::min(low, kRoom);
     counts.insert(counts.begin(), first - low, 0);
     first = low;
   }
-  if (high >= first + counts.size()) counts.resize(high - first + 1);
+  if (high >= first + counts.size()) counts.resize(high - first + 1 + kRoom);
 }
 
 void LogHistogram::Side::Add(std::uint32_t bucket, std::int64_t count) {
@@ -144,25 +127,17 @@ void LogHistogram::Add(double value, std::int64_t count) {
 }
 
 void LogHistogram::AddBlock(std::span<const double> values) {
-  std::uint64_t least = ~0ULL;
-  std::uint64_t most = 0;
-  std::uint64_t signs = 0;
   for (const double value : values) {
     const auto bits = std::bit_cast<std::uint64_t>(value);
-    const std::uint64_t magnitude = bits & ~kSign;
-    least = std::min(least, magnitude);
-    most = std::max(most, magnitude);
-    signs |= bits;
+    const std::uint32_t bucket = BucketOfMagnitude(bits);
+    Side& side = sides_[bits >> 63];
+    std::uint32_t at = bucket - side.first;
+    if (at >= side.counts.size()) [[unlikely]] {
+      side.Reach(bucket, bucket);
+      at = bucket - side.first;
+    }
+    ++side.counts[at];
   }
-  if (least == 0 || (signs & kSign) != 0) {  // zeros or negatives among them
-    for (const double value : values) Add(value);
-    return;
-  }
-  Side& side = sides_[0];
-  side.Reach(BucketOfMagnitude(least), BucketOfMagnitude(most));
-  std::int64_t* counts = side.counts.data();
-  const std::uint32_t first = side.first;
-  for (const double value : values) ++counts[BucketOfMagnitude(std::bit_cast<std::uint64_t>(value)) - first];
 }
 
 void LogHistogram::Merge(const LogHistogram& other) {
@@ -296,120 +271,6 @@ Result<DistinctSketch> DistinctSketch::Load(ByteReader* in) {
   for (std::uint8_t& rank : out.registers_) {
     TENON_ASSIGN(rank, in->Byte());
     if (rank > 53) return Damaged("a distinct sketch has an impossible register");
-  }
-  return out;
-}
-
-// FrequentSketch
-
-void FrequentSketch::Add(std::size_t bucket, const std::uint8_t* code, std::int64_t count) {
-  const auto bytes = static_cast<std::size_t>(bytes_);
-  if (narrow_.empty()) {
-    narrow_.resize(kBuckets * bytes);
-    ones_.resize(kBuckets * bytes * 8);
-  }
-  totals_[bucket] += count;
-  if (count == 1) {
-    std::uint64_t* narrow = narrow_.data() + bucket * bytes;
-    for (std::size_t i = 0; i < bytes; ++i) narrow[i] += kSpread[code[i]];
-    if (++waiting_[bucket] == 255) Settle(bucket);
-    return;
-  }
-  std::int64_t* ones = ones_.data() + bucket * bytes * 8;
-  for (std::size_t i = 0; i < bytes * 8; ++i) {
-    if ((code[i / 8] >> (i % 8) & 1) != 0) ones[i] += count;
-  }
-}
-
-void FrequentSketch::Settle(std::size_t bucket) {
-  const auto bytes = static_cast<std::size_t>(bytes_);
-  std::uint64_t* narrow = narrow_.data() + bucket * bytes;
-  std::int64_t* ones = ones_.data() + bucket * bytes * 8;
-  for (std::size_t i = 0; i < bytes; ++i) {
-    for (std::size_t k = 0; k < 8; ++k) ones[8 * i + k] += static_cast<std::int64_t>(narrow[i] >> (8 * k) & 255);
-    narrow[i] = 0;
-  }
-  waiting_[bucket] = 0;
-}
-
-void FrequentSketch::Settle() {
-  for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
-    if (waiting_[bucket] > 0) Settle(bucket);
-  }
-}
-
-void FrequentSketch::Merge(const FrequentSketch& other) {
-  if (other.ones_.empty()) return;
-  if (ones_.empty()) {
-    *this = other;
-    return;
-  }
-  for (std::size_t i = 0; i < ones_.size(); ++i) ones_[i] += other.ones_[i];
-  for (std::size_t i = 0; i < kBuckets; ++i) totals_[i] += other.totals_[i];
-}
-
-std::vector<FrequentSketch::Found> FrequentSketch::Decode(bool (*belongs)(std::size_t, const std::string&)) const {
-  constexpr int kMostInBucket = 16;
-  const std::size_t bits = static_cast<std::size_t>(bytes_) * 8;
-  std::vector<Found> out;
-  if (ones_.empty()) return out;
-  std::vector<double> votes(bits);  // ones minus zeros
-  for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
-    for (std::size_t i = 0; i < bits; ++i) {
-      votes[i] = 2 * static_cast<double>(ones_[bucket * bits + i]) - static_cast<double>(totals_[bucket]);
-    }
-    for (int found = 0; found < kMostInBucket; ++found) {
-      std::string code(bits / 8, '\0');
-      double sum = 0;  // of the bits that tell something: the lowest ones are the bucket's number
-      double least = std::numeric_limits<double>::infinity();
-      for (std::size_t i = 0; i < bits; ++i) {
-        if (votes[i] > 0) code[i / 8] = static_cast<char>(code[i / 8] | (1 << (i % 8)));
-        if (i < kBucketBits) continue;
-        sum += std::abs(votes[i]);
-        least = std::min(least, std::abs(votes[i]));
-      }
-      const double count = std::round(sum / static_cast<double>(bits - kBucketBits));
-      // Noise alone has votes near zero among its 64 or more; one frequent code has none.
-      if (count < 2 || least < 0.3 * count || !belongs(bucket, code)) break;
-      out.push_back({bucket, code, count});
-      for (std::size_t i = 0; i < bits; ++i) votes[i] -= (code[i / 8] >> (i % 8) & 1) != 0 ? count : -count;
-    }
-  }
-  return out;
-}
-
-void FrequentSketch::Save(ByteWriter* out) const {
-  const std::size_t bits = static_cast<std::size_t>(bytes_) * 8;
-  out->Byte(ones_.empty() ? 0 : 1);
-  if (ones_.empty()) return;
-  for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
-    out->Count(static_cast<std::uint64_t>(totals_[bucket]));
-    if (totals_[bucket] == 0) continue;
-    // About half of the bits are set: the distance from it is small.
-    for (std::size_t i = 0; i < bits; ++i) out->Signed(ones_[bucket * bits + i] - totals_[bucket] / 2);
-  }
-}
-
-Result<FrequentSketch> FrequentSketch::Load(ByteReader* in, int bytes) {
-  FrequentSketch out(bytes);
-  TENON_ASSIGN(const std::uint8_t used, in->Byte());
-  if (used > 1) return Damaged("a sketch of frequent values has an unknown form");
-  if (used == 0) return out;
-  const std::size_t bits = static_cast<std::size_t>(bytes) * 8;
-  out.narrow_.resize(kBuckets * bits / 8);
-  out.ones_.resize(kBuckets * bits);
-  for (std::size_t bucket = 0; bucket < kBuckets; ++bucket) {
-    TENON_ASSIGN(out.totals_[bucket], in->NotNegative());
-    if (out.totals_[bucket] == 0) continue;
-    for (std::size_t i = 0; i < bits; ++i) {
-      TENON_ASSIGN(const std::uint64_t coded, in->Count());
-      const auto distance = static_cast<std::int64_t>((coded >> 1) ^ (0 - (coded & 1)));
-      const std::int64_t half = out.totals_[bucket] / 2;
-      if (distance < -half || distance > out.totals_[bucket] - half) {
-        return Damaged("a sketch of frequent values counts more bits than values");
-      }
-      out.ones_[bucket * bits + i] = distance + half;
-    }
   }
   return out;
 }

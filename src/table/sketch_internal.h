@@ -52,15 +52,36 @@ class ByteReader {
 Error Damaged(std::string_view what);
 
 // A bijection of 64 bits that looks random (the finaliser of SplitMix64; Steele, Lea, Flood 2014), and its inverse.
-std::uint64_t Mix(std::uint64_t x);
+inline std::uint64_t Mix(std::uint64_t x) {
+  x += 0x9E3779B97F4A7C15ULL;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
+  return x ^ (x >> 31);
+}
 std::uint64_t Unmix(std::uint64_t x);
 
-// Sums of x, x^2 and x^3 over finite values. A value contributes x, x^2 exactly (rounded from 1e90 on, and barring
-// underflow) and its cube as fl(fl(x^2) x); the contributions are summed without rounding.
+// Sums of x, x^2 and x^3 over finite values. With |x| = m 2^e, m of 53 bits, a value contributes m 2^e, m^2 2^2e and
+// floor(m^2 / 2^42) m 2^(3e + 42), each a whole number (rounded from 2^300 on, cut below 2^-1074); the contributions are
+// summed without rounding.
 class Moments {
  public:
+  // Sums of some values by their exponents, in words of the machine: what makes exact sums cheap. Belongs to one Moments,
+  // which has all of it only after Drain().
+  struct Cells {
+    static constexpr int kSpan = 32;            // exponents below the largest one
+    static constexpr int kMostValues = 2048;    // that no sum overflows
+    struct alignas(64) Cell {
+      std::uint64_t first = 0;
+      unsigned __int128 second = 0, third = 0;
+    };
+    int top = 0;                                // the largest exponent field
+    std::int64_t values = 0;
+    std::array<Cell, 4 * kSpan> cells{};        // twice, by exponent and sign
+  };
   void Add(double value, std::int64_t count = 1);
-  void AddBlock(std::span<const double> values);  // zeros are harmless
+  // None is zero, no magnitude is above `largest`, and they are at most kMostValues.
+  void AddBlock(std::span<const double> values, double largest, Cells* cells);
+  void Drain(Cells* cells);
   void Merge(const Moments& other);
   double Mean(std::int64_t n) const;
   double Variance(std::int64_t n) const;  // sample (n - 1); NaN below two values
@@ -80,7 +101,8 @@ class Moments {
 class LogHistogram {
  public:
   void Add(double value, std::int64_t count = 1);
-  void AddBlock(std::span<const double> values);  // finite
+  void AddBlock(std::span<const double> values);  // finite, none zero
+  void AddZeros(std::int64_t count) { zeros_ += count; }
   void Merge(const LogHistogram& other);
   struct Bucket {
     double low, high;  // low <= value < high, or the mirror image for negatives; zero has both 0
@@ -112,6 +134,9 @@ class DistinctSketch {
     const auto rank = static_cast<std::uint8_t>(std::countl_zero((hash << 12) | (1ULL << 11)) + 1);
     if (rank > registers_[at]) registers_[at] = rank;
   }
+  void AddBlock(std::span<const std::uint64_t> hashes) {
+    for (const std::uint64_t hash : hashes) Add(hash);
+  }
   void Merge(const DistinctSketch& other);
   double Estimate() const;
   void Save(ByteWriter* out) const;
@@ -120,6 +145,10 @@ class DistinctSketch {
  private:
   std::array<std::uint8_t, 4096> registers_{};
 };
+
+// Adds `count` to a small counter for each bit that is set in the code; false when the processor lacks the kernel's
+// instructions. All kernels count the same: 0 plain, 1 AVX2, 2 AVX-512.
+bool CountBitsWith(int kernel, std::uint8_t* counters, const std::uint64_t* code, std::size_t words, std::uint8_t count);
 
 // Finds frequent codes without remembering candidates, so that order cannot matter: a linear sketch (combinatorial group
 // testing; Cormode, Muthukrishnan 2005) of 128 buckets, each counting for every bit of the code how often it was set. The
@@ -130,15 +159,17 @@ class FrequentSketch {
  public:
   explicit FrequentSketch(int bytes) : bytes_(bytes) {}
   static std::size_t BucketOf(std::uint64_t hash) { return static_cast<std::size_t>(hash & (kBuckets - 1)); }
-  void Add(std::size_t bucket, const std::uint8_t* code, std::int64_t count = 1);
+  // A code is bytes / 8 words, of which the first is its hash.
+  void Add(const std::uint64_t* code, std::int64_t count = 1);
+  void AddBlock(std::span<const std::uint64_t> hashes);  // of codes that are only a hash
   void Merge(const FrequentSketch& other);
   struct Found {
     std::size_t bucket;
     std::string code;
     double count;
   };
-  // A code begins with its hash, lowest byte first. Codes with their estimated counts; `belongs` says whether a code can be right. Peels the most frequent code of a
-  // bucket off before it looks for the next.
+  // Codes (lowest byte first) with their estimated counts; `belongs` says whether a code can be right. Peels the most
+  // frequent code of a bucket off before it looks for the next.
   std::vector<Found> Decode(bool (*belongs)(std::size_t bucket, const std::string& code)) const;
   // Moves the small counters into the wide ones; the rest of the interface but Add() wants it done.
   void Settle();
@@ -150,11 +181,12 @@ class FrequentSketch {
 
  private:
   void Settle(std::size_t bucket);
+  void MakeRoom();
   int bytes_;
-  std::vector<std::uint64_t> narrow_;  // 8 counters of 8 bits a word, a word a byte of the code
+  std::vector<std::uint8_t> narrow_;   // a counter a bit of the code
   std::vector<std::int64_t> ones_;     // a counter a bit of the code
   std::array<std::int64_t, kBuckets> totals_{};
-  std::array<std::uint8_t, kBuckets> waiting_{};
+  std::array<std::uint8_t, kBuckets> waiting_{};  // how many the narrow counters of a bucket have taken
 };
 
 }  // namespace tenon::table

@@ -263,6 +263,50 @@ def serving(tenon, folder, kills):
           f"from start to first answer: median {sorted(back)[len(back) // 2]:.0f} ms")
 
 
+def kill_when(words, journal, lines, seconds):
+    """Kills when the journal has so many lines and so many seconds have passed since; False when it ended before."""
+    process = subprocess.Popen([str(w) for w in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= lines):
+        time.sleep(0.002)
+    try:
+        process.wait(timeout=seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+
+
+def batches(tenon, folder, kills):
+    """kill -9 of a batch prediction at random moments: the same command goes on, and its output is the undisturbed one."""
+    rng, project = random.Random(4), folder / "batch"
+    shutil.copytree(ROOT / "examples/loan-approval", project, ignore=shutil.ignore_patterns(".tenon"))
+    command(tenon, "run", project)
+    head, body = (project / "applications.csv").read_text().split("\n", 1)
+    with open(folder / "many.csv", "w") as many:
+        many.write(head + "\n")
+        for _ in range(700):
+            many.write(body)
+    for ending in ("csv", "jsonl", "parquet"):
+        out, wanted = folder / f"answers.{ending}", folder / f"wanted.{ending}"
+        words = [tenon, "predict", project, folder / "many.csv", "--json", "--out"]
+        started = time.monotonic()
+        whole_rows = json.loads(command(*words, wanted).stdout)["rows"]
+        whole, killed, resumed = time.monotonic() - started, 0, 0
+        for _ in range(max(2, kills // 5)):
+            killed += kill_when(words + [out], folder / f"{out.name}.partial.job", rng.randint(2, 3), rng.random() * 0.2 * whole)
+            assert killed == 0 or not out.exists() or out.stat().st_size == wanted.stat().st_size, f"{out.name} is there in part"
+            last = json.loads(command(*words, out).stdout)
+            resumed += last.get("resumed_rows", 0) > 0
+            assert last["rows"] == whole_rows, (last, whole_rows)
+            assert out.read_bytes() == wanted.read_bytes(), f"{out.name} is another file than undisturbed"
+            out.unlink()
+        left = [path.name for path in folder.iterdir() if "partial" in path.name]
+        assert not left, left
+        print(f"batches: {ending}: {killed} killed, {resumed} went on where it was, all as undisturbed ({whole_rows} rows)")
+        assert resumed > 0, "nothing was ever taken up again"
+
+
 def main():
     tenon = pathlib.Path(sys.argv[1]).resolve()
     if sys.argv[2:3] == ["--on-a-small-disk"]:
@@ -271,7 +315,7 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="crash-"))
     passed = failed = 0
     try:
-        for test, kills in ((runs, counts[0]), (promotions, counts[-1]), (serving, counts[-1]), (full_disk, 0)):
+        for test, kills in ((runs, counts[0]), (promotions, counts[-1]), (serving, counts[-1]), (batches, counts[-1]), (full_disk, 0)):
             try:
                 test(tenon, folder, kills)
                 passed += 1

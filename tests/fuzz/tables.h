@@ -65,6 +65,7 @@ class ScratchFile {
   ScratchFile(const ScratchFile&) = delete;
   ScratchFile& operator=(const ScratchFile&) = delete;
   ~ScratchFile() { unlink(path_.c_str()); }
+  const std::string& path() const { return path_; }
   const std::string& Fill(std::string_view bytes) {
     std::FILE* file = std::fopen(path_.c_str(), "wb");
     Hold(file != nullptr && std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size() && std::fclose(file) == 0,

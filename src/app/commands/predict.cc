@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "app/commands/all.h"
 #include "pipeline/predict.h"
 #include "registry/registry.h"
@@ -17,13 +19,23 @@ Result<int> PredictRows(Context& context, const Args& args) {
   TENON_ASSIGN(auto predictor, model::Predictor::Load(bundle, context.kits.ops, context.kits.formats), version.id());
   Call call = context.call;
   call.progress = [&](const Progress& progress) { context.terminal.Live(Str("predicting ", progress.what)); };
-  TENON_ASSIGN(auto done, pipeline::PredictFile(call, project, *predictor, context.kits, args.Text("in"), args.Text("out")));
+  if (args.Int("threads") > 0) call.threads = static_cast<int>(std::min<std::int64_t>(args.Int("threads"), 256));
+  const pipeline::PredictSpec spec{.in = args.Text("in"), .out = args.Text("out"), .bad_rows = args.Text("bad-rows"), .model = version.id(),
+                                   .bundle = version.bundle, .fresh = args.Bool("fresh")};
+  auto predicted = pipeline::PredictFile(call, context.files, project, *predictor, context.kits, spec);
   context.terminal.ClearLive();
+  TENON_ASSIGN(const pipeline::PredictedFile done, std::move(predicted));
   Json line;
   line["model"] = version.id();
   line["rows"] = done.rows;
   line["out"] = args.Text("out");
-  context.json ? context.terminal.JsonLine(line) : context.terminal.Line(Str(FormatCount(done.rows), " rows predicted by ", version.id(), " -> ", args.Text("out")));
+  line["seconds"] = done.seconds;
+  if (!spec.bad_rows.empty()) line["bad_rows"] = done.bad;
+  if (done.resumed > 0) line["resumed_rows"] = done.resumed;
+  std::string text = Str(FormatCount(done.rows), " rows predicted by ", version.id(), " -> ", args.Text("out"));
+  if (done.resumed > 0) text += Str("; ", FormatCount(done.resumed), " of them before it was interrupted");
+  if (done.bad > 0) text += Str("; ", FormatCount(done.bad), done.bad == 1 ? " bad row" : " bad rows", " -> ", spec.bad_rows);
+  context.json ? context.terminal.JsonLine(line) : context.terminal.Line(text);
   return 0;
 }
 
@@ -36,7 +48,10 @@ void AddPredict(std::vector<Command>& to) {
                 .flags = {{.name = "project", .help = "folder with tenon.yaml", .required = true},
                           {.name = "in", .help = "rows: CSV, JSON lines, Parquet, Arrow", .required = true},
                           {.name = "--out", .help = "answers: .csv, .jsonl or .parquet", .required = true},
-                          {.name = "--model", .help = "name@7 or name@champion; the champion when not given"}},
+                          {.name = "--model", .help = "name@7 or name@champion; the champion when not given"},
+                          {.name = "--bad-rows", .help = "rows that cannot be read go here, with place and reason, as JSON lines; else the first is an error"},
+                          {.name = "--threads", .help = "0: as many as cores", .kind = Flag::Kind::kInt, .fallback = "0"},
+                          {.name = "--fresh", .help = "begin anew, even where an interrupted run of the same could go on", .kind = Flag::Kind::kBool}},
                 .run = PredictRows});
 }
 

@@ -12,6 +12,8 @@
 namespace tenon::ingest {
 namespace {
 
+constexpr std::size_t kHeadBytes = 4 << 20;  // what format and names are found by where the file is read in pieces
+
 enum class Header { kAuto, kYes, kNo };
 
 struct CsvOptions {
@@ -30,6 +32,19 @@ class CsvRecords final : public Records {
   // Settles format and names by the first file.
   Result<void> Start() {
     TENON_TRY(Load(0));
+    return Settle();
+  }
+
+  // The same by the beginning of the one file: then only names, format and `behind` are to be asked for.
+  Result<void> StartOn(Text head) {
+    text_ = std::move(head);
+    if (Trim(text_.view).empty()) return Error(Code::kInvalidArgument, Str(paths_[0], ": the file is empty"));
+    return Settle();
+  }
+  const CsvFormat& format() const { return options_.format; }
+  const CsvScanner& behind() const { return *scanner_; }  // the header
+
+  Result<void> Settle() {
     if (options_.guess_separator) options_.format = GuessFormat(Body(), options_.format, Named(".tsv"), !Named(".csv") && !Named(".tsv"));
     if (options_.header == Header::kAuto) {
       options_.header = GuessHeader(Body(), options_.format, columns_, missing_) ? Header::kYes : Header::kNo;
@@ -174,6 +189,19 @@ class Csv final : public Reader {
     auto records = std::make_unique<CsvRecords>(call, paths, options_, spec);
     TENON_TRY(records->Start());
     return ReadRecords(call, std::move(records), spec);
+  }
+
+  // Of files in UTF-8 that lie there unpacked.
+  Result<std::unique_ptr<Pieces>> OpenPieces(const Call& call, const std::string& path, const SourceSpec& spec) override {
+    if (options_.encoding != "auto" && options_.encoding != "utf-8") return std::unique_ptr<Pieces>();
+    TENON_ASSIGN(const std::shared_ptr<const platform::Bytes> bytes, platform::RealFiles()->Map(path));
+    const std::string_view head = bytes->view().substr(0, kHeadBytes);
+    if (LooksPacked(head) || (options_.encoding == "auto" && LooksUtf16(head))) return std::unique_ptr<Pieces>();
+    const std::size_t mark = head.starts_with(kUtf8Mark) ? kUtf8Mark.size() : 0;
+    CsvRecords records(call, {path}, options_, spec);
+    TENON_TRY(records.StartOn({head.substr(mark), bytes}));
+    return MakeCsvPieces({.path = path, .bytes = bytes, .format = records.format(), .names = records.names(),
+                          .begin = mark + records.behind().at(), .lines_before = records.behind().lines()}, spec);
   }
 
  private:

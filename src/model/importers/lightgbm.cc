@@ -148,6 +148,7 @@ Result<void> ReadTests(const Block& block, std::size_t tests, Tree* tree) {
     TENON_ASSIGN(boundaries, Numbers(block, "cat_boundaries", static_cast<std::size_t>(sets) + 1));
     if (!(boundaries.back() >= 0 && boundaries.back() < 1 << 26)) return Wrong("cat_boundaries is damaged");
     TENON_ASSIGN(words, Numbers(block, "cat_threshold", static_cast<std::size_t>(boundaries.back())));
+    if (!std::ranges::all_of(words, [](double word) { return word >= 0 && word < 0x1p32; })) return Wrong("cat_threshold has a number that is no set of 32 categories");
   }
   const auto nodes = static_cast<double>(tree->nodes.size());
   for (std::size_t i = 0; i < tests; ++i) {
@@ -159,6 +160,7 @@ Result<void> ReadTests(const Block& block, std::size_t tests, Tree* tree) {
     node.right = Child(right[i], tests);
     node.feature = static_cast<std::int32_t>(feature[i]);
     node.cover = static_cast<float>(covers[i]);
+    if (!(decision[i] >= 0 && decision[i] < 256)) return Wrong(Str("test ", i, " has the decision_type ", decision[i]));
     const auto flags = static_cast<unsigned>(decision[i]);
     const bool left_by_default = (flags & 2U) != 0;
     const unsigned missing = flags >> 2 & 3U;

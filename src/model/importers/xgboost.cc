@@ -1,5 +1,7 @@
 // XGBoost's own files: JSON, and UBJSON, which it writes by default.
 
+#include <algorithm>
+
 #include "model/importers_internal.h"
 #include "model/ubjson_internal.h"
 
@@ -14,11 +16,16 @@ Result<std::vector<Json>> Categories(const Json& encoding) {
   const Json* offsets = encoding.Find("offsets");
   if (offsets == nullptr) return values->array();
   std::string bytes;
-  for (const Json& value : values->array()) bytes.push_back(static_cast<char>(value.is_number() ? static_cast<int>(value.Number()) : 0));
-  if (!offsets->is_array()) return Error(Code::kInvalidArgument, "the model's categories have no offsets");
+  const Error damaged(Code::kInvalidArgument, "the model's categories are damaged");
+  if (!offsets->is_array()) return damaged.Clone();
+  for (const Json& value : values->array()) {
+    if (!value.is_number() || !(value.Number() >= -128 && value.Number() < 256)) return damaged.Clone();
+    bytes.push_back(static_cast<char>(static_cast<int>(value.Number())));
+  }
+  if (!std::ranges::all_of(offsets->array(), &Json::is_number)) return damaged.Clone();
   for (std::size_t i = 1; i < offsets->array().size(); ++i) {
     const double from = offsets->array()[i - 1].Number(), to = offsets->array()[i].Number();
-    if (!(from >= 0 && from <= to && to <= static_cast<double>(bytes.size()))) return Error(Code::kInvalidArgument, "the model's categories are damaged");
+    if (!(from >= 0 && from <= to && to <= static_cast<double>(bytes.size()))) return damaged.Clone();
     out.emplace_back(bytes.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(to - from)));
   }
   return out;
