@@ -45,6 +45,7 @@ struct ServerOptions {
 // pipelined requests of a read with one write; endpoints are read without a lock. Routes: docs/reference/http.md
 //   POST /v1/endpoints/<name>:predict | :explain   {"instances":[{...}]}
 //   POST /v1/endpoints/<name>:feedback             {"labels":[{"id":"...","label":"..."}]}
+//   POST /v1/endpoints/<name>:stream, GET for a WebSocket   instances one by one
 //   GET  /v1/endpoints[/<name>]
 //   Open Inference Protocol V2: /v2, /v2/health/live|ready, /v2/models/..., infer
 //   V1 and TensorFlow Serving: /v1/models/<name>[/versions/<v>][:predict|:classify|:regress]

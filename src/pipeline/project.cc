@@ -180,6 +180,9 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   for (const std::string& column : {project.source.key, project.source.group, project.split.column}) {
     if (!column.empty()) project.validate.left_out.push_back(column);
   }
+  for (const auto& [column, treatment] : project.source.sensitive) {
+    if (treatment == ingest::Treatment::kPseudonymise) project.validate.left_out.push_back(column);
+  }
   TENON_TRY(MindLateLabels(fields, &project));
   if (project.serve.endpoint.empty()) project.serve.endpoint = project.name;
   if (const auto& cascade = project.serve.cascade; cascade && std::ranges::find(project.train.learners, cascade->cheap) == project.train.learners.end()) {

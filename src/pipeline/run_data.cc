@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "pipeline/references.h"
 #include "pipeline/run_internal.h"
 
 namespace tenon::pipeline {
@@ -188,6 +189,10 @@ Result<void> RunState::Validate() {
   from["label"] = card.label;
   from["spec"] = project.validate.ToJson();
   from["previous"] = previous;
+  validate::ValidateSpec spec = project.validate;
+  TENON_ASSIGN(const std::string references, ReadReferences(call, kits.readers, project.source.folder, &spec), "validate");
+  if (!references.empty()) from["references"] = references;
+  if (!spec.freshness.empty()) from["hour"] = call.Now() / 3'600'000'000;  // what was fresh does not stay so
   TENON_ASSIGN(validation, steps.Do("validate", from, [&](const Call& step) -> Result<Json> {
     TENON_ASSIGN(dataset::SnapshotPtr data, LoadedSnapshot());
     TENON_ASSIGN(const dataset::Split* parted, LoadedSplit());
@@ -205,7 +210,7 @@ Result<void> RunState::Validate() {
     }
     TENON_ASSIGN(validate::ValidationReport report,
                  validate::Validate(step, *data, parted, old_profile ? &*old_profile : nullptr,
-                                    old_profile ? &old_schema : nullptr, card.label, project.validate, kits.checks));
+                                    old_profile ? &old_schema : nullptr, card.label, spec, kits.checks));
     Json out;
     Json schema = Json::MakeArray();
     for (const auto& expected : report.schema) schema.Push(expected.ToJson());
@@ -219,7 +224,7 @@ Result<void> RunState::Validate() {
     for (const validate::Anomaly& anomaly : report.anomalies) {
       errors += anomaly.severity == validate::Severity::kError ? 1 : 0;
       warnings += anomaly.severity == validate::Severity::kWarning ? 1 : 0;
-      leaks += anomaly.check == "leakage" && anomaly.severity != validate::Severity::kInfo ? 1 : 0;
+      leaks += (anomaly.check == "leakage" || anomaly.check == "target_statistics") && anomaly.severity != validate::Severity::kInfo ? 1 : 0;
       anomalies.Push(anomaly.ToJson());
     }
     out["passed"] = report.passed;
@@ -255,6 +260,9 @@ std::vector<std::string> RunState::LeftOut() const {
   std::vector<std::string> out = {card.label};
   for (const std::string& column : {project.source.key, project.source.group, project.split.column}) {
     if (!column.empty()) out.push_back(column);
+  }
+  for (const auto& [column, treatment] : project.source.sensitive) {  // requests bring no pseudonyms
+    if (treatment == ingest::Treatment::kPseudonymise && column != card.label) out.push_back(column);
   }
   return out;
 }

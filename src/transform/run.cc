@@ -140,7 +140,7 @@ void Program::LoadOne(Working& working, std::size_t input, std::int64_t from, st
     case How::kNumbers: LoadNumbers(column, from, n, lane.numbers); break;
     case How::kCodes:
       lane.texts = nullptr;
-      lane.dictionary = column.dictionary().get();
+      lane.dictionary = &column.dictionary();
       lane.codes = column.codes().data() + at;
       if (column.validity() != nullptr) {
         std::int32_t* codes = working.codes.data() + input * kLaneRows;
@@ -187,7 +187,7 @@ bool Program::RunByKey(std::size_t index, Working& working, std::int64_t n) cons
   for (std::size_t i = 0; i < node.in.size(); ++i) {
     const Lane& lane = working.lanes[node.in_lane + i];
     if (lane.codes == nullptr || static_cast<std::size_t>(node.in[i]) >= inputs) return false;
-    if (static_cast<std::int64_t>(lane.dictionary->size()) > 2 * working.rows) return false;
+    if (static_cast<std::int64_t>((*lane.dictionary)->size()) > 2 * working.rows) return false;
   }
   std::int32_t found[kLaneRows];
   for (std::size_t i = 0; i < node.in.size(); ++i) {

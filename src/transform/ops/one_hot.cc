@@ -78,10 +78,7 @@ class OneHot final : public EachKey<Learned> {
     fresh.number = number;
     return fresh;
   }
-  std::int32_t Index(const Learned& learned, std::string_view key) const override {
-    const std::int32_t id = learned.levels.Find(key);
-    return id < 0 ? kUnseen : id;
-  }
+  const KeyTable& Table(const Learned& learned) const override { return learned.levels; }
   void Encode(const Learned& learned, const std::int32_t* index, const Lane& out, std::int64_t n) const override {
     float* row = out.vectors;
     for (std::int64_t i = 0; i < n; ++i, row += out.stride) {
