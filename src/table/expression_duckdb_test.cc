@@ -16,7 +16,7 @@
 namespace tenon::table {
 namespace {
 
-constexpr int kExpressions = 2000;
+constexpr int kExpressions = 10000;
 constexpr int kRows = 40;
 
 struct DuckDb {
