@@ -158,6 +158,11 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   const Json* data = fields.Find("data");
   if (data == nullptr) return fields.Wrong("", "'data' must be set, such as data: applications.csv");
   TENON_ASSIGN(project.source, ingest::SourceSpec::Parse(*data, folder, file));
+  if (const Json* features = fields.Find("features"); features != nullptr) {
+    TENON_ASSIGN(project.features, feature::FeaturesSpec::Parse(*features, file));
+  }
+  TENON_ASSIGN(project.online, OnlineSpec::Parse(fields.Find("online"), file));
+  TENON_ASSIGN(project.stream, StreamSpec::Parse(fields.Find("stream"), file));
   TENON_ASSIGN(project.validate, validate::ValidateSpec::Parse(ChapterOf(fields, "validate"), file));
   TENON_ASSIGN(project.split, dataset::SplitSpec::Parse(ChapterOf(fields, "split"), file));
   TENON_ASSIGN(project.transform, transform::TransformSpec::Parse(ChapterOf(fields, "transform"), file));

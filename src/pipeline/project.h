@@ -10,6 +10,8 @@
 #include "dataset/split.h"
 #include "monitor/watch.h"
 #include "pipeline/cascade_spec.h"
+#include "feature/view.h"
+#include "pipeline/online_spec.h"
 #include "pipeline/serve_spec.h"
 #include "platform/files.h"
 #include "registry/registry.h"
@@ -59,6 +61,9 @@ struct Project {
   std::string owner;
   frame::ProblemSpec problem;
   ingest::SourceSpec source;
+  feature::FeaturesSpec features;
+  OnlineSpec online;
+  StreamSpec stream;
   validate::ValidateSpec validate;
   dataset::SplitSpec split;
   transform::TransformSpec transform;
