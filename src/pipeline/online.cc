@@ -10,61 +10,79 @@
 namespace tenon::pipeline {
 namespace {
 
-std::string SchemaPath(const Project& project) { return platform::JoinPath(OnlineFolder(project), "source.json"); }
-
-// The view bound to its source; its time column is the source's when it names none.
-Result<std::shared_ptr<const feature::ViewPlan>> PlanOf(const Project& project, feature::FeatureView view, const table::Schema& source) {
-  if (view.time.empty()) view.time = project.source.time;
-  return feature::ViewPlan::Make(std::move(view), source);
-}
+std::string SchemaPath(const Project& project) { return platform::JoinPath(OnlineFolder(project), "sources.json"); }
 
 }  // namespace
 
 std::string OnlineFolder(const Project& project) { return platform::JoinPath(project.data_folder(), "online"); }
 
 Result<FeatureRows> ReadFeatureRows(const Call& call, const Project& project, const Kits& kits) {
-  TENON_ASSIGN(auto reader, ingest::Read(call, project.source, kits.readers));
   FeatureRows out;
-  out.schema = reader->schema();
-  while (true) {
-    TENON_ASSIGN(auto batch, reader->Next(call));
-    if (!batch) return out;
-    out.rows.push_back(*std::move(batch));
+  std::vector<const ingest::SourceSpec*> sources = {&project.source};
+  for (const ingest::SourceSpec& other : project.other_sources) sources.push_back(&other);
+  for (const ingest::SourceSpec* source : sources) {
+    const bool read = std::ranges::any_of(project.features.views, [&](const feature::FeatureView& view) { return view.from == source->name; });
+    if (!read) continue;
+    TENON_ASSIGN(auto reader, ingest::Read(call, *source, kits.readers), Str("data.", source->name));
+    SourceRows& rows = out[source->name];
+    rows.schema = reader->schema();
+    while (true) {
+      TENON_ASSIGN(auto batch, reader->Next(call));
+      if (!batch) break;
+      rows.rows.push_back(*std::move(batch));
+    }
   }
+  return out;
 }
 
-Result<std::shared_ptr<const table::Schema>> FeatureSchema(const Call& call, const platform::Files& files, const Project& project, const Kits& kits) {
+FeatureSchemas SchemasOf(const FeatureRows& rows) {
+  FeatureSchemas out;
+  for (const auto& [name, source] : rows) out[name] = source.schema;
+  return out;
+}
+
+Result<FeatureSchemas> ReadFeatureSchemas(const Call& call, const platform::Files& files, const Project& project, const Kits& kits) {
   if (files.Exists(SchemaPath(project))) {
     TENON_ASSIGN(const std::string text, files.Read(SchemaPath(project)));
     TENON_ASSIGN(const Json json, Json::Parse(text, SchemaPath(project)));
-    TENON_ASSIGN(table::Schema schema, table::Schema::FromJson(json));
-    return std::make_shared<const table::Schema>(std::move(schema));
+    FeatureSchemas out;
+    if (!json.is_object()) return Error(Code::kDataLoss, Str(SchemaPath(project), " is damaged; remove it"));
+    for (const auto& [name, fields] : json.object()) {
+      TENON_ASSIGN(table::Schema schema, table::Schema::FromJson(fields), SchemaPath(project));
+      out[name] = std::make_shared<const table::Schema>(std::move(schema));
+    }
+    const bool all = std::ranges::all_of(project.features.views, [&](const feature::FeatureView& view) { return out.contains(view.from); });
+    if (all) return out;
   }
-  TENON_ASSIGN(FeatureRows rows, ReadFeatureRows(call, project, kits));
-  return rows.schema;
+  TENON_ASSIGN(const FeatureRows rows, ReadFeatureRows(call, project, kits));
+  return SchemasOf(rows);
 }
 
-Result<std::unique_ptr<OnlineFeatures>> OnlineFeatures::Open(platform::Files& files, const Project& project, std::shared_ptr<const table::Schema> source) {
+Result<std::unique_ptr<OnlineFeatures>> OnlineFeatures::Open(platform::Files& files, const Project& project, FeatureSchemas sources) {
   if (project.features.views.empty()) {
     return Error(Code::kFailedPrecondition, Str(project.file, " has no feature views; add a chapter such as features: {customer: {entity: customer_id, aggregate: {amount: {mean: 7d}}}}"));
   }
   auto out = std::make_unique<OnlineFeatures>();
   out->files_ = &files;
   out->folder_ = OnlineFolder(project);
-  out->source_ = std::move(source);
+  out->sources_ = std::move(sources);
   TENON_TRY(files.MakeFolders(out->folder_));
   Kinds<feature::OnlineStoreKind> kinds;
   TENON_TRY(feature::AddAll(kinds));
   TENON_ASSIGN(out->store_, feature::StartOnlineStore(kinds, project.online.store, project.online.settings, files, out->folder_), "the online store");
   for (const feature::FeatureView& view : project.features.views) {
     OnlineView one;
-    TENON_ASSIGN(one.plan, PlanOf(project, view, *out->source_));
+    const auto source = out->sources_.find(view.from);
+    if (source == out->sources_.end()) return Error(Code::kNotFound, Str("features.", view.name, ": no rows of a source '", view.from, "' were read"));
+    TENON_ASSIGN(one.plan, feature::ViewPlan::Make(view, *source->second));
     TENON_ASSIGN(one.layout, feature::RecordLayout::Of(one.plan->output()), Str("features.", view.name));
     // By its meaning: another definition never reads records of this one.
     TENON_ASSIGN(one.table, out->store_->Open(Str(project.name, ".", view.name, "@", one.plan->view().Hash().substr(0, 8)), one.layout));
     out->views_.push_back(std::move(one));
   }
-  const std::string schema = out->source_->ToJson().Dump();
+  Json schemas = Json::MakeObject();
+  for (const auto& [name, fields] : out->sources_) schemas[name] = fields->ToJson();
+  const std::string schema = schemas.Dump();
   if (auto there = files.Exists(SchemaPath(project)) ? files.Read(SchemaPath(project)) : Result<std::string>(std::string()); !there.ok() || *there != schema) {
     TENON_TRY(files.Write(SchemaPath(project), schema));
   }
@@ -125,7 +143,7 @@ Result<std::vector<std::pair<std::string, feature::Materialized>>> OnlineFeature
   TENON_ASSIGN(Json fresh, Freshness());
   for (const OnlineView* view : wanted) {
     const std::string& name = view->plan->view().name;
-    TENON_ASSIGN(const feature::Materialized done, feature::Materialize(call, {view->plan, &rows.rows}, until, full, *view->table), Str("materializing ", name));
+    TENON_ASSIGN(const feature::Materialized done, feature::Materialize(call, {view->plan, &rows.find(view->plan->view().from)->second.rows}, until, full, *view->table), Str("materializing ", name));
     TENON_TRY(view->table->Flush());
     out.emplace_back(name, done);
     Json& one = fresh[name];

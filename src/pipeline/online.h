@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,14 +13,17 @@
 
 namespace tenon::pipeline {
 
-// The rows that a project's feature views are made from.
-struct FeatureRows {
+// The rows that a project's feature views are made from, by the name of their source.
+struct SourceRows {
   std::shared_ptr<const table::Schema> schema;
   std::vector<table::Batch> rows;
 };
+using FeatureRows = std::map<std::string, SourceRows, std::less<>>;
+using FeatureSchemas = std::map<std::string, std::shared_ptr<const table::Schema>, std::less<>>;
 Result<FeatureRows> ReadFeatureRows(const Call& call, const Project& project, const Kits& kits);
 // Their columns alone: as they were when features were last made online, else from the rows.
-Result<std::shared_ptr<const table::Schema>> FeatureSchema(const Call& call, const platform::Files& files, const Project& project, const Kits& kits);
+FeatureSchemas SchemasOf(const FeatureRows& rows);
+Result<FeatureSchemas> ReadFeatureSchemas(const Call& call, const platform::Files& files, const Project& project, const Kits& kits);
 
 // One view with its place in the online store.
 struct OnlineView {
@@ -32,12 +36,12 @@ struct OnlineView {
 class OnlineFeatures {
  public:
   // failed_precondition when the project has no feature views. `files` outlives it.
-  static Result<std::unique_ptr<OnlineFeatures>> Open(platform::Files& files, const Project& project, std::shared_ptr<const table::Schema> source);
+  static Result<std::unique_ptr<OnlineFeatures>> Open(platform::Files& files, const Project& project, FeatureSchemas sources);
 
   const std::vector<OnlineView>& views() const { return views_; }
   // not_found with near names.
   Result<const OnlineView*> View(std::string_view name) const;
-  const std::shared_ptr<const table::Schema>& source() const { return source_; }
+  const FeatureSchemas& sources() const { return sources_; }
   // The keys of entities given as a list of values a join column, in the order of the view's entity columns: one a row.
   // invalid_argument naming column and value.
   static Result<std::vector<std::string>> KeysOf(const feature::ViewPlan& plan, const std::vector<const Json*>& values);
@@ -53,7 +57,7 @@ class OnlineFeatures {
  private:
   platform::Files* files_ = nullptr;
   std::string folder_;
-  std::shared_ptr<const table::Schema> source_;
+  FeatureSchemas sources_;
   std::unique_ptr<feature::OnlineStore> store_;
   std::vector<OnlineView> views_;
 };

@@ -45,6 +45,7 @@ Result<StreamSpec> StreamSpec::Parse(const Json* json, std::string_view file) {
   if (json == nullptr || json->is_null()) return spec;
   TENON_ASSIGN(Fields fields, Fields::Of(*json, "stream", file));
   if (const Json* from = fields.Find("from"); from != nullptr) TENON_TRY(ReadKind(*from, "stream.from", file, &spec.from, &spec.settings));
+  TENON_TRY(fields.Read("source", &spec.source));
   TENON_TRY(fields.Read("id", &spec.rules.id));
   TENON_TRY(ReadDuration(fields, "lateness", &spec.rules.lateness));
   TENON_TRY(ReadDuration(fields, "ahead", &spec.rules.ahead));

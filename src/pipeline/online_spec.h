@@ -20,6 +20,7 @@ struct OnlineSpec {
 struct StreamSpec {
   std::string from = "log";        // a kind of feature/sources/
   Json settings = Json::MakeObject();
+  std::string source;              // whose events they are; "": of the source that is learnt from
   feature::StreamSettings rules;   // id, lateness, ahead
   std::chrono::microseconds refresh = std::chrono::minutes(1);  // how often windows are brought up to date without an event
   static Result<StreamSpec> Parse(const Json* json, std::string_view file);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "evaluate/evaluate.h"
+#include "feature/view.h"
 #include "frame/problem.h"
 #include "ingest/read.h"
 #include "dataset/split.h"
@@ -61,7 +62,8 @@ struct Project {
   std::string owner;
   frame::ProblemSpec problem;
   ingest::SourceSpec source;
-  feature::FeaturesSpec features;
+  std::vector<ingest::SourceSpec> other_sources;  // of feature views; never learnt from
+  feature::FeaturesSpec features;    // each view's `from` and `time` are filled in
   OnlineSpec online;
   StreamSpec stream;
   validate::ValidateSpec validate;

@@ -46,7 +46,7 @@ class Run {
   }
   StreamReport& report() { return report_; }
 
-  Result<void> History(const FeatureRows& rows, std::string_view time, std::int64_t from) {
+  Result<void> History(const SourceRows& rows, std::string_view time, std::int64_t from) {
     if (rows.rows.empty()) return {};
     const table::Batch all = table::Batch::Concat(rows.rows);
     TENON_ASSIGN(const table::Column at, all.Named(time));
@@ -103,22 +103,26 @@ class Run {
 Result<StreamReport> StreamFeatures(const Call& call, platform::Files& files, const Project& project, const Kits& kits, const StreamRun& wanted,
                                     const std::function<void(const StreamReport&)>& tell) {
   FeatureRows rows;
-  std::shared_ptr<const table::Schema> schema;
+  FeatureSchemas schemas;
   if (wanted.history) {
     TENON_ASSIGN(rows, ReadFeatureRows(call, project, kits));
-    schema = rows.schema;
+    schemas = SchemasOf(rows);
   } else {
-    TENON_ASSIGN(schema, FeatureSchema(call, files, project, kits));
+    TENON_ASSIGN(schemas, ReadFeatureSchemas(call, files, project, kits));
   }
-  TENON_ASSIGN(auto online, OnlineFeatures::Open(files, project, schema));
+  const std::string source_name = project.stream.source.empty() ? project.source.name : project.stream.source;
+  TENON_ASSIGN(auto online, OnlineFeatures::Open(files, project, schemas));
+  std::vector<feature::StreamView> views;
+  for (const OnlineView& view : online->views()) {
+    if (view.plan->view().from == source_name) views.push_back({view.plan, view.table.get()});
+  }
+  if (views.empty()) return Error(Code::kInvalidArgument, Str("no feature view is made from the source '", source_name, "'; stream.source says whose events come"));
   TENON_ASSIGN(const auto lock, files.Lock(platform::JoinPath(OnlineFolder(project), "stream.lock")), "another `features stream` of this project is at work");
   if (wanted.reset) {
     for (const char* end : {"", "-wal", "-shm"}) TENON_TRY(files.Remove(StatePath(project) + end));
   }
   TENON_ASSIGN(auto database, platform::OpenSqlite(StatePath(project)));
-  std::vector<feature::StreamView> views;
-  for (const OnlineView& view : online->views()) views.push_back({view.plan, view.table.get()});
-  TENON_ASSIGN(auto stream, feature::StreamProcessor::Make(schema, views, project.stream.rules, *database));
+  TENON_ASSIGN(auto stream, feature::StreamProcessor::Make(schemas[source_name], views, project.stream.rules, *database));
   Run run(call, *stream, tell);
   TENON_ASSIGN(auto positions, stream->Positions());
   std::int64_t history = 0;
@@ -126,7 +130,7 @@ Result<StreamReport> StreamFeatures(const Call& call, platform::Files& files, co
     if (one.partition == kHistory) history = one.offset;
     return one.partition == kHistory;
   });
-  if (wanted.history) TENON_TRY(run.History(rows, online->views()[0].plan->view().time, history));
+  if (wanted.history) TENON_TRY(run.History(rows[source_name], views[0].plan->view().time, history));
   Kinds<feature::EventSourceKind> kinds;
   TENON_TRY(feature::AddAll(kinds));
   TENON_ASSIGN(auto maker, kinds.Create(project.stream.from, project.stream.settings, "stream.from", project.file));

@@ -48,7 +48,7 @@ std::vector<Column> FeaturesOf(const Batch& joined, const feature::ViewPlan& pla
 
 class Replay {
  public:
-  Replay(const Call& call, const FeatureRows& rows, const OnlineView& view) : call_(call), rows_(rows), plan_(view.plan), layout_(view.layout) {}
+  Replay(const Call& call, const SourceRows& rows, const OnlineView& view) : call_(call), rows_(rows), plan_(view.plan), layout_(view.layout) {}
 
   Result<void> Run(std::int64_t most, FeatureParity* out) {
     TENON_TRY(Prepare(most));
@@ -129,7 +129,7 @@ class Replay {
   }
 
   const Call& call_;
-  const FeatureRows& rows_;
+  const SourceRows& rows_;
   std::shared_ptr<const feature::ViewPlan> plan_;
   const feature::RecordLayout& layout_;
   Batch all_;
@@ -140,7 +140,7 @@ class Replay {
 };
 
 // Every record that is online, against offline at the moment it was computed for.
-Result<void> VerifyLive(const Call& call, const FeatureRows& rows, const OnlineView& view, FeatureParity* out) {
+Result<void> VerifyLive(const Call& call, const SourceRows& rows, const OnlineView& view, FeatureParity* out) {
   if (rows.rows.empty()) return {};
   const feature::ViewPlan& plan = *view.plan;
   const Batch all = Batch::Concat(rows.rows);
@@ -201,8 +201,10 @@ Result<std::vector<FeatureParity>> VerifyFeatures(const Call& call, const Featur
   for (const OnlineView& view : online.views()) {
     FeatureParity one;
     one.view = view.plan->view().name;
-    TENON_TRY(Replay(call, rows, view).Run(most, &one), Str("verifying ", one.view));
-    TENON_TRY(VerifyLive(call, rows, view, &one), Str("verifying ", one.view));
+    const auto source = rows.find(view.plan->view().from);
+    if (source == rows.end()) return Error(Code::kNotFound, Str("no rows of the source '", view.plan->view().from, "' were read"));
+    TENON_TRY(Replay(call, source->second, view).Run(most, &one), Str("verifying ", one.view));
+    TENON_TRY(VerifyLive(call, source->second, view, &one), Str("verifying ", one.view));
     out.push_back(std::move(one));
   }
   return out;

@@ -22,7 +22,7 @@ Result<int> Materialize(Context& context, const Args& args) {
   Call call = context.call;
   call.progress = [&](const Progress& progress) { context.terminal.Live(Str(progress.what)); };
   TENON_ASSIGN(const pipeline::FeatureRows rows, pipeline::ReadFeatureRows(call, project, context.kits));
-  TENON_ASSIGN(auto online, pipeline::OnlineFeatures::Open(context.files, project, rows.schema));
+  TENON_ASSIGN(auto online, pipeline::OnlineFeatures::Open(context.files, project, pipeline::SchemasOf(rows)));
   auto done = online->Materialize(call, rows, args.Texts("view"), until, args.Bool("full"));
   context.terminal.ClearLive();
   if (!done.ok()) return std::move(done).error();
@@ -44,7 +44,7 @@ Result<int> Materialize(Context& context, const Args& args) {
 
 Result<int> Get(Context& context, const Args& args) {
   TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
-  TENON_ASSIGN(const auto schema, pipeline::FeatureSchema(context.call, context.files, project, context.kits));
+  TENON_ASSIGN(const auto schema, pipeline::ReadFeatureSchemas(context.call, context.files, project, context.kits));
   TENON_ASSIGN(auto online, pipeline::OnlineFeatures::Open(context.files, project, schema));
   TENON_ASSIGN(const pipeline::OnlineView* view, online->View(args.Text("view")));
   const auto& entity = view->plan->view().entity;
@@ -144,7 +144,7 @@ Result<int> Verify(Context& context, const Args& args) {
   Call call = context.call;
   call.progress = [&](const Progress& progress) { context.terminal.Live(Str(progress.what)); };
   TENON_ASSIGN(const pipeline::FeatureRows rows, pipeline::ReadFeatureRows(call, project, context.kits));
-  TENON_ASSIGN(auto online, pipeline::OnlineFeatures::Open(context.files, project, rows.schema));
+  TENON_ASSIGN(auto online, pipeline::OnlineFeatures::Open(context.files, project, pipeline::SchemasOf(rows)));
   auto done = pipeline::VerifyFeatures(call, rows, *online, args.Int("rows"));
   context.terminal.ClearLive();
   if (!done.ok()) return std::move(done).error();
