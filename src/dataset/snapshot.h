@@ -37,7 +37,7 @@ class DatasetSnapshot {
 };
 using SnapshotPtr = std::shared_ptr<const DatasetSnapshot>;
 
-// Reads all rows, hashes, stores, and records (kind "snapshot", name hash). The same rows give the same snapshot.
+// Reads all rows, treats what is sensitive (sensitive.h), hashes, stores, and records (kind "snapshot", name hash). The same rows give the same snapshot.
 // Zero rows are an invalid_argument.
 Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const ingest::SourceSpec& spec,
                              store::Store& store);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/kinds.h"
+#include "ingest/sensitive.h"
 #include "platform/files.h"
 #include "table/batch.h"
 
@@ -22,10 +23,13 @@ struct SourceSpec {
   std::string sql;                          // a SELECT over `data`, the rows as read; "": all
   std::vector<std::pair<std::string, std::string>> types;  // column -> type name, where inference is not wanted
   std::string key, time, group;             // columns that identify, date, and group rows; may be empty
-  Json governance;                          // owner, purpose, sensitive: kept with the snapshot
+  Sensitive sensitive;                      // columns about people, and how they are treated
+  Json governance;                          // owner, purpose, sensitive, consent: kept with the snapshot
 
   // Reads `data: path`, `data: {read: path, ...}` or `data: {name: {...}}`.
   static Result<SourceSpec> Parse(const Json& json, const std::string& folder, std::string_view file);
+  // The same, and `data: {name: {...}, name: {...}}`: the first is what is learnt from, the others feed feature views.
+  static Result<std::vector<SourceSpec>> ParseAll(const Json& json, const std::string& folder, std::string_view file);
   Json ToJson() const;  // what is hashed: no folder
 };
 

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::array<std::string_view, 11> kKeys = {"read", "format", "columns", "missing", "sql",  "types",
                                                     "key",  "time",   "group",   "owner",   "purpose"};
-constexpr std::array<std::string_view, 3> kGovernance = {"owner", "purpose", "sensitive"};
+constexpr std::array<std::string_view, 4> kGovernance = {"owner", "purpose", "sensitive", "consent"};
 
 // Options of the reader stand among the source's own keys; what is nearly one of the latter was meant to be it.
 Result<Json> ReaderOptions(const Json& json, Fields* fields) {
@@ -18,7 +18,7 @@ Result<Json> ReaderOptions(const Json& json, Fields* fields) {
   known.emplace_back("sensitive");
   Json options = Json::MakeObject();
   for (const auto& [key, value] : json.object()) {
-    if (std::ranges::find(known, key) != known.end()) continue;
+    if (key == "consent" || std::ranges::find(known, key) != known.end()) continue;  // near to `comment`, which readers have
     if (const std::string near = Nearest(key, known); !near.empty()) {
       return fields->Wrong(key, Str("no such setting; did you mean '", near, "'?"));
     }
@@ -73,6 +73,19 @@ Result<SourceSpec> ParseBody(const Json& json, const std::string& name, const st
   for (const std::string_view key : kGovernance) {
     if (const Json* value = fields.Find(key); value != nullptr) spec.governance[key] = *value;
   }
+  if (const Json* sensitive = json.Find("sensitive"); sensitive != nullptr) {
+    auto parsed = ParseSensitive(*sensitive);
+    if (!parsed.ok()) return fields.Wrong("sensitive", parsed.error().message());
+    spec.sensitive = *std::move(parsed);
+  }
+  if (const Json* consent = json.Find("consent"); consent != nullptr && !consent->is_string()) {
+    TENON_ASSIGN(Fields of, Fields::Of(*consent, "data.consent", file));
+    std::string column;
+    TENON_TRY(of.Read("column", &column));
+    of.Known("value");
+    TENON_TRY(of.Done());
+    if (column.empty()) return fields.Wrong("consent", "name the column that holds consents: {column: agreed}");
+  }
   TENON_ASSIGN(spec.options, ReaderOptions(json, &fields));
   TENON_TRY(fields.Done());
   for (const std::string& path : spec.paths) {
@@ -98,6 +111,24 @@ Result<SourceSpec> SourceSpec::Parse(const Json& json, const std::string& folder
     }
   }
   return ParseBody(json, "data", folder, file);
+}
+
+Result<std::vector<SourceSpec>> SourceSpec::ParseAll(const Json& json, const std::string& folder, std::string_view file) {
+  std::vector<SourceSpec> out;
+  const bool several = json.is_object() && json.Find("read") == nullptr && json.object().size() > 1 &&
+                       std::ranges::all_of(json.object(), [](const auto& item) {
+                         return item.second.is_string() || (item.second.is_object() && item.second.Find("read") != nullptr);
+                       });
+  if (!several) {
+    TENON_ASSIGN(SourceSpec one, Parse(json, folder, file));
+    out.push_back(std::move(one));
+    return out;
+  }
+  for (const auto& [name, body] : json.object()) {
+    TENON_ASSIGN(SourceSpec source, ParseBody(body, name, folder, file));
+    out.push_back(std::move(source));
+  }
+  return out;
 }
 
 Json SourceSpec::ToJson() const {

@@ -72,20 +72,7 @@ void EndRecord(std::size_t begin, std::string* out) {
   }
 }
 
-std::string KeyedHash(std::string_view key, std::string_view text) {
-  constexpr std::size_t kBlock = 64;
-  std::string inner(kBlock, '\x36'), outer(kBlock, '\x5c');
-  const std::string long_key = key.size() > kBlock ? HashOf(key) : std::string();
-  const std::string_view used = long_key.empty() ? key : std::string_view(long_key);
-  for (std::size_t i = 0; i < used.size(); ++i) {
-    inner[i] = static_cast<char>(inner[i] ^ used[i]);
-    outer[i] = static_cast<char>(outer[i] ^ used[i]);
-  }
-  inner += text;
-  const std::string hex = HashOf(inner);
-  for (std::size_t i = 0; i < hex.size(); i += 2) outer += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
-  return HashOf(outer).substr(0, 16);
-}
+std::string ShortKeyedHash(std::string_view key, std::string_view text) { return tenon::KeyedHash(key, text).substr(0, 16); }
 
 void AppendSchema(const Served& served, const Keepings& keepings, std::string* out) {
   const std::size_t begin = BeginRecord(out);
@@ -123,7 +110,7 @@ void AppendAnswer(const Served& served, const Keepings& keepings, std::string_vi
       out->push_back(missing ? '\0' : '\1');
       if (missing) continue;
       if (keeping == Keeping::kHashed) {
-        AppendSized(KeyedHash(hash_key, row.texts[i]), out);
+        AppendSized(ShortKeyedHash(hash_key, row.texts[i]), out);
       } else {
         AppendSized(row.texts[i], out);
       }

@@ -37,7 +37,7 @@ void AppendSchema(const Served& served, const Keepings& keepings, std::string* o
 void AppendAnswer(const Served& served, const Keepings& keepings, std::string_view hash_key, std::string_view request_id,
                   Micros at, const Row& row, const model::Prediction& prediction, std::string* out);
 // 16 hexadecimal digits of HMAC-SHA-256.
-std::string KeyedHash(std::string_view key, std::string_view text);
+std::string ShortKeyedHash(std::string_view key, std::string_view text);
 
 // The time of an answer's record.
 Micros AtOf(std::string_view record);
