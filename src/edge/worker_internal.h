@@ -42,6 +42,7 @@ struct Shared {
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   std::chrono::steady_clock::time_point steady_start = std::chrono::steady_clock::now();
   std::size_t most_body;
+  std::chrono::seconds idle, slow;     // of streams: without a word; of one message to arrive
   bool repository;           // whether requests may load and unload models
   std::uint64_t run_id = 0;  // of this start, in the ids it gives to requests
 
@@ -85,6 +86,8 @@ class Worker final : public HttpHandler {
   void Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
   RpcKind KindOf(std::string_view path) const override;
   void Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& response) override;
+  bool Streams(const HttpRequest& request) const override;
+  std::unique_ptr<HttpStream> Open(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
   void Tick() override { Refresh(); }
 
   // For the routes:
@@ -127,6 +130,7 @@ class Worker final : public HttpHandler {
   void LogKept(const Lane& lane, std::string_view id);
   // The id of the request under way: the client's own, or a new one. Empty when answers are not logged.
   std::string_view RequestId(std::string_view given);
+  std::string_view request_id() const { return shared_->log == nullptr ? std::string_view() : std::string_view(request_id_); }
   // Whether the request may go on: who asks, what that one may and how often, and whether it has waited too long. Answers
   // it with an error in the form of its path otherwise. Nothing to do where no rule is set.
   bool LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
@@ -146,6 +150,7 @@ class Worker final : public HttpHandler {
   const HttpRequest& Respond(const HttpRequest& request, HttpResponse& response);
   // Starts counting a request.
   void Begin(const HttpPeer& peer);
+  std::unique_ptr<HttpStream> OpenLetIn(const HttpRequest& request, HttpResponse& response);
   void CallSeen(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, RpcResponse& response);
   bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
   std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
@@ -207,6 +212,8 @@ class Worker final : public HttpHandler {
 
 // The families of routes; each answers everything below its prefix.
 void AnswerEndpoints(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
+// One message of a stream, which is one instance: its prediction as an object.
+void AnswerInstance(Worker& worker, const HttpRequest& request, std::string_view name, HttpResponse& response);
 void AnswerV1Models(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerVertex(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerOip(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
