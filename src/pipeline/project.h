@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "evaluate/evaluate.h"
+#include "feature/view.h"
 #include "frame/problem.h"
 #include "ingest/read.h"
 #include "dataset/split.h"
@@ -59,6 +60,8 @@ struct Project {
   std::string owner;
   frame::ProblemSpec problem;
   ingest::SourceSpec source;
+  std::vector<ingest::SourceSpec> other_sources;  // of feature views; never learnt from
+  feature::FeaturesSpec features;    // each view's `from` and `time` are filled in
   validate::ValidateSpec validate;
   dataset::SplitSpec split;
   transform::TransformSpec transform;
