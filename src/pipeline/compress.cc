@@ -156,7 +156,7 @@ class Compressor {
       if (name != "manifest" && !(spec_.slim && reference)) sections[name] = bundle_->section(name);
     }
     sections["model"] = payload_;
-    TENON_ASSIGN(const Json golden, GoldenOf(call_, *after_, test->batch));
+    TENON_ASSIGN(const Json golden, GoldenOf(call_, *after_, test->batch, test->label));
     sections["golden"] = golden.Canonical();
     if (!spec_.slim) {
       TENON_ASSIGN(sections["predictions"], PredictionsProfile(call_, *after_, test->batch));

@@ -82,7 +82,7 @@ Result<void> RunState::Release(bool deploy, RunResult* result) {
       sections["cheap_graph"] = cheap.graph().Save();
       sections["cheap_model"] = cheap.model().Save();
     }
-    TENON_ASSIGN(Json golden, GoldenOf(step, *predictor, test->batch));
+    TENON_ASSIGN(Json golden, GoldenOf(step, *predictor, test->batch, test->label));
     sections["golden"] = golden.Canonical();
     TENON_ASSIGN(sections["predictions"], PredictionsProfile(step, *predictor, test->batch));
     const std::string bytes = model::Bundle::Write(manifest, sections);
