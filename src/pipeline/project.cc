@@ -163,6 +163,8 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   project.other_sources.assign(std::make_move_iterator(sources.begin() + 1), std::make_move_iterator(sources.end()));
   TENON_ASSIGN(project.features, feature::FeaturesSpec::Parse(ChapterOf(fields, "features"), file));
   TENON_TRY(BindViews(&project));
+  TENON_ASSIGN(project.online, OnlineSpec::Parse(fields.Find("online"), file));
+  TENON_ASSIGN(project.stream, StreamSpec::Parse(fields.Find("stream"), file));
   TENON_ASSIGN(project.validate, validate::ValidateSpec::Parse(ChapterOf(fields, "validate"), file));
   TENON_ASSIGN(project.split, dataset::SplitSpec::Parse(ChapterOf(fields, "split"), file));
   TENON_ASSIGN(project.transform, transform::TransformSpec::Parse(ChapterOf(fields, "transform"), file));

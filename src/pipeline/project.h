@@ -11,6 +11,8 @@
 #include "dataset/split.h"
 #include "monitor/watch.h"
 #include "pipeline/cascade_spec.h"
+#include "feature/view.h"
+#include "pipeline/online_spec.h"
 #include "pipeline/serve_spec.h"
 #include "platform/files.h"
 #include "registry/registry.h"
@@ -62,6 +64,8 @@ struct Project {
   ingest::SourceSpec source;
   std::vector<ingest::SourceSpec> other_sources;  // of feature views; never learnt from
   feature::FeaturesSpec features;    // each view's `from` and `time` are filled in
+  OnlineSpec online;
+  StreamSpec stream;
   validate::ValidateSpec validate;
   dataset::SplitSpec split;
   transform::TransformSpec transform;

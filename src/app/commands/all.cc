@@ -15,6 +15,7 @@ std::vector<Command> AllCommands() {
     add(all);
   }
   AddRollout(all);
+  AddOnline(all);
   return all;
 }
 

@@ -23,6 +23,7 @@ void AddKeys(std::vector<Command>& to);
 void AddOta(std::vector<Command>& to);
 void AddLog(std::vector<Command>& to);
 void AddMonitor(std::vector<Command>& to);
+void AddOnline(std::vector<Command>& to);
 void AddDoctor(std::vector<Command>& to);
 void AddCompletion(std::vector<Command>& to);
 
