@@ -28,6 +28,8 @@ struct SourceSpec {
 
   // Reads `data: path`, `data: {read: path, ...}` or `data: {name: {...}}`.
   static Result<SourceSpec> Parse(const Json& json, const std::string& folder, std::string_view file);
+  // The same, and `data: {name: {...}, name: {...}}`: the first is what is learnt from, the others feed feature views.
+  static Result<std::vector<SourceSpec>> ParseAll(const Json& json, const std::string& folder, std::string_view file);
   Json ToJson() const;  // what is hashed: no folder
 };
 

@@ -113,6 +113,24 @@ Result<SourceSpec> SourceSpec::Parse(const Json& json, const std::string& folder
   return ParseBody(json, "data", folder, file);
 }
 
+Result<std::vector<SourceSpec>> SourceSpec::ParseAll(const Json& json, const std::string& folder, std::string_view file) {
+  std::vector<SourceSpec> out;
+  const bool several = json.is_object() && json.Find("read") == nullptr && json.object().size() > 1 &&
+                       std::ranges::all_of(json.object(), [](const auto& item) {
+                         return item.second.is_string() || (item.second.is_object() && item.second.Find("read") != nullptr);
+                       });
+  if (!several) {
+    TENON_ASSIGN(SourceSpec one, Parse(json, folder, file));
+    out.push_back(std::move(one));
+    return out;
+  }
+  for (const auto& [name, body] : json.object()) {
+    TENON_ASSIGN(SourceSpec source, ParseBody(body, name, folder, file));
+    out.push_back(std::move(source));
+  }
+  return out;
+}
+
 Json SourceSpec::ToJson() const {
   Json out = Json::MakeObject();
   out["name"] = name;

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "pipeline/features.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -157,7 +158,13 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   TENON_ASSIGN(project.problem, frame::ProblemSpec::Parse(ChapterOf(fields, "problem"), file));
   const Json* data = fields.Find("data");
   if (data == nullptr) return fields.Wrong("", "'data' must be set, such as data: applications.csv");
-  TENON_ASSIGN(project.source, ingest::SourceSpec::Parse(*data, folder, file));
+  TENON_ASSIGN(std::vector<ingest::SourceSpec> sources, ingest::SourceSpec::ParseAll(*data, folder, file));
+  project.source = std::move(sources.front());
+  project.other_sources.assign(std::make_move_iterator(sources.begin() + 1), std::make_move_iterator(sources.end()));
+  TENON_ASSIGN(project.features, feature::FeaturesSpec::Parse(ChapterOf(fields, "features"), file));
+  TENON_TRY(BindViews(&project));
+  TENON_ASSIGN(project.online, OnlineSpec::Parse(fields.Find("online"), file));
+  TENON_ASSIGN(project.stream, StreamSpec::Parse(fields.Find("stream"), file));
   TENON_ASSIGN(project.validate, validate::ValidateSpec::Parse(ChapterOf(fields, "validate"), file));
   TENON_ASSIGN(project.split, dataset::SplitSpec::Parse(ChapterOf(fields, "split"), file));
   TENON_ASSIGN(project.transform, transform::TransformSpec::Parse(ChapterOf(fields, "transform"), file));

@@ -35,26 +35,30 @@ Result<Json> FilesOf(const platform::Files& files, const ingest::SourceSpec& sou
 
 }  // namespace
 
-Result<void> RunState::Ingest() {
+Result<std::string> RunState::IngestSource(const ingest::SourceSpec& source, const std::string& step_name) {
   Json from;
-  from["source"] = project.source.ToJson();
-  TENON_ASSIGN(from["files"], FilesOf(store.files(), project.source), "ingest");
-  TENON_ASSIGN(Json outputs, steps.Do("ingest", from, [&](const Call& step) -> Result<Json> {
+  from["source"] = source.ToJson();
+  TENON_ASSIGN(from["files"], FilesOf(store.files(), source), step_name);
+  TENON_ASSIGN(Json outputs, steps.Do(step_name, from, [&](const Call& step) -> Result<Json> {
     step.Report("reading");
-    TENON_ASSIGN(auto reader, ingest::Read(step, project.source, kits.readers));
-    TENON_ASSIGN(loaded_snapshot_, dataset::Snapshot(step, *reader, project.source, store));
+    TENON_ASSIGN(auto reader, ingest::Read(step, source, kits.readers));
+    TENON_ASSIGN(dataset::SnapshotPtr made, dataset::Snapshot(step, *reader, source, store));
     Json out;
     out["library"] = reader->library();
-    out["snapshot"] = loaded_snapshot_->hash();
-    TENON_ASSIGN(out["artifacts"]["rows"], dataset::ArtifactOf(store, loaded_snapshot_->hash()));
-    out["rows"] = loaded_snapshot_->rows();
-    out["columns"] = loaded_snapshot_->schema().size();
-    out["text"] = Str(FormatCount(loaded_snapshot_->rows()), " rows x ", loaded_snapshot_->schema().size(),
-                      " columns, snapshot ", loaded_snapshot_->hash().substr(0, 12));
+    out["snapshot"] = made->hash();
+    TENON_ASSIGN(out["artifacts"]["rows"], dataset::ArtifactOf(store, made->hash()));
+    out["rows"] = made->rows();
+    out["columns"] = made->schema().size();
+    out["text"] = Str(FormatCount(made->rows()), " rows x ", made->schema().size(), " columns, snapshot ", made->hash().substr(0, 12));
+    if (&source == &project.source) loaded_snapshot_ = std::move(made);
     return out;
   }));
-  snapshot = outputs.StringAt("snapshot");
-  reading_library = outputs.StringAt("library");
+  if (&source == &project.source) reading_library = outputs.StringAt("library");
+  return outputs.StringAt("snapshot");
+}
+
+Result<void> RunState::Ingest() {
+  TENON_ASSIGN(snapshot, IngestSource(project.source, "ingest"));
   return {};
 }
 

@@ -43,9 +43,10 @@ std::vector<double> RowSeconds(const model::Predictor& predictor, const table::B
 class RunState {
  public:
   RunState(const Call& run_call, const Project& of_project, store::Store& in_store, const Kits& with_kits, Steps& through)
-      : call(run_call), project(of_project), store(in_store), kits(with_kits), steps(through) {}
+      : call(run_call), project(of_project), store(in_store), kits(with_kits), steps(through), transform(of_project.transform) {}
 
   Result<void> Ingest();    // run_data.cc
+  Result<void> Features();  // run_features.cc: feature views beside the rows, as known at their times
   Result<void> Frame();
   Result<void> Split();
   Result<void> Validate();
@@ -70,7 +71,8 @@ class RunState {
   const Kits& kits;
   Steps& steps;
 
-  std::string snapshot;          // hash
+  std::string snapshot;          // hash; once features are joined, of the rows with them
+  transform::TransformSpec transform;  // the project's, with the features on demand
   std::string reading_library;   // that the rows came through, with its version; "": none
   std::string split;             // artifact
   std::string split_how;
@@ -82,6 +84,9 @@ class RunState {
   std::string champion;          // "name@3" compared with, or ""
 
  private:
+  // The hash of a source's snapshot, through a step of that name.
+  Result<std::string> IngestSource(const ingest::SourceSpec& source, const std::string& step_name);
+  Result<Json> FeaturesStep(const Call& step, const std::vector<std::pair<std::string, std::string>>& snapshots);
   Result<void> TrainOne(const std::string& learner, std::string_view style);
   Result<Json> TrainStep(const Call& step, const std::string& learner, const std::string& graph_artifact);
   Result<std::vector<registry::Gate>> Gates() const;

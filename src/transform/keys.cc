@@ -72,6 +72,14 @@ std::int32_t KeyTable::Find(std::string_view key) const {
 }
 
 void KeyTable::Find(const Lane& lane, std::int64_t n, std::int32_t missing, std::int32_t unseen, std::int32_t* ids) const {
+  if (lane.texts != nullptr) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::string_view key = lane.texts[i];
+      const std::int32_t id = key.data() == nullptr ? missing : Find(key);
+      ids[i] = id == -1 && key.data() != nullptr ? unseen : id;
+    }
+    return;
+  }
   double room = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const std::string_view key = KeyAt(lane, i, &room);
@@ -85,6 +93,10 @@ void KeyTable::Find(const Lane& lane, std::int64_t n, std::int32_t missing, std:
 }
 
 void KeyTable::Insert(const Lane& lane, std::int64_t n, std::int32_t missing, std::int32_t* ids) {
+  if (lane.texts != nullptr) {
+    for (std::int64_t i = 0; i < n; ++i) ids[i] = lane.texts[i].data() == nullptr ? missing : Insert(lane.texts[i]);
+    return;
+  }
   double room = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const std::string_view key = KeyAt(lane, i, &room);

@@ -114,8 +114,14 @@ class KeyOp {
   virtual ~KeyOp() = default;
   // Never below kUnseen. `key` is not missing.
   virtual std::int32_t IndexOf(const State* state, std::size_t input, std::string_view key) const = 0;
+  // The same for n rows.
+  virtual void IndicesOf(const State* state, std::size_t input, const Lane& lane, std::int64_t n, std::int32_t* index) const = 0;
   virtual void MapIndex(const State* state, std::size_t input, const std::int32_t* index, const Lane& out,
                         std::int64_t n) const = 0;
+  // Whether its outputs are vectors of zeros with at most a single 1, which then are made from where these are.
+  virtual bool gives_ones() const { return false; }
+  // The parts that are 1, or -1 where all are 0.
+  virtual void Ones(const State*, std::size_t, const std::int32_t*, std::int64_t, std::int32_t*) const {}
 };
 
 // An op that encodes the keys of each input by itself. `Learned` as for PerInput; it must be fitted.
@@ -132,20 +138,22 @@ class EachKey : public Op, public KeyOp {
            std::vector<std::string>*) const override {
     std::int32_t index[kLaneRows];
     for (std::size_t i = 0; i < in.size(); ++i) {
-      const Learned& learned = At(state, i);
-      Table(learned).Find(in[i], n, kMissing, kUnseen, index);
-      if (places_unseen_) {
-        double room = 0;
-        for (std::int64_t row = 0; row < n; ++row) {
-          if (index[row] == kUnseen) index[row] = Unseen(learned, KeyAt(in[i], row, &room));
-        }
-      }
-      Encode(learned, index, out[i], n);
+      IndicesOf(state, i, in[i], n, index);
+      Encode(At(state, i), index, out[i], n);
     }
   }
   std::int32_t IndexOf(const State* state, std::size_t input, std::string_view key) const override {
     const std::int32_t id = Table(At(state, input)).Find(key);
     return id >= 0 ? id : Unseen(At(state, input), key);
+  }
+  void IndicesOf(const State* state, std::size_t input, const Lane& lane, std::int64_t n, std::int32_t* index) const override {
+    const Learned& learned = At(state, input);
+    Table(learned).Find(lane, n, kMissing, kUnseen, index);
+    if (!places_unseen_) return;
+    double room = 0;
+    for (std::int64_t row = 0; row < n; ++row) {
+      if (index[row] == kUnseen) index[row] = Unseen(learned, KeyAt(lane, row, &room));
+    }
   }
   void MapIndex(const State* state, std::size_t input, const std::int32_t* index, const Lane& out,
                 std::int64_t n) const override {

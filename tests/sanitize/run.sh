@@ -34,7 +34,7 @@ tsan() {
 }
 for what in ${@:-clang asan tsan}; do
   case $what in
-    clang|asan|tsan) $what && echo "$what: clean" ;;
+    clang|asan|tsan) $what; echo "$what: clean" ;;  # not `&&`, under which set -e does not end the function
     *) echo "no '$what'; there are: clang asan tsan" >&2; exit 2 ;;
   esac
 done

@@ -11,10 +11,11 @@ constexpr int kMostTries = 30;
 
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
-  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddCompress, AddExchange, AddPredict, AddServe, AddKeys, AddOta, AddLog, AddMonitor, AddDoctor, AddCompletion}) {
+  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddFeatures, AddModels, AddCompress, AddExchange, AddPredict, AddServe, AddKeys, AddOta, AddLog, AddMonitor, AddDoctor, AddCompletion}) {
     add(all);
   }
   AddRollout(all);
+  AddOnline(all);
   return all;
 }
 

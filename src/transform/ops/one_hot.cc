@@ -71,6 +71,13 @@ class OneHot final : public EachKey<Learned> {
     return out;
   }
 
+  bool gives_ones() const override { return true; }
+  void Ones(const State* state, std::size_t input, const std::int32_t* index, std::int64_t n, std::int32_t* parts) const override {
+    const Learned& learned = At(state, input);
+    const std::int32_t unseen = learned.Part(kUnseen), missing = learned.Part(kMissing);
+    for (std::int64_t i = 0; i < n; ++i) parts[i] = index[i] >= 0 ? index[i] : index[i] == kUnseen ? unseen : missing;
+  }
+
  private:
   Learned Fresh(bool number, int) const override {
     Learned fresh;
