@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <functional>
+
 #include "app/commands/all.h"
 #include "dataset/sensitive.h"
 #include "dataset/snapshot.h"
@@ -77,6 +80,37 @@ Json ProfileJson(const table::Profile& profile, const ingest::Sensitive& sensiti
   return out;
 }
 
+// Every row of a source, in memory that does not grow with it: a file that can be had in pieces is read so.
+Result<void> EachBatch(Context& context, const ingest::SourceSpec& source, const std::function<Result<void>(const table::Schema&)>& begin,
+                       const std::function<void(const table::Batch&)>& add) {
+  constexpr std::uint64_t kBytes = 8 << 20;
+  TENON_ASSIGN(const auto pieces, ingest::ReadPieces(context.call, source, context.kits.readers));
+  if (pieces == nullptr) {
+    TENON_ASSIGN(auto reader, ingest::Read(context.call, source, context.kits.readers));
+    TENON_TRY(begin(*reader->schema()));
+    while (true) {
+      TENON_ASSIGN(std::optional<table::Batch> batch, reader->Next(context.call));
+      if (!batch) return {};
+      add(*batch);
+    }
+  }
+  TENON_TRY(pieces->Learn(context.call));
+  TENON_TRY(begin(*pieces->schema()));
+  std::int64_t lines = pieces->lines_before();
+  for (std::uint64_t at = pieces->begin(); at < pieces->end();) {
+    TENON_ASSIGN(const ingest::Piece piece, pieces->Read(context.call, at, std::min(at + kBytes, pieces->end()), {}));
+    if (!piece.bad.empty()) {
+      return Error(Code::kInvalidArgument, Str(pieces->path(), ":", lines + piece.bad[0].line, ": ", piece.bad[0].problem));
+    }
+    if (piece.rows.rows() > 0) add(piece.rows);
+    lines += piece.lines;
+    if (piece.end <= at) break;
+    pieces->Forget(at, piece.end);
+    at = piece.end;
+  }
+  return {};
+}
+
 // Batch by batch, so that any number of rows takes the memory of some: no snapshot is made.
 Result<int> ProfileFiles(Context& context, const Args& args) {
   TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
@@ -84,18 +118,17 @@ Result<int> ProfileFiles(Context& context, const Args& args) {
     project.source.paths = args.Texts("files");
     project.source.folder = ".";
   }
-  TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
-  table::Profile profile(*reader->schema());
+  table::Profile profile;
   std::optional<table::SlicedProfile> slices;
-  if (const std::string by = args.Text("by"); !by.empty()) {
+  const auto begin = [&](const table::Schema& schema) -> Result<void> {
+    profile = table::Profile(schema);
+    const std::string by = args.Text("by");
+    if (by.empty()) return {};
     if (project.source.sensitive.contains(by)) return Error(Code::kInvalidArgument, Str("--by: '", by, "' is sensitive (data.sensitive); its values are not shown"));
-    TENON_ASSIGN(slices, table::SlicedProfile::Make(*reader->schema(), by), "--by");
-  }
-  while (true) {
-    TENON_ASSIGN(std::optional<table::Batch> batch, reader->Next(context.call));
-    if (!batch) break;
-    slices ? slices->Add(*batch) : profile.Add(*batch);
-  }
+    TENON_ASSIGN(slices, table::SlicedProfile::Make(schema, by), "--by");
+    return {};
+  };
+  TENON_TRY(EachBatch(context, project.source, begin, [&](const table::Batch& batch) { slices ? slices->Add(batch) : profile.Add(batch); }));
   if (slices) {
     for (const auto& [value, one] : slices->slices()) {
       Json line = ProfileJson(one, project.source.sensitive);
