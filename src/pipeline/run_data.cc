@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "dataset/acquire.h"
 #include "pipeline/run_internal.h"
 
 namespace tenon::pipeline {
@@ -37,13 +38,26 @@ Result<Json> FilesOf(const platform::Files& files, const ingest::SourceSpec& sou
 Result<void> RunState::Ingest() {
   Json from;
   from["source"] = project.source.ToJson();
-  TENON_ASSIGN(from["files"], FilesOf(store.files(), project.source), "ingest");
+  // What is outside is named by what came of it; files are looked at first, and read when a byte of them changed.
+  const bool acquired = project.source.remote() || project.source.incremental();
+  if (acquired) {
+    TENON_ASSIGN(dataset::Acquired got, dataset::Acquire(call, project.source, kits.readers, store), "ingest");
+    for (const std::string& line : got.said) call.Say(Level::kWarning, line);
+    loaded_snapshot_ = got.snapshot;
+    from["snapshot"] = got.snapshot->hash();
+    reading_library = got.library;
+  } else {
+    TENON_ASSIGN(from["files"], FilesOf(store.files(), project.source), "ingest");
+  }
   TENON_ASSIGN(Json outputs, steps.Do("ingest", from, [&](const Call& step) -> Result<Json> {
     step.Report("reading");
-    TENON_ASSIGN(auto reader, ingest::Read(step, project.source, kits.readers));
-    TENON_ASSIGN(loaded_snapshot_, dataset::Snapshot(step, *reader, project.source, store));
+    if (!acquired) {
+      TENON_ASSIGN(auto reader, ingest::Read(step, project.source, kits.readers));
+      TENON_ASSIGN(loaded_snapshot_, dataset::Snapshot(step, *reader, project.source, store));
+      reading_library = reader->library();
+    }
     Json out;
-    out["library"] = reader->library();
+    out["library"] = reading_library;
     out["snapshot"] = loaded_snapshot_->hash();
     TENON_ASSIGN(out["artifacts"]["rows"], dataset::ArtifactOf(store, loaded_snapshot_->hash()));
     out["rows"] = loaded_snapshot_->rows();

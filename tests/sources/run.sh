@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Sources against real servers, started on free ports of this machine and stopped again: tests/sources/run.sh <tenon>
+set -euo pipefail
+cd "$(dirname "$0")"
+tenon=$(realpath "${1:-../../build/bin/tenon}")
+if ! compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null; then
+  as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+  as_root apt-get update -qq
+  # The packages would start a server of their own.
+  as_root mkdir -p /etc/postgresql-common
+  [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-15 libpq5 >/dev/null
+fi
+python3 postgresql.py "$tenon"
