@@ -46,7 +46,7 @@ def types_and_values(project, address):
     assert rows[6]["amount"] is None and len(rows) == 300
     assert project.add()["snapshot"] == added["snapshot"]
     (project.folder / "secret").write_text("mossy-stone\n")
-    project.data(f'read: {address}\nconnect:\n  password: file:secret\n  query: |\n    SELECT paid, sum(amount) AS total FROM shop."Orders" GROUP BY 1 ORDER BY 1; -- all of it')
+    project.data(f'read: {address}\nconnect:\n  password: file:secret\n  query: |\n    SELECT paid, sum(amount) AS total FROM shop."Orders" GROUP BY 1 ORDER BY 1 -- all of it')
     project.add()
     want = {paid: sum(i * 1.25 for i in range(1, 301) if i % 7 and (i % 3 == 0) == paid) for paid in (False, True)}
     assert {r["paid"]: r["total"] for r in project.rows()} == want, project.rows()
@@ -111,7 +111,7 @@ def what_goes_wrong(project, server, address):
     project.fails(9, "127.0.0.1", "refused")
     project.env["WRONG"] = "heather-and-gorse"
     source('table: shop.Orders, password: "env:WRONG"')
-    said = project.fails(5, "password authentication failed")
+    said = project.fails(6, "password authentication failed")
     assert "heather" not in said
     source('table: shop.Orders, password: "env:NOT_SET_AT_ALL"')
     project.fails(2, "connect.password", "NOT_SET_AT_ALL is not set")
@@ -122,7 +122,7 @@ def what_goes_wrong(project, server, address):
     source('table: shop.orders, password: "env:SHOP_PASSWORD"')
     project.fails(3, 'relation "shop.orders" does not exist')
     source('table: shop.secret, password: "env:SHOP_PASSWORD"')
-    project.fails(6, "permission denied")
+    project.fails(7, "permission denied")
     source('query: "SELEC 1", password: "env:SHOP_PASSWORD"')
     project.fails(2, "syntax error")
     source('query: "DELETE FROM shop.pairs", password: "env:SHOP_PASSWORD"')
