@@ -73,6 +73,7 @@ class Kept final : public BatchReader {
 std::string FormatByName(std::string_view path) {
   std::string name = ToLower(platform::NameOf(path));
   if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  if (name.ends_with(".zst")) name.resize(name.size() - 4);
   static const std::array<std::pair<std::string_view, std::string_view>, 11> kEndings = {
       {{".csv", "csv"}, {".tsv", "csv"}, {".txt", "csv"}, {".data", "csv"}, {".json", "json_lines"}, {".jsonl", "json_lines"},
        {".ndjson", "json_lines"}, {".parquet", "parquet"}, {".arrow", "arrow"}, {".feather", "arrow"}, {".arff", "arff"}}};
@@ -87,7 +88,7 @@ Result<std::string> FormatByBytes(const Call& call, const std::string& path) {
   std::string_view head = bytes->view();
   std::string unpacked;
   if (LooksPacked(head)) {
-    TENON_ASSIGN(unpacked, Gunzip(call, head, path));
+    TENON_ASSIGN(unpacked, Unpack(call, head, path));
     head = unpacked;
   }
   if (head.starts_with("PAR1")) return "parquet";
