@@ -69,7 +69,8 @@ int RunOnly(int argc, char** argv, Terminal& terminal, const Command& command, c
 // A script for bash, zsh or fish that completes commands and flags.
 Result<std::string> CompletionScript(std::string_view shell, const std::vector<Command>& commands);
 
-// The store of a project folder. Reading: not_found says to run first.
+// The store of a project folder. Reading: not_found says to run first. Waits three seconds for a writer's lock before it is
+// unavailable.
 Result<std::unique_ptr<store::Store>> OpenStore(Context& context, const std::string& folder, store::Store::Access access);
 
 }  // namespace tenon::app

@@ -116,6 +116,7 @@ class Program {
     edge::ServerOptions options;
     options.address = args.Text("address");
     options.port = static_cast<int>(args.Int("port"));
+    options.inherited = InheritedSocket();
     options.threads = static_cast<int>(args.Int("threads"));
     if (!args.Text("grpc-port").empty()) options.grpc_port = static_cast<int>(args.Int("grpc-port"));
     options.repository = !args.Bool("no-repository");

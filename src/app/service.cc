@@ -56,8 +56,8 @@ class ProjectService final : public Service {
     settled.mirror = &mirror_;
     settled.feedback = &feedback_;
     settled.readiness = [this] { return Readiness(); };
+    ready_ = true;  // the model is proved: whoever asks as soon as the port is open is answered
     TENON_ASSIGN(server_, edge::StartServer(settled, endpoints_, log_.get(), [this] { return ready_.load(); }));
-    ready_ = true;
     return {};
   }
 
@@ -351,6 +351,7 @@ class ProjectService final : public Service {
       row["model"] = arm.served->model;
       row["role"] = serve::NameOf(arm.role);
       row["golden_rows"] = arm.served->golden_rows;
+      if (!arm.served->golden_score.empty()) row["golden_score"] = arm.served->golden_score;
       row["state"] = "ready";
       arms.Push(std::move(row));
     }

@@ -1,5 +1,7 @@
 #include "app/signals.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdlib>
 #include <thread>
@@ -22,6 +24,13 @@ void StopOnSignals(std::stop_source stop) {
     sigwait(&signals, &taken);
     std::_Exit(128 + taken);
   }).detach();
+}
+
+int InheritedSocket() {
+  const char* process = std::getenv("LISTEN_PID");
+  const char* count = std::getenv("LISTEN_FDS");
+  const bool ours = process != nullptr && count != nullptr && std::atol(process) == ::getpid() && std::atoi(count) >= 1;
+  return ours ? 3 : -1;
 }
 
 }  // namespace tenon::app

@@ -8,4 +8,8 @@ namespace tenon::app {
 // instead of killing it. Once, first thing in main: threads that were started before would take signals themselves.
 void StopOnSignals(std::stop_source stop);
 
+// The socket that whoever started this program listens at for it (sd_listen_fds(3): LISTEN_PID and LISTEN_FDS), so that
+// requests wait there until it is up; -1 when there is none. Once, before programs are started.
+int InheritedSocket();
+
 }  // namespace tenon::app

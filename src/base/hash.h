@@ -27,6 +27,8 @@ class ContentHash {
 };
 
 std::string HashOf(std::string_view bytes);
+// HMAC-SHA-256 (RFC 2104) in hexadecimal: for pseudonyms that only who has the key can make.
+std::string KeyedHash(std::string_view key, std::string_view bytes);
 
 // XXH3, 64 bits: stable across runs, machines and versions of this program. For splits, sketches and hash features; not
 // against an adversary.

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "dataset/evolve.h"
 #include "dataset/rows_internal.h"
+#include "dataset/sensitive.h"
 
 namespace tenon::dataset {
 namespace {
@@ -32,7 +33,7 @@ struct Table {
   }
 };
 
-Result<Table> ReadTable(const Call& call, const ingest::SourceSpec& spec, const Kinds<ingest::Reader>& kinds) {
+Result<Table> ReadTable(const Call& call, const ingest::SourceSpec& spec, const Kinds<ingest::Reader>& kinds, store::Store& store) {
   TENON_ASSIGN(auto reader, ingest::Read(call, spec, kinds));
   Table out{reader->schema(), {}, ""};
   while (true) {
@@ -41,6 +42,11 @@ Result<Table> ReadTable(const Call& call, const ingest::SourceSpec& spec, const 
     out.batches.push_back(*std::move(batch));
   }
   out.library = reader->library();
+  // What is appended to is treated already, so what is new is before they meet.
+  if (!out.batches.empty()) {
+    TENON_ASSIGN(out.batches, Treat(spec.sensitive, std::move(out.batches), store), Str("source ", spec.name));
+    out.schema = out.batches[0].shared_schema();
+  }
   return out;
 }
 
@@ -50,8 +56,8 @@ bool Empty(const Table& rows, int column) {
 
 // Texts that look like numbers or times in the new rows alone are read as the texts they were before; a column without a
 // value has the type it had.
-Result<Table> ReadLike(const Call& call, ingest::SourceSpec spec, const Kinds<ingest::Reader>& kinds, const Schema& before) {
-  TENON_ASSIGN(Table rows, ReadTable(call, spec, kinds));
+Result<Table> ReadLike(const Call& call, ingest::SourceSpec spec, const Kinds<ingest::Reader>& kinds, store::Store& store, const Schema& before) {
+  TENON_ASSIGN(Table rows, ReadTable(call, spec, kinds, store));
   bool again = false;
   std::vector<table::Field> fields = rows.schema->fields();
   for (int i = 0; i < rows.schema->size(); ++i) {
@@ -66,7 +72,7 @@ Result<Table> ReadLike(const Call& call, ingest::SourceSpec spec, const Kinds<in
       again = true;
     }
   }
-  if (again) return ReadLike(call, std::move(spec), kinds, before);
+  if (again) return ReadLike(call, std::move(spec), kinds, store, before);
   auto schema = std::make_shared<const Schema>(std::move(fields));
   for (Batch& batch : rows.batches) batch = InSchema(batch, schema, spec);
   rows.schema = std::move(schema);
@@ -189,12 +195,12 @@ class Acquiring {
     } else if (before != nullptr && !spec_.watermark.empty()) {
       TENON_TRY(Newer(*before));
     } else {
-      TENON_ASSIGN(all_, ReadTable(call_, spec_, kinds_));
+      TENON_ASSIGN(all_, ReadTable(call_, spec_, kinds_, store_));
       out_.read = all_.Rows();
     }
     if (spec_.incremental()) Compact(&all_.batches);
     auto reader = table::ReaderOver(all_.schema, std::move(all_.batches));
-    TENON_ASSIGN(out_.snapshot, Snapshot(call_, *reader, spec_, store_));
+    TENON_ASSIGN(out_.snapshot, Snapshot(call_, *reader, spec_, store_, true));
     out_.library = all_.library;
     Json body;
     body["settings"] = settings_;
@@ -222,12 +228,12 @@ class Acquiring {
       one.files = {path};
       Table rows;
       if (all_.schema == nullptr) {
-        TENON_ASSIGN(rows, ReadTable(call_, one, kinds_), path);
+        TENON_ASSIGN(rows, ReadTable(call_, one, kinds_, store_), path);
         out_.read += rows.Rows();
         all_ = std::move(rows);
         continue;
       }
-      TENON_ASSIGN(rows, ReadLike(call_, one, kinds_, *all_.schema), path);
+      TENON_ASSIGN(rows, ReadLike(call_, one, kinds_, store_, *all_.schema), path);
       out_.read += rows.Rows();
       TENON_TRY(Append(rows, spec_, &all_), path);
       all_.library = rows.library;
@@ -253,12 +259,12 @@ class Acquiring {
     }
     ingest::SourceSpec one = spec_;
     if (highest != nullptr) one.since = Literal(*highest, at, spec_.overlap);
-    TENON_ASSIGN(Table fresh, ReadLike(call_, one, kinds_, before.schema()));
+    TENON_ASSIGN(Table fresh, ReadLike(call_, one, kinds_, store_, before.schema()));
     out_.read = fresh.Rows();
     out_.whole = highest == nullptr;
     all_ = {before.shared_schema(), {}, ""};
     if (highest != nullptr) Keep(before, fresh, column, *highest, at);
-    return Append(fresh, spec_, &all_);
+    return fresh.batches.empty() ? Result<void>() : Append(fresh, spec_, &all_);
   }
 
   // The rows below the point that was read from, whose key does not come again.

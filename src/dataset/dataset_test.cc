@@ -6,9 +6,11 @@
 
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/testing.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "dataset/sensitive.h"
 #include "dataset/snapshot.h"
 #include "dataset/split.h"
 #include "platform/files.h"
@@ -68,6 +70,25 @@ class SnapshotTest : public ::testing::Test {
   std::string folder_;
   std::unique_ptr<store::Store> store_;
 };
+
+TEST_F(SnapshotTest, SensitiveColumnsAreHiddenBeforeTheyAreStored) {
+  ingest::SourceSpec spec;
+  spec.sensitive = {{"id", ingest::Treatment::kPseudonymise}, {"income", ingest::Treatment::kDrop}, {"town", ingest::Treatment::kMask}};
+  ASSERT_OK_AND_ASSIGN(const SnapshotPtr snapshot, Take({Rows(0, 100), Rows(100, 100)}, spec));
+  EXPECT_EQ(snapshot->schema().Find("income"), -1);
+  ASSERT_OK_AND_ASSIGN(const Column id, snapshot->Column("id"));
+  ASSERT_EQ(id.type(), Type::kString);
+  ASSERT_OK_AND_ASSIGN(auto secret, store_->FindRecord("secret", "pseudonyms"));
+  const std::string key = secret->body.StringAt("key");
+  EXPECT_EQ(id.Text(3), KeyedHash(key, "3").substr(0, 32));
+  EXPECT_EQ(id.Text(21), id.Text(14));  // both are 14: equal values stay equal
+  EXPECT_NE(id.Text(3), id.Text(4));
+  ASSERT_OK_AND_ASSIGN(const SnapshotPtr again, Take({Rows(0, 200)}, spec));
+  EXPECT_EQ(again->hash(), snapshot->hash());  // the key is kept
+  EXPECT_EQ(snapshot->about().Dump().find(key), std::string::npos);
+  spec.sensitive = {{"nowhere", ingest::Treatment::kDrop}};
+  ASSERT_CODE(kNotFound, Take({Rows(0, 10)}, spec));
+}
 
 TEST_F(SnapshotTest, IsNamedByValuesNotByTheirLayout) {
   ASSERT_OK_AND_ASSIGN(SnapshotPtr whole, Take({Rows(0, 1000)}));

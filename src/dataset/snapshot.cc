@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "dataset/rows_internal.h"
+#include "dataset/sensitive.h"
 #include "table/columns_file.h"
 
 namespace tenon::dataset {
@@ -48,7 +49,7 @@ Result<table::Column> DatasetSnapshot::Column(std::string_view name) const {
   return table::Column::Concat(parts);
 }
 
-Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const ingest::SourceSpec& spec, store::Store& store) {
+Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const ingest::SourceSpec& spec, store::Store& store, bool treated) {
   std::vector<table::Batch> batches;
   while (true) {
     TENON_ASSIGN(std::optional<table::Batch> batch, rows.Next(call), Str("reading source ", spec.name));
@@ -58,7 +59,11 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
   if (batches.empty()) {
     return Error(Code::kInvalidArgument, Str("source ", spec.name, " has no rows", spec.sql.empty() ? "" : "; look at its `sql`"));
   }
-  TENON_ASSIGN(const std::string hash, HashOfTable(call, *rows.schema(), batches), "hashing the rows");
+  if (!treated) {
+    TENON_ASSIGN(batches, Treat(spec.sensitive, std::move(batches), store));
+  }
+  const std::shared_ptr<const table::Schema> schema = batches[0].shared_schema();
+  TENON_ASSIGN(const std::string hash, HashOfTable(call, *schema, batches), "hashing the rows");
   Json body = Json::MakeObject();
   std::int64_t count = 0;
   for (const table::Batch& batch : batches) count += batch.rows();
@@ -66,12 +71,12 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
   TENON_ASSIGN(auto known, store.FindRecord(kKind, hash));
   std::string artifact = known ? known->body.StringAt("artifact") : "";
   if (artifact.empty() || !store.Get(artifact)) {
-    TENON_ASSIGN(artifact, store.Put(table::WriteColumns(rows.schema(), batches)), "storing the rows");
+    TENON_ASSIGN(artifact, store.Put(table::WriteColumns(schema, batches)), "storing the rows");
   }
   body["artifact"] = artifact;
   body["source"] = spec.name;
   body["rows"] = count;
-  body["schema"] = rows.schema()->ToJson();
+  body["schema"] = schema->ToJson();
   body["about"] = About(spec);
   if (!known || !(known->body == body)) TENON_TRY(store.PutRecord(kKind, hash, body));
   return FromArtifact(store, hash, body);

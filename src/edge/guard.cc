@@ -35,6 +35,7 @@ govern::Scope ScopeOf(Need need) {
 Need NeedOf(Method method, std::string_view path) {
   if (IsHealth(path)) return Need::kNothing;
   if (path == "/metrics" || path.ends_with("/stats")) return Need::kMetrics;
+  if (path.ends_with(":stream")) return Need::kPredict;  // also by GET, which begins a WebSocket
   if (method == Method::kGet || method == Method::kHead || method == Method::kOptions) return Need::kKnown;
   if (path.starts_with(kGrpc)) return NeedOfGrpc(path.substr(kGrpc.size()));
   if (path.starts_with("/grpc.reflection.")) return Need::kKnown;

@@ -33,6 +33,8 @@ TEST(GuardTest, NeedsFollowMethodAndPath) {
                                                    {Method::kGet, "/v2/models/a", Need::kKnown},
                                                    {Method::kPost, "/v1/endpoints/a:predict", Need::kPredict},
                                                    {Method::kPost, "/v1/models/a:explain", Need::kExplain},
+                                                   {Method::kGet, "/v1/endpoints/a:stream", Need::kPredict},
+                                                   {Method::kPost, "/v1/endpoints/a:stream", Need::kPredict},
                                                    {Method::kPost, "/v2/models/a/versions/1/infer", Need::kPredict},
                                                    {Method::kPost, "/v2/repository/index", Need::kKnown},
                                                    {Method::kPost, "/v2/repository/models/a/load", Need::kAdmin},

@@ -225,6 +225,7 @@ ssize_t Http2Connection::State::OnRead(nghttp2_session*, std::int32_t, std::uint
                                        nghttp2_data_source* source, void* self) {
   auto& state = *static_cast<State*>(self);
   Stream& stream = *static_cast<Stream*>(source->ptr);
+  if (stream.live != nullptr && !stream.finished && stream.out_from == stream.out.size() && stream.live->more()) state.requests.Continue(stream);
   const std::size_t size = std::min(room, stream.out.size() - stream.out_from);
   if (size != 0) {
     std::memcpy(out, stream.out.data() + stream.out_from, size);
@@ -325,6 +326,7 @@ void Http2Connection::Drain() {
   state.draining = true;
   for (Stream* stream = state.streams; stream != nullptr; stream = stream->next) {
     if (stream->kind == RpcKind::kWatch) state.requests.Finish(*stream, RowOf(Code::kUnavailable).grpc, "the server is stopping");
+    state.requests.Drain(*stream);
   }
   (void)nghttp2_submit_goaway(state.session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(state.session),
                               NGHTTP2_NO_ERROR, nullptr, 0);

@@ -30,7 +30,8 @@ void Http2Requests::Begin(Http2Stream& stream) {
   const std::string_view type = stream.At(stream.type.value, stream.type.value_size);
   stream.grpc = type.substr(0, 16) == "application/grpc" && (type.size() == 16 || type[16] == '+' || type[16] == ';');
   if (stream.too_large || !stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kTooMuch);
-  if (stream.grpc) BeginCall(stream, request_);
+  if (stream.grpc) return BeginCall(stream, request_);
+  if (handler_.Streams(request_)) BeginLive(stream);
 }
 
 void Http2Requests::BeginCall(Http2Stream& stream, const HttpRequest& asked) {
@@ -51,6 +52,11 @@ void Http2Requests::BeginCall(Http2Stream& stream, const HttpRequest& asked) {
 void Http2Requests::Add(Http2Stream& stream, std::string_view bytes) {
   if (stream.finished || stream.reset) return;
   const std::size_t most = limits_.most_body + kPrefix;
+  if (stream.live != nullptr) {
+    Live(stream, bytes, false);
+    if (held_ > 4 * most + static_cast<std::size_t>(kHttp2ConnectionWindow)) Reset(stream, Http2Sender::Why::kTooMuch);
+    return sender_.More(stream);
+  }
   if (held_ + bytes.size() > 4 * most + static_cast<std::size_t>(kHttp2ConnectionWindow)) {
     if (!stream.grpc) return Reset(stream, Http2Sender::Why::kTooMuch);
     return Finish(stream, RowOf(Code::kResourceExhausted).grpc, "too many requests are under way on this connection");
@@ -179,6 +185,10 @@ void Http2Requests::Finish(Http2Stream& stream, int status, std::string_view pro
 
 void Http2Requests::End(Http2Stream& stream) {
   if (stream.finished || stream.reset) return;
+  if (stream.live != nullptr) {
+    Live(stream, {}, true);
+    return sender_.More(stream);
+  }
   if (!stream.grpc) {
     if (!stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kInternal);
     stream.in.append(kPadding, '\0');
@@ -200,26 +210,71 @@ void Http2Requests::End(Http2Stream& stream) {
   if (!stream.answered) Finish(stream, RowOf(Code::kInternal).grpc, "the request has no message");
 }
 
-void Http2Requests::AnswerPlainly(Http2Stream& stream) {
-  stream.finished = true;
-  const std::string status = std::to_string(response_.status), length = std::to_string(response_.body.size());
-  head_.assign({{":status", status}, {"content-type", response_.content_type}, {"content-length", length}, {"server", "tenon"}});
-  std::string names = response_.headers;  // "Name: value\r\n" lines; the names in small letters here
-  for (std::size_t at = 0; at < names.size();) {
-    const std::size_t colon = names.find(':', at), end = names.find("\r\n", at);
+void Http2Requests::FrameHead() {
+  status_ = std::to_string(response_.status);
+  head_.assign({{":status", status_}, {"content-type", response_.content_type}, {"server", "tenon"}});
+  names_ = response_.headers;  // "Name: value\r\n" lines; the names in small letters here
+  for (std::size_t at = 0; at < names_.size();) {
+    const std::size_t colon = names_.find(':', at), end = names_.find("\r\n", at);
     if (colon == std::string::npos || end == std::string::npos) break;
-    for (std::size_t i = at; i < colon; ++i) names[i] = names[i] >= 'A' && names[i] <= 'Z' ? static_cast<char>(names[i] + 32) : names[i];
-    head_.push_back({std::string_view(names).substr(at, colon - at), Trim(std::string_view(names).substr(colon + 1, end - colon - 1))});
+    for (std::size_t i = at; i < colon; ++i) names_[i] = names_[i] >= 'A' && names_[i] <= 'Z' ? static_cast<char>(names_[i] + 32) : names_[i];
+    head_.push_back({std::string_view(names_).substr(at, colon - at), Trim(std::string_view(names_).substr(colon + 1, end - colon - 1))});
     at = end + 2;
   }
+}
+
+void Http2Requests::AnswerPlainly(Http2Stream& stream) {
+  stream.finished = true;
+  FrameHead();
+  const std::string length = std::to_string(response_.body.size());
+  head_.push_back({"content-length", length});
   if (stream.At(stream.method.value, stream.method.value_size) != "HEAD") stream.out = response_.body;
   StartAnswer(stream, true);
+}
+
+void Http2Requests::BeginLive(Http2Stream& stream) {
+  response_.Clear();
+  try {
+    stream.live = handler_.Open(request_, peer_, response_);
+  } catch (...) {
+    response_.Clear();
+    SetError(Code::kInternal, "this request met a bug of the server", response_);
+  }
+  if (stream.live == nullptr) return AnswerPlainly(stream);
+  stream.kind = RpcKind::kStream;
+  FrameHead();
+  StartAnswer(stream, true);
+}
+
+// Gives it bytes, or the word that no more will come; counts what it holds.
+void Http2Requests::Live(Http2Stream& stream, std::string_view bytes, bool end) {
+  if (bytes.empty() && !end) peer_.turn_away_at = 0;  // what it goes on with was let in when it came
+  try {
+    end ? stream.live->End(peer_, &stream.out) : stream.live->Take(bytes, peer_, &stream.out);
+    stream.finished = stream.live->over();
+  } catch (...) {
+    stream.finished = true;
+  }
+  held_ += stream.live->held() - stream.live_held;
+  stream.live_held = stream.live->held();
+}
+
+void Http2Requests::Drain(Http2Stream& stream) {
+  if (stream.live == nullptr || stream.finished) return;
+  stream.live->Drain(&stream.out);
+  stream.finished = true;
+  sender_.More(stream);
 }
 
 void Http2Requests::Tick(Http2Stream& stream, Clock::time_point now) {
   now_ = now;
   const bool waits = stream.kind == RpcKind::kStream || (stream.kind == RpcKind::kWatch && stream.ended);
   const bool pending = stream.out_from < stream.out.size();
+  if (stream.live != nullptr && !stream.finished && !pending) {
+    stream.live->Tick(now, &stream.out);
+    stream.finished = stream.live->over();
+    return sender_.More(stream);
+  }
   if (stream.deadline != Clock::time_point{} && now >= stream.deadline && !stream.finished) {
     Finish(stream, RowOf(Code::kDeadlineExceeded).grpc, "the deadline passed");
   } else if (stream.kind == RpcKind::kWatch && stream.answered && !stream.finished && !pending) {

@@ -39,13 +39,17 @@ class Http2Requests {
   void Begin(Http2Stream& stream);
   void Add(Http2Stream& stream, std::string_view bytes);
   void End(Http2Stream& stream);
+  // Goes on with a live stream, when what it said is sent.
+  void Continue(Http2Stream& stream) { Live(stream, {}, false); }
+  // The server is stopping.
+  void Drain(Http2Stream& stream);
   // About four times a second: deadlines, watching calls, clients that are too slow.
   void Tick(Http2Stream& stream, std::chrono::steady_clock::time_point now);
   // Ends the call with that status of gRPC, behind what is already said.
   void Finish(Http2Stream& stream, int status, std::string_view problem);
   void Reset(Http2Stream& stream, Http2Sender::Why why);
   // The stream is gone: its bytes are no longer held.
-  void Forget(const Http2Stream& stream) { held_ -= stream.in.size(); }
+  void Forget(const Http2Stream& stream) { held_ -= stream.in.size() + stream.live_held; }
 
  private:
   void BeginCall(Http2Stream& stream, const HttpRequest& asked);
@@ -53,6 +57,9 @@ class Http2Requests {
   void ReadMessages(Http2Stream& stream);
   void CallHandler(Http2Stream& stream, std::string_view message, bool again);
   void AnswerPlainly(Http2Stream& stream);
+  void BeginLive(Http2Stream& stream);
+  void Live(Http2Stream& stream, std::string_view bytes, bool end);
+  void FrameHead();  // of response_, into head_
   // Frames one message behind the stream's others and sees that it is sent.
   void Say(Http2Stream& stream, std::string_view message, std::string_view metadata);
   void StartAnswer(Http2Stream& stream, bool body);
@@ -68,6 +75,7 @@ class Http2Requests {
   RpcResponse rpc_;
   std::string inflated_, packed_;
   std::vector<Http2Field> head_;
+  std::string status_, names_;  // that head_ has views of
 };
 
 }  // namespace tenon::edge

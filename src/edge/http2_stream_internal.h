@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "edge/http2_internal.h"
+#include "edge/http_server.h"
 
 namespace tenon::edge {
 
@@ -39,6 +40,8 @@ struct Http2Stream {
   std::string problem;
   std::string out;
   std::size_t out_from = 0;
+  std::unique_ptr<HttpStream> live;  // answers while the request goes on
+  std::size_t live_held = 0;         // bytes it holds, as counted
   std::string watched, told;     // of a watching call: what was asked, what was answered last
   std::size_t unconsumed = 0;    // bytes that the client is not yet told to replace
 

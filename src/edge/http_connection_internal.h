@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "edge/http1_stream_internal.h"
 #include "edge/http2_internal.h"
 #include "edge/http_parser.h"
 #include "platform/tls.h"
@@ -24,6 +25,7 @@ struct Connection {
   std::size_t held_size = 0;
   std::size_t held_capacity = 0;
   std::unique_ptr<Http2Connection> http2;  // once it has begun as one
+  std::unique_ptr<Http1Stream> stream;      // once a request of HTTP/1.1 has become one: the connection's last
   std::string unsent;            // as it goes to the network; while there is any, nothing more is read
   std::size_t unsent_from = 0;
   std::int64_t due = 0;          // tick when it is given up

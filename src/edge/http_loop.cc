@@ -157,6 +157,7 @@ void HttpLoop::OnTick() {
   wheel_.Advance(tick_, [this](Connection& c) { OnDue(c); });
   handler_->Tick();
   if (http2_count_ != 0) TickHttp2();
+  if (stream_count_ != 0) TickStreams();
   if (!listening_ && !stopping_) {  // it was put aside for want of file descriptors
     listening_ = true;
     for (int& each : listeners_) listening_ = Listen(each, EPOLL_CTL_MOD, EPOLLIN) && listening_;
@@ -175,8 +176,8 @@ void HttpLoop::BeginStop() {
     for (std::size_t i = 0; i < 64; ++i) {
       Connection& c = slab[i];
       if (c.fd < 0 || c.draining) continue;
-      if (c.http2 != nullptr) {
-        DrainHttp2(c);
+      if (c.http2 != nullptr || c.stream != nullptr) {
+        c.http2 != nullptr ? DrainHttp2(c) : DrainStream(c);
         continue;
       }
       if (!c.started && c.unsent.empty()) {
@@ -282,6 +283,10 @@ void HttpLoop::Close(Connection& c) {
   std::unique_ptr<char[]> held = std::move(c.held);
   const std::size_t capacity = c.held_capacity;
   if (c.http2 != nullptr) --http2_count_;
+  if (c.stream != nullptr) {
+    --stream_count_;
+    held_bytes_ -= c.stream->counted;
+  }
   c = Connection{};
   if (capacity != 0 && capacity <= kReadBytes / 4) {  // an ordinary buffer serves the next one
     c.held = std::move(held);
@@ -298,6 +303,7 @@ void HttpLoop::Touch(Connection& c) { wheel_.Set(&c, tick_, tick_ + idle_ticks_ 
 
 void HttpLoop::OnDue(Connection& c) {
   if (c.http2 != nullptr && !c.draining && c.unsent.empty()) return OnHttp2Due(c);
+  if (c.stream != nullptr && !c.draining && c.unsent.empty()) return Touch(c);  // it has limits of its own
   if (c.started && !c.draining && c.unsent.empty()) {
     Refuse(c, 408, "the request took too long to arrive");
     c.started = false;

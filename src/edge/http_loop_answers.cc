@@ -27,7 +27,14 @@ std::size_t HttpLoop::Process(Connection& c, char* data, std::size_t size) {
       c.stuck = true;
       break;
     }
-    const HttpOutcome outcome = ParseRequest(limits_, c.progress, data + at, size - at, request_);
+    const bool head_now = c.progress.phase == HttpProgress::Phase::kHead;
+    HttpOutcome outcome;
+    if (head_now) outcome = ParseHead(limits_, c.progress, data + at, size - at, request_);
+    if (head_now && outcome.kind == Kind::kDone && handler_->Streams(request_)) {
+      BeginStream(c, {data + at + outcome.consumed, size - at - outcome.consumed});
+      return size;
+    }
+    if (!head_now || outcome.kind == Kind::kDone) outcome = ParseBody(limits_, c.progress, data + at, size - at, request_, head_now);
     if (outcome.kind == Kind::kMore) break;
     if (outcome.kind == Kind::kContinue) {
       output_ += kContinueLine;

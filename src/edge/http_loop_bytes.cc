@@ -84,6 +84,7 @@ void HttpLoop::OnReadable(Connection& c) {
     return;
   }
   const std::size_t size = before + got;
+  if (c.stream != nullptr) return OnStream(c, {data, size});
   const Speaks speaks = Guess(c, {data, size});
   if (speaks == Speaks::kHttp2) return OnHttp2(c, {data, size});
   if (speaks == Speaks::kUnclear) return Keep(c, data, size, false);
@@ -162,6 +163,13 @@ bool HttpLoop::FinishSending(Connection& c) {
     c.http2->Pump(&output_);
     if (!output_.empty()) return Flush(c);
     c.last = c.last || c.http2->over();
+  }
+  if (c.stream != nullptr && !c.draining) {
+    if (c.stream->more() && !c.last) {
+      StreamBytes(c, {});
+      return Flush(c);
+    }
+    c.last = c.last || c.ended;
   }
   if (c.stuck) {
     const std::size_t used = Process(c, c.held.get(), c.held_size);

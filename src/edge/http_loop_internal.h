@@ -65,6 +65,12 @@ class HttpLoop {
   void OnHttp2Due(Connection& c);
   void TickHttp2();
   void DrainHttp2(Connection& c);
+  // The part of streams of HTTP/1.1: http_loop_streams.cc.
+  void BeginStream(Connection& c, std::string_view rest);
+  void StreamBytes(Connection& c, std::string_view bytes);
+  void OnStream(Connection& c, std::string_view bytes);
+  void TickStreams();
+  void DrainStream(Connection& c);
   void OnDue(Connection& c);
   void OnTick();
   void JudgeQueue();
@@ -76,7 +82,7 @@ class HttpLoop {
   std::array<int, 2> listeners_;  // -1: none
   int poll_, wake_, spare_;
   Http2Limits http2_limits_;
-  std::size_t http2_count_ = 0;
+  std::size_t http2_count_ = 0, stream_count_ = 0;
   std::chrono::steady_clock::time_point arrived_{};  // when the events under way were found
   const platform::TlsServer* tls_;
   HttpHandler* handler_ = nullptr;

@@ -378,21 +378,30 @@ std::size_t BytesExpected(const HttpProgress& progress) {
   return progress.phase == Phase::kSized ? progress.head_end + progress.body_size : 0;
 }
 
+HttpOutcome ParseHead(const HttpLimits& limits, HttpProgress& progress, const char* data, std::size_t size, HttpRequest& request) {
+  HttpOutcome bad;
+  if (!FindHeadEnd(limits, progress, data, size, &bad)) return bad;
+  Framing framing;
+  if (HttpOutcome head = ReadHead(limits, data, progress.begin, progress.head_end, request, framing);
+      head.kind == Kind::kBad) {
+    return head;
+  }
+  progress.phase = framing.chunked ? Phase::kChunkSize : Phase::kSized;
+  progress.body_size = framing.length;
+  return {Kind::kDone, progress.head_end, 0, ""};
+}
+
 HttpOutcome ParseRequest(const HttpLimits& limits, HttpProgress& progress, char* data, std::size_t size,
                          HttpRequest& request) {
-  bool head_read_now = false;
-  if (progress.phase == Phase::kHead) {
-    HttpOutcome bad;
-    if (!FindHeadEnd(limits, progress, data, size, &bad)) return bad;
-    Framing framing;
-    if (HttpOutcome head = ReadHead(limits, data, progress.begin, progress.head_end, request, framing);
-        head.kind == Kind::kBad) {
-      return head;
-    }
-    head_read_now = true;
-    progress.phase = framing.chunked ? Phase::kChunkSize : Phase::kSized;
-    progress.body_size = framing.length;
+  const bool head_read_now = progress.phase == Phase::kHead;
+  if (head_read_now) {
+    if (HttpOutcome head = ParseHead(limits, progress, data, size, request); head.kind != Kind::kDone) return head;
   }
+  return ParseBody(limits, progress, data, size, request, head_read_now);
+}
+
+HttpOutcome ParseBody(const HttpLimits& limits, HttpProgress& progress, char* data, std::size_t size, HttpRequest& request,
+                      bool head_read_now) {
   std::size_t consumed = progress.head_end + progress.body_size;
   if (progress.phase == Phase::kSized) {
     if (size < consumed) return Waiting(progress, request, head_read_now);

@@ -75,6 +75,12 @@ struct HttpOutcome {
 HttpOutcome ParseRequest(const HttpLimits& limits, HttpProgress& progress, char* data, std::size_t size,
                          HttpRequest& request);
 
+// The same in two steps, for who wants to look at the head before the body is there. The head: kDone when it is whole, and `consumed`
+// bytes are it; only while progress.phase is kHead. Then the rest; `head_read_now`: `request` is still what that head said.
+HttpOutcome ParseHead(const HttpLimits& limits, HttpProgress& progress, const char* data, std::size_t size, HttpRequest& request);
+HttpOutcome ParseBody(const HttpLimits& limits, HttpProgress& progress, char* data, std::size_t size, HttpRequest& request,
+                      bool head_read_now);
+
 // How many bytes the request has in all, as far as is known now (0: unknown): to make room at once.
 std::size_t BytesExpected(const HttpProgress& progress);
 

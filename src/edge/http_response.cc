@@ -11,8 +11,9 @@ struct Phrase {
   std::string_view reason;
   std::string_view code;  // of the error body
 };
-constexpr std::array<Phrase, 29> kPhrases = {{
+constexpr std::array<Phrase, 31> kPhrases = {{
     {100, "Continue", ""},
+    {101, "Switching Protocols", ""},
     {200, "OK", ""},
     {201, "Created", ""},
     {202, "Accepted", ""},
@@ -33,6 +34,7 @@ constexpr std::array<Phrase, 29> kPhrases = {{
     {414, "URI Too Long", "invalid_argument"},
     {415, "Unsupported Media Type", "invalid_argument"},
     {417, "Expectation Failed", "invalid_argument"},
+    {426, "Upgrade Required", "invalid_argument"},
     {429, "Too Many Requests", "resource_exhausted"},
     {431, "Request Header Fields Too Large", "invalid_argument"},
     {499, "Client Closed Request", "cancelled"},
@@ -80,6 +82,11 @@ void RpcResponse::Fail(Code code, std::string_view text) {
   status = RowOf(code).grpc;
   problem = text;
   message.clear();
+}
+
+std::unique_ptr<HttpStream> HttpHandler::Open(const HttpRequest&, const HttpPeer&, HttpResponse& response) {
+  SetErrorStatus(404, "this server has no streams", response);
+  return nullptr;
 }
 
 RpcKind HttpHandler::KindOf(std::string_view) const { return RpcKind::kUnknown; }

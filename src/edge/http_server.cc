@@ -1,5 +1,6 @@
 #include "edge/http_server.h"
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -84,6 +85,21 @@ Result<int> Listen(const ServerOptions& options, const Address& address, bool sh
   return fd;
 }
 
+// A further descriptor of a socket that somebody made before us and that listens.
+Result<int> Inherit(int socket) {
+  int listens = 0;
+  socklen_t length = sizeof listens;
+  if (::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || listens == 0) {
+    return Error(Code::kInvalidArgument, Str("descriptor ", socket, ", which LISTEN_FDS speaks of, is no socket that listens"));
+  }
+  const int fd = ::fcntl(socket, F_DUPFD_CLOEXEC, 3);
+  if (fd < 0) return Error(Code::kUnavailable, Str("cannot take over descriptor ", socket, ": ", std::strerror(errno)));
+  const int on = 1;
+  (void)::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+  (void)::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return fd;
+}
+
 // Finds the port, when any is wanted, and that nobody else has it: by a first socket of its own, since a shared one would
 // also be let in beside another program's on the same port.
 Result<int> Choose(const ServerOptions& options, Address* address) {
@@ -132,7 +148,10 @@ class ThreadedServer final : public Server {
 
 Result<std::unique_ptr<Server>> ListenHttp(const ServerOptions& options, const MakeHandler& make) {
   TENON_ASSIGN(Address address, Resolve(options));
-  TENON_ASSIGN(const int port, Choose(options, &address));
+  int port = options.inherited >= 0 ? PortOf(options.inherited) : 0;
+  if (options.inherited < 0) {
+    TENON_ASSIGN(port, Choose(options, &address));
+  }
   ServerOptions for_grpc = options;
   for_grpc.port = options.grpc_port;
   Address grpc_address;
@@ -145,7 +164,7 @@ Result<std::unique_ptr<Server>> ListenHttp(const ServerOptions& options, const M
   threads = std::clamp(threads, 1, kMostThreads);
   auto server = std::make_unique<ThreadedServer>(port, grpc_port);
   for (int i = 0; i < threads; ++i) {
-    TENON_ASSIGN(int listener, Listen(options, address, true));
+    TENON_ASSIGN(int listener, options.inherited >= 0 ? Inherit(options.inherited) : Listen(options, address, true));
     int second = -1;
     if (options.grpc_port >= 0) {
       TENON_ASSIGN(second, Listen(for_grpc, grpc_address, true));
@@ -153,6 +172,7 @@ Result<std::unique_ptr<Server>> ListenHttp(const ServerOptions& options, const M
     TENON_ASSIGN(auto loop, HttpLoop::Make(options, listener, second));
     server->Add(std::move(loop));
   }
+  if (options.inherited >= 0) ::close(options.inherited);
   server->Start(make);
   return std::unique_ptr<Server>(std::move(server));
 }

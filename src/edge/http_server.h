@@ -64,6 +64,25 @@ struct RpcResponse {
   void Fail(Code code, std::string_view text);
 };
 
+// An answer that goes on while its request does: bytes of the request's body in, bytes of the answer's body out. Made by a handler
+// (HttpHandler::Open), called on its thread.
+class HttpStream {
+ public:
+  static constexpr std::size_t kMostOutput = 1 << 20;  // about so much of an answer at a time
+  virtual ~HttpStream() = default;
+  // Takes all of the bytes and appends to the answer what they lead to, about kMostOutput at a time: while more() is true it is called
+  // again, without bytes, when what it said is sent.
+  virtual void Take(std::string_view bytes, const HttpPeer& peer, std::string* out) = 0;
+  virtual bool more() const = 0;
+  // No more bytes will come.
+  virtual void End(const HttpPeer& peer, std::string* out) = 0;
+  virtual void Tick(std::chrono::steady_clock::time_point now, std::string* out) = 0;  // about four times a second
+  // The server is stopping: says goodbye and is over.
+  virtual void Drain(std::string* out) = 0;
+  virtual bool over() const = 0;      // all is said
+  virtual std::size_t held() const = 0;  // bytes of memory for what is not whole yet
+};
+
 // Answers requests; one an event loop, called on its thread only. Never blocks: whatever it waits for, all connections of
 // the thread wait for.
 class HttpHandler {
@@ -73,6 +92,11 @@ class HttpHandler {
   // The same for gRPC: how a method is called (by its path, "/package.Service/Method"), and the answer to one message.
   virtual RpcKind KindOf(std::string_view path) const;
   virtual void Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& response);
+  // Whether a request, of which the head is known, is answered by a stream rather than when it is whole.
+  virtual bool Streams(const HttpRequest&) const { return false; }
+  // Its stream, with status (200, or 101 of HTTP/1.1 alone), type and headers of the answer in `response`; or null: then `response` is
+  // the answer. The request's views end with the call.
+  virtual std::unique_ptr<HttpStream> Open(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
   virtual void Tick() {}  // about four times a second
 };
 

@@ -91,6 +91,7 @@ std::vector<Metrics::Sum> Metrics::Sums() const {
       if (counters == nullptr) continue;
       for (std::size_t i = 0; i < sum.statuses.size(); ++i) sum.statuses[i] += counters->statuses[i].value();
       for (std::size_t i = 0; i < sum.latency.size(); ++i) sum.latency[i] += counters->latency[i].value();
+      for (std::size_t i = 0; i < sum.by_stage.size(); ++i) sum.by_stage[i] += counters->by_stage[i].value();
       for (std::size_t i = 0; i < sum.rungs.size(); ++i) sum.rungs[i] += counters->rungs[i].value();
       sum.latency_nanos += counters->latency_nanos.value();
       sum.failed_nanos += counters->failed_nanos.value();

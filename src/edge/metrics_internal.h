@@ -48,6 +48,7 @@ struct alignas(64) VersionCounters {
   Counter out_of_range;
   Counter unseen;
   std::array<Counter, 6> rungs;  // rows, by the rung that answered (serve::Rung)
+  std::array<Counter, 2> by_stage;  // rows of a cascade, by the costly and the cheap model
   Counter last_millis;  // since 1970, of the latest answer
 
   void AddRequest(int status, std::int64_t nanos);
@@ -92,6 +93,7 @@ class Metrics {
     std::int64_t executions = 0, queue_nanos = 0, input_nanos = 0, output_nanos = 0;
     std::int64_t out_of_range = 0, unseen = 0, last_millis = 0;
     std::array<std::int64_t, 6> rungs{};
+    std::array<std::int64_t, 2> by_stage{};
     std::vector<BatchSum> batches;  // by size
     std::int64_t requests() const;
     std::int64_t succeeded() const { return statuses[0]; }

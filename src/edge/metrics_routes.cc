@@ -77,6 +77,12 @@ void WriteRequests(const std::vector<Metrics::Sum>& sums, Page& page) {
 }
 
 void WriteRungs(const std::vector<Metrics::Sum>& sums, const serve::Endpoints::Map& map, Page& page) {
+  page.Family("tenon_stage_answers_total", "counter", "Rows of cascades, by the model that answered: the cheap or the costly one");
+  for (const Metrics::Sum& sum : sums) {
+    for (std::size_t i = 0; i < sum.by_stage.size() && sum.by_stage[0] + sum.by_stage[1] > 0; ++i) {
+      page.Sample("", LabelsOf(sum) + "," + Label("stage", i == 1 ? "cheap" : "costly"), static_cast<double>(sum.by_stage[i]));
+    }
+  }
   page.Family("tenon_rung_answers_total", "counter", "Rows of endpoints with a fallback, by the rung that answered");
   for (const auto& sum : sums) {
     for (std::size_t i = 0; i < sum.rungs.size(); ++i) {

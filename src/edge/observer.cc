@@ -29,7 +29,7 @@ void AppendField(std::string_view key, std::string_view value, std::string* out)
 
 // ":predict" at the end of a path, or nothing.
 std::string_view VerbOf(std::string_view path) {
-  for (const std::string_view verb : {":predict", ":explain", ":classify", ":regress", ":rawPredict"}) {
+  for (const std::string_view verb : {":predict", ":explain", ":classify", ":regress", ":rawPredict", ":stream"}) {
     if (path.ends_with(verb)) return verb;
   }
   return {};
@@ -42,6 +42,7 @@ bool IsInference(std::string_view route) { return route.ends_with("/infer") || !
 std::string_view RouteOf(std::string_view path) {
   const auto ends = [&](std::string_view end) { return path.ends_with(end); };
   if (path.starts_with("/v1/endpoints/")) {
+    if (ends(":stream")) return "/v1/endpoints/{name}:stream";
     return ends(":predict") ? "/v1/endpoints/{name}:predict" : ends(":explain") ? "/v1/endpoints/{name}:explain" : "/v1/endpoints/{name}";
   }
   if (path.starts_with("/v1/models/")) {

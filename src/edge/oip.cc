@@ -101,11 +101,14 @@ void AppendFloats(const std::vector<float>& values, bool binary, std::string* ou
 
 std::vector<OipOutput> OipOutputsOf(const serve::Served& served) {
   const std::string_view decision = served.predictor->classes().empty() ? "INT64" : "BYTES";
+  std::vector<OipOutput> outputs;
   switch (served.predictor->task()) {
     case model::Task::kRegression: return {{"value", "FP32", 0}};
-    case model::Task::kBinary: return {{"probability", "FP32", 0}, {"decision", decision, 0}};
-    default: return {{"probabilities", "FP32", served.predictor->outputs()}, {"decision", decision, 0}};
+    case model::Task::kBinary: outputs = {{"probability", "FP32", 0}, {"decision", decision, 0}}; break;
+    default: outputs = {{"probabilities", "FP32", served.predictor->outputs()}, {"decision", decision, 0}};
   }
+  if (served.predictor->cascade() != nullptr) outputs.push_back({kStageOutput, "BYTES", 0});
+  return outputs;
 }
 
 std::string OipPlatformOf(const serve::Served& served) { return Str("tenon_", served.predictor->model().format()); }
@@ -124,6 +127,7 @@ Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::tim
   OipAnswers& answers = memory.answers;
   answers.values.clear();
   answers.decisions.clear();
+  answers.stages.clear();
   answers.rows = memory.rows.rows();
   const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
   const bool decides = lane.served().predictor->task() != model::Task::kRegression;
@@ -135,6 +139,9 @@ Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::tim
     if (reader.failed()) continue;  // the rest is looked through for further errors only
     const std::span<const float> values = worker.PredictRows(lane);
     answers.values.insert(answers.values.end(), values.begin(), values.end());
+    for (std::size_t i = 0; lane.served().predictor->cascade() != nullptr && i < session.rows().size(); ++i) {
+      answers.stages.push_back(worker.StageOf(lane, i));
+    }
     if (!decides) continue;
     for (std::size_t i = 0; i < values.size(); i += outputs) answers.decisions.push_back(lane.served().predictor->Decide(&values[i]));
   }
@@ -146,6 +153,13 @@ Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::tim
 void AppendOipElements(const Lane& lane, const OipChosen& chosen, const OipAnswers& answers, bool binary, std::string* out) {
   if (chosen.classes > 0) return AppendRanking(lane, chosen, answers, binary, out);
   if (chosen.datatype == "FP32") return AppendFloats(answers.values, binary, out);
+  if (chosen.output->name == kStageOutput) {
+    for (std::size_t i = 0; i < answers.stages.size(); ++i) {
+      if (!binary && i != 0) *out += ',';
+      AppendText(answers.stages[i], binary, out);
+    }
+    return;
+  }
   const std::vector<std::string>& labels = lane.served().predictor->classes();
   for (std::size_t i = 0; i < answers.decisions.size(); ++i) {
     const std::int64_t decision = answers.decisions[i];

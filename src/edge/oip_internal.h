@@ -15,6 +15,7 @@ namespace tenon::edge {
 
 inline constexpr std::string_view kOipExtensions[] = {"binary_tensor_data", "classification", "model_configuration",
                                                       "model_repository", "parameters", "statistics"};
+inline constexpr std::string_view kStageOutput = "stage";  // of cascades: the name of the model that answered the row
 inline constexpr int kOipMostBatch = 65536;
 
 std::string OipPlatformOf(const serve::Served& served);  // "tenon_forest"
@@ -23,6 +24,7 @@ std::string OipPlatformOf(const serve::Served& served);  // "tenon_forest"
 struct OipAnswers {
   std::vector<float> values;  // rows x outputs of the model
   std::vector<std::int64_t> decisions;
+  std::vector<std::string_view> stages;  // of a cascade: the model that answered a row, "" for neither
   std::int64_t rows = 0;
 };
 

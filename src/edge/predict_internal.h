@@ -16,6 +16,7 @@ struct AnsweredRow {
   model::Prediction prediction;
   serve::Rung rung = serve::Rung::kModel;
   bool first = false;  // of the request
+  std::string_view stage = {};  // of a cascade: the model that answered
 };
 
 // `"probability":0.1,"decision":"no"`: the members, without braces.
@@ -65,7 +66,7 @@ bool AnswerRows(Worker& worker, Lane& lane, const HttpRequest& request, HttpResp
     const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const std::span<const float> mine = values.subspan(i * outputs, outputs);
-      write(AnsweredRow{i, {mine, lane.served().predictor->Decide(mine.data())}, worker.rung(i), first});
+      write(AnsweredRow{i, {mine, lane.served().predictor->Decide(mine.data())}, worker.rung(i), first, worker.StageOf(lane, i)});
       first = false;
     }
     rows.Clear();

@@ -48,6 +48,7 @@ void AppendPrediction(const Lane& lane, const model::Prediction& prediction, std
 void AppendPredictionObject(const Lane& lane, const AnsweredRow& row, std::string* out) {
   *out += row.first ? "{" : ",{";
   AppendPrediction(lane, row.prediction, out);
+  if (!row.stage.empty()) *out += Str(R"(,"stage":")", row.stage, '"');
   if (row.rung != serve::Rung::kModel) *out += Str(R"(,"rung":")", serve::NameOf(row.rung), '"');
   *out += '}';
 }
@@ -143,6 +144,10 @@ Json DescribeEndpoint(const serve::Route& route) {
   if (!served.predictor->classes().empty()) out["classes"] = Json::ListOf(served.predictor->classes());
   if (served.predictor->task() == model::Task::kBinary) out["threshold"] = served.predictor->threshold();
   out["strict"] = served.strict;
+  if (const model::Cascade* cascade = served.predictor->cascade(); cascade != nullptr) {
+    out["cascade"]["cheap"] = cascade->cheap_name;
+    out["cascade"]["costly"] = cascade->costly_name;
+  }
   Json fields = Json::MakeArray();
   for (const serve::Served::Field& field : served.fields) {
     Json row = Json::MakeObject();
@@ -210,6 +215,34 @@ void Predict(Worker& worker, const HttpRequest& request, std::string_view name, 
 
 }  // namespace
 
+void AnswerInstance(Worker& worker, const HttpRequest& request, std::string_view name, HttpResponse& response) {
+  Lane* lane = worker.Ask(name, request);
+  if (lane == nullptr) {
+    const Error why = worker.WhyNot(name);
+    return SetError(why.code(), why.message(), response);
+  }
+  std::string& out = response.body;
+  out = R"({"model":)";
+  AppendJsonString(lane->served().model, &out);
+  const auto read = [&](serve::RowReader& reader, const auto& each) { return worker.decoder().ReadInstance(request.body, reader, each); };
+  const bool answered = AnswerRows(worker, *lane, request, response, read, [&](const AnsweredRow& row) {
+    out += ',';
+    AppendPrediction(*lane, row.prediction, &out);
+    if (row.rung != serve::Rung::kModel) out += Str(R"(,"rung":")", serve::NameOf(row.rung), '"');
+  });
+  if (answered) {
+    if (const std::string_view id = worker.request_id(); !id.empty()) {
+      out += R"(,"id":)";
+      AppendJsonString(id, &out);
+    }
+    out += '}';
+  } else {
+    const PredictFailure why = WhyNoAnswer(worker, *lane, worker.decoder().problem());
+    why.fields == nullptr ? SetErrorStatus(why.status, why.text, response) : SetFieldErrors(*why.fields, response);
+  }
+  worker.Count(*lane, response.status);
+}
+
 std::string FieldErrorsAsText(const std::vector<serve::FieldError>& errors) {
   constexpr std::size_t kMostShown = 5;
   std::string out;
@@ -240,8 +273,9 @@ void AnswerEndpoints(Worker& worker, const HttpRequest& request, std::string_vie
   const std::string_view verb = colon == std::string_view::npos ? std::string_view() : name.substr(colon);
   if (verb == ":predict") return Predict(worker, request, name.substr(0, colon), false, response);
   if (verb == ":explain") return Predict(worker, request, name.substr(0, colon), true, response);
+  if (verb == ":stream") return AnswerInstance(worker, request, name.substr(0, colon), response);
   if (verb == ":feedback") return AnswerFeedback(worker, request, name.substr(0, colon), response);
-  if (!verb.empty()) return SetError(Code::kNotFound, Str("no verb '", verb, "'; there are :predict, :explain and :feedback"), response);
+  if (!verb.empty()) return SetError(Code::kNotFound, Str("no verb '", verb, "'; there are :predict, :explain, :stream and :feedback"), response);
   if (!Allowed(request, {Method::kGet}, response)) return;
   const auto route = serve::Endpoints::FindIn(worker.endpoints(), name);
   if (route == nullptr) {

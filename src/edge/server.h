@@ -19,6 +19,8 @@ namespace tenon::edge {
 struct ServerOptions {
   std::string address = "127.0.0.1";
   int port = 8080;                  // 0: a free one
+  int inherited = -1;               // a socket that listens already, instead of address and port: its waiting connections are
+                                    // taken; the server closes it. -1: none
   int threads = 0;                  // 0: one a core
   std::int64_t most_body = 8 << 20; // bytes of a request's body; more is 413
   std::int64_t most_header = 16 << 10;
@@ -43,6 +45,7 @@ struct ServerOptions {
 // pipelined requests of a read with one write; endpoints are read without a lock. Routes: docs/reference/http.md
 //   POST /v1/endpoints/<name>:predict | :explain   {"instances":[{...}]}
 //   POST /v1/endpoints/<name>:feedback             {"labels":[{"id":"...","label":"..."}]}
+//   POST /v1/endpoints/<name>:stream, GET for a WebSocket   instances one by one
 //   GET  /v1/endpoints[/<name>]
 //   Open Inference Protocol V2: /v2, /v2/health/live|ready, /v2/models/..., infer
 //   V1 and TensorFlow Serving: /v1/models/<name>[/versions/<v>][:predict|:classify|:regress]

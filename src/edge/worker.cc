@@ -29,6 +29,7 @@ Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::functio
     : endpoints(all), log(its_log), tallies(options.tallies), mirror(options.mirror), feedback(options.feedback),
       readiness(options.readiness), ready_to_serve(std::move(is_ready)), metrics(options.threads),
       access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)),
+      idle(options.idle), slow(options.slow),
       repository(options.repository) {
   std::random_device random;
   run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
@@ -137,6 +138,7 @@ const HttpRequest& Worker::Respond(const HttpRequest& request, HttpResponse& res
     routed = &unpacked_;
   }
   if (furthest_ != serve::Rung::kModel && response.status == 200) response.AddHeader("Tenon-Rung", serve::NameOf(furthest_));
+  TellStages(response);
   in_flight.Add(-1);
   return *routed;
 }

@@ -126,12 +126,16 @@ std::span<const float> Worker::PredictRows(Lane& lane) {
   ++executions_;
   const serve::Rows& rows = lane.session.rows();
   rows_ += static_cast<std::int64_t>(rows.size());
+  if (lane.served().predictor->cascade() != nullptr) {
+    by_cheap_.assign(rows.size(), 0);
+    for (std::size_t i = 0; i < rows.size(); ++i) CountStage(lane, i, lane.session.by_cheap(i));
+  }
   if (shared_->log == nullptr && lane.tally == nullptr && lane.mirrored == 0) return values;
   const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const std::span<const float> mine = values.subspan(i * outputs, outputs);
     rows.Get(i, &row_);
-    Keep(row_, {mine, lane.served().predictor->Decide(mine.data())}, serve::Rung::kModel);
+    Keep(row_, {mine, lane.served().predictor->Decide(mine.data()), nullptr, i < by_cheap_.size() && by_cheap_[i] != 0}, serve::Rung::kModel);
   }
   return values;
 }
@@ -142,6 +146,7 @@ bool Worker::AskModel(Lane& lane, std::size_t outputs) {
   if (lane.apart == nullptr) {
     const std::span<const float> values = lane.session.PredictRows();
     answers_of_rungs_.assign(values.begin(), values.end());
+    for (std::size_t i = 0; i < rows.size(); ++i) by_cheap_[i] = lane.session.by_cheap(i) ? 1 : 0;
     return true;
   }
   const auto by = began_ + lane.route->ladder->spec().deadline;
@@ -151,6 +156,7 @@ bool Worker::AskModel(Lane& lane, std::size_t outputs) {
     model::Prediction one;
     if (!lane.apart->Predict(row_, by, &one)) return false;
     std::ranges::copy(one.values, answers_of_rungs_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
+    by_cheap_[i] = one.cheap ? 1 : 0;
   }
   return true;
 }
@@ -162,6 +168,7 @@ std::span<const float> Worker::Descend(Lane& lane) {
   const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
   const auto before = std::chrono::steady_clock::now();
   const bool asked = lane.breaker == nullptr || lane.breaker->Allow(before);
+  by_cheap_.assign(rows.size(), 0);
   bool fine = asked && AskModel(lane, outputs);
   if (!asked) answers_of_rungs_.assign(rows.size() * outputs, std::numeric_limits<float>::quiet_NaN());
   predicted_ = std::chrono::steady_clock::now();
@@ -199,6 +206,27 @@ std::span<const float> Worker::Descend(Lane& lane) {
   return answers_of_rungs_;
 }
 
+void Worker::CountStage(Lane& lane, std::size_t i, bool cheap) {
+  staged_ = lane.served().predictor->cascade();
+  by_cheap_[i] = cheap ? 1 : 0;
+  ++by_stage_[cheap ? 1 : 0];
+  lane.counters->by_stage[cheap ? 1 : 0].Add(1);
+}
+
+std::string_view Worker::StageOf(const Lane& lane, std::size_t i) const {
+  const model::Cascade* cascade = lane.served().predictor->cascade();
+  if (cascade == nullptr || rung(i) != serve::Rung::kModel) return {};
+  return by_cheap_[i] != 0 ? cascade->cheap_name : cascade->costly_name;
+}
+
+// "Tenon-Stage: linear", or of several rows "linear=3 boosted_trees=1".
+void Worker::TellStages(HttpResponse& response) const {
+  const auto [costly, cheap] = by_stage_;
+  if (costly + cheap == 0 || response.status != 200) return;
+  if (costly == 0 || cheap == 0) return response.AddHeader("Tenon-Stage", cheap == 0 ? staged_->costly_name : staged_->cheap_name);
+  response.AddHeader("Tenon-Stage", Str(staged_->cheap_name, "=", cheap, " ", staged_->costly_name, "=", costly));
+}
+
 void Worker::Keep(const serve::Row& row, const model::Prediction& prediction, serve::Rung rung) {
   if (kept_ == answers_.size()) answers_.emplace_back();
   Answer& answer = answers_[kept_++];
@@ -207,6 +235,7 @@ void Worker::Keep(const serve::Row& row, const model::Prediction& prediction, se
   answer.values.assign(prediction.values.begin(), prediction.values.end());
   answer.decision = prediction.decision;
   answer.lower = rung != serve::Rung::kModel;
+  answer.cheap = prediction.cheap;
   answer.failed = rung != serve::Rung::kModel || !serve::AllFinite(prediction);
 }
 
@@ -221,7 +250,7 @@ void Worker::LogKept(const Lane& lane, std::string_view id) {
   const Micros at = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   for (std::size_t i = 0; i < kept_; ++i) {
     if (answers_[i].lower) continue;
-    shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision});
+    shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision, nullptr, answers_[i].cheap});
   }
   kept_ = 0;  // the rungs stay: they are asked after the answer is written
   if (answers_.size() > kMostKeptAnswers) answers_.resize(kMostKeptAnswers);

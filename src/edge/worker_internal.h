@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -41,6 +42,7 @@ struct Shared {
   std::chrono::system_clock::time_point started = std::chrono::system_clock::now();
   std::chrono::steady_clock::time_point steady_start = std::chrono::steady_clock::now();
   std::size_t most_body;
+  std::chrono::seconds idle, slow;     // of streams: without a word; of one message to arrive
   bool repository;           // whether requests may load and unload models
   std::uint64_t run_id = 0;  // of this start, in the ids it gives to requests
 
@@ -84,6 +86,8 @@ class Worker final : public HttpHandler {
   void Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
   RpcKind KindOf(std::string_view path) const override;
   void Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& response) override;
+  bool Streams(const HttpRequest& request) const override;
+  std::unique_ptr<HttpStream> Open(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
   void Tick() override { Refresh(); }
 
   // For the routes:
@@ -109,6 +113,8 @@ class Worker final : public HttpHandler {
   // Which rung gave row i of the rows predicted last; whether some row of the request has no answer of any rung: it is to
   // be refused then.
   serve::Rung rung(std::size_t i) const { return rungs_.empty() ? serve::Rung::kModel : rungs_[i]; }
+  // Of a cascade: the name of the model that gave row i of the rows predicted last; empty where none of its two did.
+  std::string_view StageOf(const Lane& lane, std::size_t i) const;
   bool Unanswered() const { return furthest_ == serve::Rung::kNone; }
   static constexpr std::string_view kUnanswered = "the model failed and no rung of the endpoint's fallback has an answer";
   // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
@@ -116,6 +122,7 @@ class Worker final : public HttpHandler {
   void Keep(const serve::Row& row, const model::Prediction& prediction, serve::Rung rung);
   void DropKept() {
     kept_ = 0;
+    by_stage_ = {};
     furthest_ = serve::Rung::kModel;
     rungs_.clear();
   }
@@ -123,6 +130,7 @@ class Worker final : public HttpHandler {
   void LogKept(const Lane& lane, std::string_view id);
   // The id of the request under way: the client's own, or a new one. Empty when answers are not logged.
   std::string_view RequestId(std::string_view given);
+  std::string_view request_id() const { return shared_->log == nullptr ? std::string_view() : std::string_view(request_id_); }
   // Whether the request may go on: who asks, what that one may and how often, and whether it has waited too long. Answers
   // it with an error in the form of its path otherwise. Nothing to do where no rule is set.
   bool LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
@@ -142,6 +150,7 @@ class Worker final : public HttpHandler {
   const HttpRequest& Respond(const HttpRequest& request, HttpResponse& response);
   // Starts counting a request.
   void Begin(const HttpPeer& peer);
+  std::unique_ptr<HttpStream> OpenLetIn(const HttpRequest& request, HttpResponse& response);
   void CallSeen(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, RpcResponse& response);
   bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
   std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
@@ -178,6 +187,11 @@ class Worker final : public HttpHandler {
   std::string request_id_;
   std::uint64_t next_id_ = 0;
   serve::Rung furthest_ = serve::Rung::kModel;
+  std::vector<std::uint8_t> by_cheap_;            // of the rows predicted last, of a cascade
+  std::array<std::int64_t, 2> by_stage_{};        // rows of this request that the costly and the cheap model answered
+  const model::Cascade* staged_ = nullptr;        // what by_stage_ counts of
+  void CountStage(Lane& lane, std::size_t i, bool cheap);
+  void TellStages(HttpResponse& response) const;
   std::vector<serve::Rung> rungs_;   // of the rows predicted last, where there is a ladder
   std::vector<float> answers_of_rungs_;
   std::uint64_t chosen_ = 0;  // requests without a key that a route chose an arm for
@@ -190,6 +204,7 @@ class Worker final : public HttpHandler {
     int decision = -1;
     bool failed = false;
     bool lower = false;  // of a lower rung: not the model's, so not logged as that
+    bool cheap = false;
   };
   std::vector<Answer> answers_;  // reused from request to request; the first kept_ are this one's
   std::size_t kept_ = 0;
@@ -197,6 +212,8 @@ class Worker final : public HttpHandler {
 
 // The families of routes; each answers everything below its prefix.
 void AnswerEndpoints(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
+// One message of a stream, which is one instance: its prediction as an object.
+void AnswerInstance(Worker& worker, const HttpRequest& request, std::string_view name, HttpResponse& response);
 void AnswerV1Models(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerVertex(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);
 void AnswerOip(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response);

@@ -13,7 +13,7 @@ std::atomic<std::int64_t> allocations{0};
 }  // namespace
 
 std::int64_t Allocations() { return allocations.load(); }
-static void CountOne() { allocations.fetch_add(1, std::memory_order_relaxed); }
+[[maybe_unused]] static void CountOne() { allocations.fetch_add(1, std::memory_order_relaxed); }
 }  // namespace tenon::embed
 
 #ifdef TENON_COUNTS_ALLOCATIONS

@@ -10,44 +10,13 @@
 #include "base/text.h"
 #include "ingest/place.h"
 #include "ingest/query_internal.h"
+#include "ingest/spool.h"
 #include "ingest/text_internal.h"
 
 namespace tenon::ingest {
 namespace {
 
 using table::BatchReader;
-
-// A temporary file that goes away with its last user.
-class Spool {
- public:
-  explicit Spool(std::string path) : path_(std::move(path)) {}
-  Spool(const Spool&) = delete;
-  Spool& operator=(const Spool&) = delete;
-  ~Spool() { (void)platform::RealFiles()->Remove(path_); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
-
-// Files can be read twice and mapped, a pipe cannot.
-Result<std::unique_ptr<Spool>> SpoolStandardInput(const Call& call) {
-  const char* folder = std::getenv("TMPDIR");
-  std::string path = platform::JoinPath(folder != nullptr ? folder : "/tmp", "tenon-input-XXXXXX");
-  const int file = mkstemp(path.data());
-  if (file < 0) return Error(Code::kUnavailable, Str("cannot make a temporary file ", path, " for standard input"));
-  close(file);
-  auto spool = std::make_unique<Spool>(path);
-  TENON_ASSIGN(auto out, platform::RealFiles()->Append(path));
-  std::array<char, 1 << 16> buffer;
-  while (true) {
-    TENON_TRY(call.Check());
-    const ssize_t got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-    if (got < 0) return Error(Code::kUnavailable, "cannot read standard input");
-    if (got == 0) return spool;
-    TENON_TRY(out->Append({buffer.data(), static_cast<std::size_t>(got)}));
-  }
-}
 
 // Keeps copies of the input until the rows are read, and gives other names to columns.
 class Kept final : public BatchReader {
@@ -157,6 +126,26 @@ Result<void> CheckRoles(const table::Schema& schema, const SourceSpec& spec) {
 }
 
 }  // namespace
+
+Spool::~Spool() { (void)platform::RealFiles()->Remove(path_); }
+
+Result<std::unique_ptr<Spool>> SpoolStandardInput(const Call& call) {
+  const char* folder = std::getenv("TMPDIR");
+  std::string path = platform::JoinPath(folder != nullptr ? folder : "/tmp", "tenon-input-XXXXXX");
+  const int file = mkstemp(path.data());
+  if (file < 0) return Error(Code::kUnavailable, Str("cannot make a temporary file ", path, " for standard input"));
+  close(file);
+  auto spool = std::make_unique<Spool>(path);
+  TENON_ASSIGN(auto out, platform::RealFiles()->Append(path));
+  std::array<char, 1 << 16> buffer;
+  while (true) {
+    TENON_TRY(call.Check());
+    const ssize_t got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
+    if (got < 0) return Error(Code::kUnavailable, "cannot read standard input");
+    if (got == 0) return spool;
+    TENON_TRY(out->Append({buffer.data(), static_cast<std::size_t>(got)}));
+  }
+}
 
 Result<std::vector<std::string>> FindFiles(const SourceSpec& spec) {
   if (!spec.files.empty()) return spec.files;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/kinds.h"
+#include "ingest/sensitive.h"
 #include "platform/files.h"
 #include "table/batch.h"
 
@@ -28,7 +29,8 @@ struct SourceSpec {
   bool grows = false;                       // `incremental: files`: only files not read before are read
   std::string watermark;                    // `incremental: {by: column}`: only rows at or above the highest read
   std::chrono::microseconds overlap{0};     // of it, read again; of times
-  Json governance;                          // owner, purpose, residency, freshness, sensitive: kept with the snapshot
+  Sensitive sensitive;                      // columns about people, and how they are treated
+  Json governance;                          // owner, purpose, residency, freshness, sensitive, consent: kept with the snapshot
 
   // Set by who reads in parts; not of what the user wrote.
   std::vector<std::string> files;           // read these, found by FindFiles; empty: all
@@ -36,6 +38,8 @@ struct SourceSpec {
 
   // Reads `data: path`, `data: {read: path, ...}` or `data: {name: {...}}`.
   static Result<SourceSpec> Parse(const Json& json, const std::string& folder, std::string_view file);
+  // The same, and `data: {name: {...}, name: {...}}`: the first is what is learnt from, the others feed feature views.
+  static Result<std::vector<SourceSpec>> ParseAll(const Json& json, const std::string& folder, std::string_view file);
   Json ToJson() const;  // what is hashed: no folder
   bool remote() const;                      // what is read is no file of this machine
   bool incremental() const { return grows || !watermark.empty(); }

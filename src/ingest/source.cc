@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::array<std::string_view, 16> kKeys = {"read",   "format", "columns", "missing",   "sql",       "types",   "rename",  "key",
                                                     "time",   "group",  "owner",   "purpose",   "residency", "freshness", "connect", "incremental"};
-constexpr std::array<std::string_view, 5> kGovernance = {"owner", "purpose", "residency", "freshness", "sensitive"};
+constexpr std::array<std::string_view, 6> kGovernance = {"owner", "purpose", "residency", "freshness", "sensitive", "consent"};
 
 // Options of the reader stand among the source's own keys; what is nearly one of the latter was meant to be it.
 Result<Json> ReaderOptions(const Json& json, Fields* fields) {
@@ -20,7 +20,7 @@ Result<Json> ReaderOptions(const Json& json, Fields* fields) {
   known.emplace_back("sensitive");
   Json options = Json::MakeObject();
   for (const auto& [key, value] : json.object()) {
-    if (std::ranges::find(known, key) != known.end()) continue;
+    if (key == "consent" || std::ranges::find(known, key) != known.end()) continue;  // near to `comment`, which readers have
     if (const std::string near = Nearest(key, known); !near.empty()) {
       return fields->Wrong(key, Str("no such setting; did you mean '", near, "'?"));
     }
@@ -78,6 +78,10 @@ Result<void> CheckPlaces(const SourceSpec& spec, const Fields& fields) {
     if (*place != "postgresql" && !spec.watermark.empty()) return fields.Wrong("incremental", "`by:` is for postgresql://; of files use `incremental: files`");
     if (spec.grows && (!place->empty() || path == "-")) return fields.Wrong("incremental", "`files` is for files and patterns of this machine");
   }
+  const auto treated = spec.sensitive.find(spec.watermark);
+  if (treated != spec.sensitive.end() && treated->second != Treatment::kMask) {
+    return fields.Wrong("incremental", Str("'", spec.watermark, "' is not kept as it is (`sensitive`), so that nothing can be read from it on"));
+  }
   if (spec.incremental() && !spec.sql.empty()) {
     return fields.Wrong("incremental", "does not go together with `sql`, which may need all rows; write connect.query, or read all");
   }
@@ -123,6 +127,19 @@ Result<SourceSpec> ParseBody(const Json& json, const std::string& name, const st
   for (const std::string_view key : kGovernance) {
     if (const Json* value = fields.Find(key); value != nullptr) spec.governance[key] = *value;
   }
+  if (const Json* sensitive = json.Find("sensitive"); sensitive != nullptr) {
+    auto parsed = ParseSensitive(*sensitive);
+    if (!parsed.ok()) return fields.Wrong("sensitive", parsed.error().message());
+    spec.sensitive = *std::move(parsed);
+  }
+  if (const Json* consent = json.Find("consent"); consent != nullptr && !consent->is_string()) {
+    TENON_ASSIGN(Fields of, Fields::Of(*consent, "data.consent", file));
+    std::string column;
+    TENON_TRY(of.Read("column", &column));
+    of.Known("value");
+    TENON_TRY(of.Done());
+    if (column.empty()) return fields.Wrong("consent", "name the column that holds consents: {column: agreed}");
+  }
   TENON_ASSIGN(spec.options, ReaderOptions(json, &fields));
   TENON_TRY(fields.Done());
   if (const std::string promise = spec.governance.StringAt("freshness"); !promise.empty()) {
@@ -150,6 +167,24 @@ Result<SourceSpec> SourceSpec::Parse(const Json& json, const std::string& folder
 
 bool SourceSpec::remote() const {
   return std::ranges::any_of(paths, [](const std::string& path) { return path.find("://") != std::string::npos; });
+}
+
+Result<std::vector<SourceSpec>> SourceSpec::ParseAll(const Json& json, const std::string& folder, std::string_view file) {
+  std::vector<SourceSpec> out;
+  const bool several = json.is_object() && json.Find("read") == nullptr && json.object().size() > 1 &&
+                       std::ranges::all_of(json.object(), [](const auto& item) {
+                         return item.second.is_string() || (item.second.is_object() && item.second.Find("read") != nullptr);
+                       });
+  if (!several) {
+    TENON_ASSIGN(SourceSpec one, Parse(json, folder, file));
+    out.push_back(std::move(one));
+    return out;
+  }
+  for (const auto& [name, body] : json.object()) {
+    TENON_ASSIGN(SourceSpec source, ParseBody(body, name, folder, file));
+    out.push_back(std::move(source));
+  }
+  return out;
 }
 
 Json SourceSpec::ToJson() const {

@@ -80,19 +80,42 @@ TENON_AVX2_INLINE std::uint32_t AtMost(const float* thresholds, __m256 x) {
   return static_cast<std::uint32_t>(_mm_popcnt_u32(bits));
 }
 
+TENON_AVX2_INLINE std::uint32_t RankOf(const float* thresholds, const RankedFeature& ranked, float x) {
+  const __m256 wide = _mm256_set1_ps(x);
+  std::uint32_t rank = 0;
+  for (std::uint32_t level = ranked.levels; level-- > 0;) {
+    rank = 16 * rank + AtMost(thresholds + ranked.first[level] + 16 * static_cast<std::size_t>(rank), wide);
+  }
+  return rank;
+}
+
 // The codes of `n` rows, column by column of kBlockRows bytes.
 TENON_AVX2 void CodesOfBlock(const Ranks& ranks, const float* rows, std::int64_t n, std::int64_t stride, std::int8_t* codes) {
+  const float* thresholds = ranks.values();
+  alignas(32) std::uint8_t found[kBlockRows] = {};
+  alignas(32) std::uint8_t missing[kBlockRows] = {};  // all bits or none
   for (const RankedFeature& ranked : ranks.features) {
-    const float* thresholds = ranks.values();
-    for (std::int64_t i = 0; i < n; ++i) {
-      const float x = rows[i * stride + ranked.feature];
-      const __m256 wide = _mm256_set1_ps(x);
-      std::uint32_t rank = 0;
-      for (std::uint32_t level = ranked.levels; level-- > 0;) {
-        rank = 16 * rank + AtMost(thresholds + ranked.first[level] + 16 * static_cast<std::size_t>(rank), wide);
+    const float* x = rows + ranked.feature;
+    std::int8_t* mine = codes + static_cast<std::size_t>(ranked.columns_begin) * kBlockRows;
+    const std::uint32_t columns = ranked.columns_end - ranked.columns_begin;
+    const CodeColumn* column = ranks.columns.data() + ranked.columns_begin;
+    if (ranked.count > 255) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        const std::uint32_t rank = RankOf(thresholds, ranked, x[i * stride]);
+        for (std::uint32_t c = 0; c < columns; ++c) mine[c * kBlockRows + i] = CodeOf(column[c], rank, x[i * stride] != x[i * stride]);
       }
-      for (std::uint32_t c = ranked.columns_begin; c < ranked.columns_end; ++c) {
-        codes[c * kBlockRows + static_cast<std::size_t>(i)] = CodeOf(ranks.columns[c], rank, x != x);
+      continue;
+    }
+    for (std::int64_t i = 0; i < n; ++i) {  // ranks that fit a byte are the codes
+      found[i] = static_cast<std::uint8_t>(RankOf(thresholds, ranked, x[i * stride]));
+      missing[i] = x[i * stride] != x[i * stride] ? 0xFF : 0;
+    }
+    for (std::uint32_t c = 0; c < columns; ++c) {
+      const __m256i right = _mm256_set1_epi8(column[c].missing_right ? -1 : 0);
+      for (int at = 0; at < kBlockRows; at += kLanes) {
+        const __m256i nan = _mm256_and_si256(right, _mm256_load_si256(reinterpret_cast<const __m256i*>(missing + at)));
+        const __m256i code = _mm256_or_si256(_mm256_load_si256(reinterpret_cast<const __m256i*>(found + at)), nan);
+        _mm256_store_si256(reinterpret_cast<__m256i*>(mine + c * kBlockRows + at), _mm256_xor_si256(code, _mm256_set1_epi8(-128)));
       }
     }
   }

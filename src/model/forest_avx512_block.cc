@@ -98,18 +98,57 @@ constexpr std::array<FloatsFunction, kMostLevels + 1> kFloats = {
     FloatsOfBlock<5>, FloatsOfBlock<6>, FloatsOfBlock<7>, FloatsOfBlock<8>,
 };
 
-// At most 255 thresholds, all NaN to one side: the rank is the code.
-template <bool kMissingRight, int kSearchLevels>
-TENON_AVX512_INLINE void PlainCodes(const Ranks& ranks, const RankedFeature& ranked, const float* x, std::int64_t n,
-                                    std::int64_t stride, std::int8_t* codes) {
-  const float* thresholds = ranks.values() + ranked.first[0];
-  const __m512 top = _mm512_load_ps(ranks.values() + ranked.first[kSearchLevels - 1]);
+// The ranks of 64 values among at most 255 thresholds, and which of them are NaN (rank 0). Rows from n on have rank 0.
+template <int kSearchLevels>
+TENON_AVX512_INLINE __m512i ByteRanks(const float* values, const RankedFeature& ranked, const float* x, std::int64_t n,
+                                      std::int64_t stride, __mmask64* missing) {
+  const float* thresholds = values + ranked.first[0];
+  const __m512 top = _mm512_load_ps(values + ranked.first[kSearchLevels - 1]);
+  alignas(64) std::uint8_t ranks[kBlockRows];
+  if (n < kBlockRows) _mm512_store_si512(ranks, _mm512_setzero_si512());
+  std::uint64_t nan = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     const __m512 wide = _mm512_set1_ps(x[i * stride]);
     std::uint32_t rank = AtMost16(top, wide);
     if constexpr (kSearchLevels == 2) rank = 16 * rank + AtMost16(_mm512_load_ps(thresholds + 16 * static_cast<std::size_t>(rank)), wide);
-    if constexpr (kMissingRight) rank = x[i * stride] != x[i * stride] ? 255U : rank;
-    codes[i] = static_cast<std::int8_t>(static_cast<std::uint8_t>(rank) ^ 0x80U);
+    ranks[i] = static_cast<std::uint8_t>(rank);
+    nan |= static_cast<std::uint64_t>(x[i * stride] != x[i * stride]) << i;
+  }
+  *missing = nan;
+  return _mm512_load_si512(ranks);
+}
+
+// All columns of a feature whose ranks fit a byte.
+template <int kSearchLevels>
+TENON_AVX512_INLINE void ByteCodes(const Ranks& ranks, const RankedFeature& ranked, const float* x, std::int64_t n,
+                                   std::int64_t stride, std::int8_t* codes) {
+  __mmask64 missing = 0;
+  const __m512i found = ByteRanks<kSearchLevels>(ranks.values(), ranked, x, n, stride, &missing);
+  for (std::uint32_t c = ranked.columns_begin; c < ranked.columns_end; ++c, codes += kBlockRows) {
+    const __m512i code = _mm512_mask_set1_epi8(found, ranks.columns[c].missing_right ? missing : 0, -1);
+    _mm512_store_si512(codes, _mm512_xor_si512(code, _mm512_set1_epi8(-128)));
+  }
+}
+
+// All columns of a feature with any number of thresholds: what CodeOf says, for 64 rows.
+TENON_AVX512_INLINE void WideCodes(const Ranks& ranks, const RankedFeature& ranked, const float* x, std::int64_t n,
+                                   std::int64_t stride, std::int8_t* codes) {
+  alignas(64) std::uint32_t found[kBlockRows];
+  if (n < kBlockRows) std::fill_n(found, kBlockRows, 0U);
+  std::uint64_t missing = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    found[i] = RankOf512(ranks.values(), ranked, _mm512_set1_ps(x[i * stride]));
+    missing |= static_cast<std::uint64_t>(x[i * stride] != x[i * stride]) << i;
+  }
+  for (std::uint32_t c = ranked.columns_begin; c < ranked.columns_end; ++c, codes += kBlockRows) {
+    const __m512i base = _mm512_set1_epi32(static_cast<int>(ranks.columns[c].base));
+    const std::uint64_t right = ranks.columns[c].missing_right ? missing : 0;
+    for (int part = 0; part < 4; ++part) {
+      const __m512i above = _mm512_sub_epi32(_mm512_max_epu32(_mm512_load_si512(found + 16 * part), base), base);
+      const __m128i bytes = _mm512_cvtusepi32_epi8(above);  // within 0..255
+      const __m128i code = _mm_mask_set1_epi8(bytes, static_cast<__mmask16>(right >> (16 * part)), -1);
+      _mm_store_si128(reinterpret_cast<__m128i*>(codes + 16 * part), _mm_xor_si128(code, _mm_set1_epi8(-128)));
+    }
   }
 }
 
@@ -118,21 +157,12 @@ TENON_AVX512 void CodesOfBlock(const Ranks& ranks, const float* rows, std::int64
   for (const RankedFeature& ranked : ranks.features) {
     const float* x = rows + ranked.feature;
     std::int8_t* mine = codes + static_cast<std::size_t>(ranked.columns_begin) * kBlockRows;
-    if (ranked.columns_end - ranked.columns_begin == 1 && ranked.levels <= 2) {
-      const bool right = ranks.columns[ranked.columns_begin].missing_right;
-      if (ranked.levels == 1) {
-        right ? PlainCodes<true, 1>(ranks, ranked, x, n, stride, mine) : PlainCodes<false, 1>(ranks, ranked, x, n, stride, mine);
-      } else {
-        right ? PlainCodes<true, 2>(ranks, ranked, x, n, stride, mine) : PlainCodes<false, 2>(ranks, ranked, x, n, stride, mine);
-      }
-      continue;
-    }
-    for (std::int64_t i = 0; i < n; ++i) {
-      const float value = x[i * stride];
-      const std::uint32_t rank = RankOf512(ranks.values(), ranked, _mm512_set1_ps(value));
-      for (std::uint32_t c = ranked.columns_begin; c < ranked.columns_end; ++c) {
-        mine[(c - ranked.columns_begin) * kBlockRows + static_cast<std::size_t>(i)] = CodeOf(ranks.columns[c], rank, value != value);
-      }
+    if (ranked.count > 255) {
+      WideCodes(ranks, ranked, x, n, stride, mine);
+    } else if (ranked.levels == 1) {
+      ByteCodes<1>(ranks, ranked, x, n, stride, mine);
+    } else {
+      ByteCodes<2>(ranks, ranked, x, n, stride, mine);
     }
   }
 }
@@ -177,8 +207,7 @@ class Avx512Block final : public Kernel {
       const auto rows_of = [&](std::size_t b) { return std::min<std::int64_t>(kBlockRows, all - static_cast<std::int64_t>(b) * kBlockRows); };
       const auto first_of = [&](std::size_t b) { return rows + (from + static_cast<std::int64_t>(b) * kBlockRows) * stride; };
       for (std::size_t b = 0; b < blocks; ++b) {
-        // Rows past the end have codes of their own, whose sums nobody reads.
-        if (rows_of(b) < kBlockRows) std::fill_n(codes + b * code_step, code_step, std::int8_t{0});
+        // Rows past the end have codes too, whose sums nobody reads.
         CodesOfBlock(prefixes_.ranks, first_of(b), rows_of(b), stride, codes + b * code_step);
         for (std::size_t k = 0; k < forest_.base.size(); ++k) {
           std::fill_n(sums + b * sum_step + k * kBlockRows, kBlockRows, StartSum<Number>(forest_, k));

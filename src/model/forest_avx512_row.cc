@@ -87,12 +87,51 @@ constexpr std::array<LanesFunction, kMostLevels + 1> kLaneFunctions = {
     ExitsOfLanes<8, kTwo, kRows>,
 };
 
-TENON_AVX512 void CodesOfOneRow(const Ranks& ranks, const float* row, std::int8_t* codes) {
+// Which feature each column is of, where every rank fits a byte and the features fit a register: the codes are then two
+// permutations of the ranks.
+struct ColumnMap {
+  alignas(64) std::array<std::int8_t, kMostCodes> feature{};
+  std::array<std::uint64_t, kMostCodes / kLanes> missing_right{};
+  bool whole = false;
+
+  void Init(const Ranks& ranks) {
+    whole = ranks.features.size() <= kLanes;
+    for (std::size_t f = 0; f < ranks.features.size() && whole; ++f) {
+      const RankedFeature& ranked = ranks.features[f];
+      whole = ranked.count <= 255;
+      for (std::uint32_t c = ranked.columns_begin; c < ranked.columns_end && whole; ++c) {
+        feature[c] = static_cast<std::int8_t>(f);
+        if (ranks.columns[c].missing_right) missing_right[c / kLanes] |= 1ULL << (c % kLanes);
+      }
+    }
+  }
+};
+
+TENON_AVX512 void CodesOfOneRow(const Ranks& ranks, const ColumnMap& map, const float* row, std::int8_t* codes) {
   const float* thresholds = ranks.values();
-  for (const RankedFeature& ranked : ranks.features) {
+  if (!map.whole) {
+    for (const RankedFeature& ranked : ranks.features) {
+      const float x = row[ranked.feature];
+      const std::uint32_t rank = RankOf512(thresholds, ranked, _mm512_set1_ps(x));
+      for (std::uint32_t c = ranked.columns_begin; c < ranked.columns_end; ++c) codes[c] = CodeOf(ranks.columns[c], rank, x != x);
+    }
+    return;
+  }
+  alignas(64) std::uint8_t found[kLanes] = {};
+  std::uint64_t missing = 0;
+  for (std::size_t f = 0; f < ranks.features.size(); ++f) {
+    const RankedFeature& ranked = ranks.features[f];
     const float x = row[ranked.feature];
-    const std::uint32_t rank = RankOf512(thresholds, ranked, _mm512_set1_ps(x));
-    for (std::uint32_t c = ranked.columns_begin; c < ranked.columns_end; ++c) codes[c] = CodeOf(ranks.columns[c], rank, x != x);
+    found[f] = static_cast<std::uint8_t>(RankOf512(thresholds, ranked, _mm512_set1_ps(x)));
+    missing |= static_cast<std::uint64_t>(x != x) << f;
+  }
+  const __m512i rank = _mm512_load_si512(found);
+  const __m512i nan = _mm512_movm_epi8(missing);
+  for (std::size_t part = 0; part < kMostCodes / kLanes && part * kLanes < ranks.columns.size(); ++part) {
+    const __m512i of = _mm512_load_si512(map.feature.data() + part * kLanes);
+    const __mmask64 right = _mm512_movepi8_mask(_mm512_permutexvar_epi8(of, nan)) & map.missing_right[part];
+    const __m512i code = _mm512_mask_set1_epi8(_mm512_permutexvar_epi8(of, rank), right, -1);
+    _mm512_store_si512(codes + part * kLanes, _mm512_xor_si512(code, _mm512_set1_epi8(-128)));
   }
 }
 
@@ -104,6 +143,7 @@ class Avx512Row final : public Kernel {
     if (forest_.roots.empty() || forest_.roots.size() > kMostTrees || !MakePrefixes(forest_, kMostLevels, &prefixes_)) return false;
     if (prefixes_.ranks.columns.size() > kMostCodes) return false;
     two_ = prefixes_.ranks.columns.size() > kLanes;
+    map_.Init(prefixes_.ranks);
     std::vector<std::uint32_t> order(prefixes_.trees.size());
     std::iota(order.begin(), order.end(), 0U);
     std::ranges::stable_sort(order, {}, [&](std::uint32_t t) { return prefixes_.trees[t].levels; });
@@ -171,7 +211,7 @@ class Avx512Row final : public Kernel {
     alignas(64) std::int8_t codes[kMostCodes * kRows];
     alignas(64) std::uint8_t exits[kMostTrees * kRows];
     const std::size_t step = groups_.size() * kLanes;
-    for (int r = 0; r < kRows; ++r) CodesOfOneRow(prefixes_.ranks, rows + r * stride, codes + static_cast<std::size_t>(r) * kMostCodes);
+    for (int r = 0; r < kRows; ++r) CodesOfOneRow(prefixes_.ranks, map_, rows + r * stride, codes + static_cast<std::size_t>(r) * kMostCodes);
     for (std::size_t g = 0; g < groups_.size(); ++g) {
       const auto exits_of = two_ ? kLaneFunctions<true, kRows> : kLaneFunctions<false, kRows>;
       exits_of[static_cast<std::size_t>(groups_[g].levels)](codes, nodes_.data() + groups_[g].nodes, exits + g * kLanes, step);
@@ -222,6 +262,7 @@ class Avx512Row final : public Kernel {
 
   const Compiled& forest_;
   Prefixes prefixes_;
+  ColumnMap map_;
   std::vector<LaneNode> nodes_;
   std::vector<LaneGroup> groups_;
   std::vector<Lane> trees_;   // in the trees' order

@@ -78,7 +78,27 @@ Result<std::shared_ptr<const Predictor>> Predictor::Load(std::shared_ptr<const B
   made->calibration_ = std::move(calibration);
   made->threshold_ = threshold;
   made->classes_ = std::move(classes);
-  return made;
+  const Json* cascade = manifest.Find("cascade");
+  if (cascade == nullptr) return made;
+  return LoadCascade(std::move(made), *cascade, ops, formats);
+}
+
+// The cheap model of a bundle that has one.
+Result<std::shared_ptr<const Predictor>> Predictor::LoadCascade(std::shared_ptr<const Predictor> costly, const Json& cascade,
+                                                                const Kinds<transform::Op>& ops, const Kinds<Format>& formats) {
+  const Bundle& bundle = *costly->bundle_;
+  TENON_ASSIGN(std::shared_ptr<const transform::FittedGraph> graph,
+               transform::FittedGraph::Load(bundle.section("cheap_graph"), ops), "loading the section cheap_graph");
+  TENON_ASSIGN(const auto format, formats.Create(cascade.StringAt("format")), "choosing the format of the section cheap_model");
+  TENON_ASSIGN(std::shared_ptr<const Model> model, format->Load(bundle.section("cheap_model")), "loading the section cheap_model");
+  if (model->features() != graph->width()) {
+    return WrongSection("cheap_model", Str("it reads ", model->features(), " features, the graph makes ", graph->width()));
+  }
+  const Json* settings = cascade.Find("calibration");
+  TENON_ASSIGN(Calibration calibration, Calibration::FromJson(settings == nullptr ? Json() : *settings), "reading the section manifest");
+  TENON_ASSIGN(const Sureness sure, Sureness::FromJson(cascade, costly->task()), "reading the section manifest");
+  auto cheap = Make(std::move(graph), std::move(model), std::move(calibration), costly->threshold_, costly->classes_);
+  return MakeCascade(costly, std::move(cheap), sure, cascade.StringAt("cheap"), cascade.StringAt("costly"));
 }
 
 std::shared_ptr<const Predictor> Predictor::Make(std::shared_ptr<const transform::FittedGraph> graph,
@@ -94,6 +114,12 @@ std::shared_ptr<const Predictor> Predictor::Make(std::shared_ptr<const transform
 }
 
 Prediction Predictor::PredictRow(const double* numbers, const std::string_view* texts, Scratch& scratch) const {
+  Prediction prediction;
+  if (cascade_ != nullptr && CheapAnswers(numbers, texts, scratch, &prediction)) return prediction;
+  return PredictRowAlone(numbers, texts, scratch);
+}
+
+Prediction Predictor::PredictRowAlone(const double* numbers, const std::string_view* texts, Scratch& scratch) const {
   if (model_->by_columns() != nullptr) return PredictColumnsOfRow(numbers, texts, scratch);
   const auto outputs = static_cast<std::size_t>(model_->outputs());
   scratch.tile.resize(std::max(scratch.tile.size(), static_cast<std::size_t>(graph_->width())));
@@ -117,6 +143,10 @@ Prediction Predictor::PredictColumnsOfRow(const double* numbers, const std::stri
 }
 
 Result<void> Predictor::PredictPart(const table::Batch& part, Scratch& scratch, float* out) const {
+  return cascade_ != nullptr ? PredictPartCascaded(part, scratch, out) : PredictPartAlone(part, scratch, out);
+}
+
+Result<void> Predictor::PredictPartAlone(const table::Batch& part, Scratch& scratch, float* out) const {
   if (const ColumnModel* columns = model_->by_columns(); columns != nullptr) {
     ColumnSlots slots;
     TENON_TRY(slots.Fill(part, graph_->inputs()));
@@ -133,6 +163,11 @@ Result<void> Predictor::PredictPart(const table::Batch& part, Scratch& scratch, 
 
 void Predictor::PredictSlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* out,
                              Scratch& scratch) const {
+  cascade_ != nullptr ? PredictSlotsCascaded(numbers, texts, n, out, scratch) : PredictSlotsAlone(numbers, texts, n, out, scratch);
+}
+
+void Predictor::PredictSlotsAlone(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* out,
+                                  Scratch& scratch) const {
   const std::int64_t width = graph_->width();
   const std::int64_t step = std::min(TileRows(graph_->width()), n);
   const std::size_t inputs = graph_->inputs().size();
@@ -203,6 +238,10 @@ int Predictor::Decide(const float* values) const {
 Result<Attribution> Predictor::ExplainRow(const double* numbers, const std::string_view* texts, int output,
                                           std::span<double> by_input, std::span<double> by_feature, double* base,
                                           Scratch& scratch) const {
+  Prediction prediction;
+  if (cascade_ != nullptr && by_feature.empty() && CheapAnswers(numbers, texts, scratch, &prediction)) {
+    return ExplainCheap(numbers, texts, output, by_input, base, scratch);
+  }
   if (const ColumnModel* columns = model_->by_columns(); columns != nullptr) {
     scratch.contributions.resize(std::max(scratch.contributions.size(), columns->columns().size()));
     TENON_ASSIGN(const Attribution found, columns->ExplainColumns({numbers, texts, 1}, output, scratch.contributions.data(), base));

@@ -105,6 +105,88 @@ TEST(Predictor, BatchesEqualRowsAndBundlesKeepThemBitForBit) {
   }
 }
 
+TEST(Predictor, CascadesSplitByRow) {
+  Kinds<transform::Op> ops;
+  ASSERT_OK(transform::AddAll(ops));
+  Kinds<Format> formats;
+  ASSERT_OK(AddAll(formats));
+  ASSERT_OK_AND_ASSIGN(const auto graph, Graph(ops));
+  ASSERT_OK_AND_ASSIGN(std::shared_ptr<const Model> model, Forest(graph->width()));
+  const auto costly = Predictor::Make(graph, model, {}, 0.4, {"no", "yes"});
+  // Its inputs stand in another order.
+  transform::GraphSpec spec;
+  spec.inputs = {{"job", table::Type::kString}, {"age", table::Type::kFloat64}};
+  spec.nodes = {{"one_hot", {"job"}, {"job_is"}, Json()}};
+  spec.features = {"age", "job_is"};
+  ASSERT_OK_AND_ASSIGN(const auto cheap_graph, transform::Fit(Call{}, spec, {Rows()}, {}, {}, 0, ops));
+  ForestSpec stump{Task::kBinary, cheap_graph->width(), 1, {0}, {}};
+  Tree tree;
+  tree.nodes = {{.left = 1, .right = 2, .feature = 0, .value = 50.0F, .cover = 4}, {.value = 0.3F, .cover = 1}, {.value = -3.0F, .cover = 3}};
+  stump.trees.push_back(tree);
+  ASSERT_OK_AND_ASSIGN(std::shared_ptr<const Model> cheap_model, MakeForest(std::move(stump)));
+  const auto cheap = Predictor::Make(cheap_graph, cheap_model, {}, 0.4, {"no", "yes"});
+  const Sureness sure = Sureness::AtLeast(Task::kBinary, 2.0, 0.4);  // only of the lower side's 0.047
+  ASSERT_OK_AND_ASSIGN(const auto cascade, Predictor::MakeCascade(costly, cheap, sure, "small", "large"));
+
+  Json manifest;
+  manifest["task"] = "binary";
+  manifest["classes"] = Json::ListOf(std::vector<std::string>{"no", "yes"});
+  manifest["threshold"] = 0.4;
+  manifest["model_format"] = "forest";
+  manifest["cascade"] = sure.ToJson(Task::kBinary);
+  manifest["cascade"]["cheap"] = "small";
+  manifest["cascade"]["costly"] = "large";
+  manifest["cascade"]["format"] = "forest";
+  const std::map<std::string, std::string> sections = {
+      {"graph", graph->Save()}, {"model", model->Save()}, {"cheap_graph", cheap_graph->Save()}, {"cheap_model", cheap_model->Save()}};
+  ASSERT_OK_AND_ASSIGN(const auto bundle, Bundle::Open(std::make_shared<Held>(Bundle::Write(manifest, sections))));
+  ASSERT_OK_AND_ASSIGN(const auto loaded, Predictor::Load(bundle, ops, formats));
+  ASSERT_NE(loaded->cascade(), nullptr);
+  EXPECT_EQ(loaded->cascade()->cheap_name, "small");
+
+  const table::Batch rows = Rows();
+  Predictor::Scratch scratch;
+  ASSERT_OK_AND_ASSIGN(const auto by_cheap, cheap->PredictBatch(Call{}, rows, scratch));
+  ASSERT_OK_AND_ASSIGN(const auto by_costly, costly->PredictBatch(Call{}, rows, scratch));
+  std::vector<double> ages;
+  std::vector<std::string_view> jobs;
+  for (std::int64_t i = 0; i < kRows; ++i) {
+    ages.push_back(rows.column(0).Number(i));
+    jobs.push_back(rows.column(1).Text(i));
+  }
+  const double* numbers[2] = {ages.data(), nullptr};
+  const std::string_view* texts[2] = {nullptr, jobs.data()};
+  for (const auto& one : {cascade, loaded}) {
+    std::vector<float> slots(kRows);
+    one->PredictSlots(numbers, texts, kRows, slots.data(), scratch);
+    const std::vector<std::uint8_t> says = scratch.by_cheap;
+    ASSERT_OK_AND_ASSIGN(const auto batch, one->PredictBatch(Call{}, rows, scratch));
+    std::int64_t alone = 0;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(kRows); ++i) {
+      const bool small = sure.Is(Task::kBinary, &by_cheap[i], 1);
+      const float want = small ? by_cheap[i] : by_costly[i];
+      alone += small ? 1 : 0;
+      ASSERT_EQ(std::memcmp(&slots[i], &want, sizeof want), 0) << i;
+      ASSERT_EQ(std::memcmp(&batch[i], &want, sizeof want), 0) << i;
+      ASSERT_EQ(says[i] != 0, small) << i;
+      if (i % 61 != 0) continue;
+      const double row_numbers[2] = {ages[i], 0};
+      const std::string_view row_texts[2] = {{}, jobs[i]};
+      const Prediction row = one->PredictRow(row_numbers, row_texts, scratch);
+      EXPECT_EQ(std::memcmp(row.values.data(), &want, sizeof want), 0) << i;
+      EXPECT_EQ(row.cheap, small);
+      EXPECT_EQ(row.decision, static_cast<double>(want) >= 0.4 ? 1 : 0);
+      std::vector<double> by_input(2);
+      double base = 0;
+      ASSERT_OK(one->ExplainRow(row_numbers, row_texts, 0, by_input, {}, &base, scratch));
+      EXPECT_NEAR(1 / (1 + std::exp(-(base + by_input[0] + by_input[1]))), static_cast<double>(want), 1e-6) << "of the model that answers";
+    }
+    EXPECT_GT(alone, 1000);
+    EXPECT_LT(alone, kRows - 1000);
+  }
+  EXPECT_FALSE(Predictor::MakeCascade(costly, Predictor::Make(cheap_graph, cheap_model, {}, 0.4, {"a", "b"}), sure, "small", "large").ok());
+}
+
 TEST(Predictor, RefusesBundlesWhosePartsDoNotFit) {
   Kinds<transform::Op> ops;
   ASSERT_OK(transform::AddAll(ops));

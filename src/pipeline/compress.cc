@@ -55,6 +55,9 @@ class Compressor {
     out_.trees_before = static_cast<std::int64_t>(forest_.trees.size());
     out_.leaves_before = LeavesOf(forest_);
     TENON_ASSIGN(before_, model::Predictor::Load(bundle_, kits_.ops, kits_.formats));
+    if (before_->cascade() != nullptr) {
+      return Error(Code::kFailedPrecondition, Str(old_.id(), " is a cascade of two models, which is not compressed; run without serve.cascade"));
+    }
     return LoadRows();
   }
 
@@ -153,7 +156,7 @@ class Compressor {
       if (name != "manifest" && !(spec_.slim && reference)) sections[name] = bundle_->section(name);
     }
     sections["model"] = payload_;
-    TENON_ASSIGN(const Json golden, GoldenOf(call_, *after_, test->batch));
+    TENON_ASSIGN(const Json golden, GoldenOf(call_, *after_, test->batch, test->label));
     sections["golden"] = golden.Canonical();
     if (!spec_.slim) {
       TENON_ASSIGN(sections["predictions"], PredictionsProfile(call_, *after_, test->batch));

@@ -17,6 +17,7 @@ constexpr std::int64_t kBatchRows = 65536;
 // The columns of the whole: those that every answer has, then the fields of all versions.
 struct Layout {
   std::size_t values = 0;       // most numbers an answer has
+  bool staged = false;          // whether some answer is of a cascade
   std::vector<table::Field> fields;
   std::size_t before() const { return 4 + values; }
 
@@ -42,6 +43,7 @@ struct Layout {
       while (std::ranges::find(all, free.name, &table::Field::name) != all.end()) free.name = "field_" + free.name;
       all.push_back(std::move(free));
     }
+    if (staged) all.push_back({.name = "stage", .type = table::Type::kString});
     return all;
   }
 };
@@ -65,6 +67,7 @@ class LogTable {
       AddField(at == fields.end() ? std::nullopt : std::optional(static_cast<std::size_t>(at - fields.begin())), layout_.fields[i].type, entry,
                builders_[layout_.before() + i]);
     }
+    if (layout_.staged) entry.stage.empty() ? builders_.back().AddNull() : builders_.back().AddText(entry.stage);
     ++rows_;
   }
 
@@ -100,6 +103,7 @@ Result<serve::LogReport> ExportLog(const Call& call, platform::Files& files, con
   std::optional<Error> wrong;
   TENON_ASSIGN(const auto seen, serve::ReadInferenceLog(call, files, folder, endpoint, from, until, [&](const LogFields& fields, const LogEntry& entry) {
     layout.values = std::max(layout.values, entry.values.size());
+    layout.staged = layout.staged || !entry.stage.empty();
     if (auto taken = layout.Take(fields); !taken) wrong = std::move(taken).error();
     return !wrong;
   }));

@@ -21,7 +21,7 @@ std::string Partial::Part(std::int64_t number) const { return Str(Rows(), ".", n
 Result<std::unique_ptr<Partial>> Partial::Open(const Call& call, platform::Files& files, Place place,
                                                std::shared_ptr<const table::Schema> schema, const Json& job, bool fresh) {
   std::unique_ptr<Partial> partial(new Partial(files, std::move(place), std::move(schema)));
-  TENON_ASSIGN(partial->lock_, files.Lock(partial->Journal() + ".lock"), "is the same output being written?");
+  TENON_ASSIGN(partial->lock_, files.Lock(partial->Journal() + ".lock"));
   // What another process was writing when it was killed.
   const std::string half = Str(".", platform::NameOf(partial->Rows()));
   TENON_TRY(partial->RemoveThose([&](const std::string& name) { return name.starts_with(half) && platform::IsTemporaryName(name); }));

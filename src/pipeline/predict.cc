@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "ingest/spool.h"
 #include "pipeline/ordered_internal.h"
 #include "pipeline/partial_internal.h"
 #include "pipeline/predict_rows_internal.h"
@@ -333,7 +334,11 @@ class Gathering {
 Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, const Project& project,
                                   const model::Predictor& predictor, const Kits& kits, const PredictSpec& spec) {
   TENON_ASSIGN(const ingest::TableForm form, ingest::FormOf(spec.out));
-  TENON_ASSIGN(Opened opened, OpenRows(call, project, predictor, kits, spec.in, form), spec.in);
+  std::unique_ptr<ingest::Spool> spool;  // it is opened more than once
+  if (spec.in == "-") {
+    TENON_ASSIGN(spool, ingest::SpoolStandardInput(call), "reading standard input");
+  }
+  TENON_ASSIGN(Opened opened, OpenRows(call, project, predictor, kits, spool == nullptr ? spec.in : spool->path(), form), spec.in);
   const table::Schema before(opened.fields);
   std::vector<table::Field> fields = opened.fields;
   for (table::Field& answer : AnswerFields(predictor)) {

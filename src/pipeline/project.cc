@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "pipeline/features.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -124,6 +125,9 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view folder, st
   if (const Json* rollout = fields.Find("rollout"); rollout != nullptr && !rollout->is_null()) {
     TENON_ASSIGN(spec.rollout, serve::RolloutSpec::Parse(*rollout, file));
   }
+  if (const Json* cascade = fields.Find("cascade"); cascade != nullptr && !cascade->is_null()) {
+    TENON_ASSIGN(spec.cascade, CascadeSpec::Parse(*cascade, file));
+  }
   TENON_ASSIGN(spec.outputs, OutputsSpec::Parse(fields.Find("outputs"), file));
   TENON_ASSIGN(spec.trace, TraceSpec::Parse(fields.Find("trace"), folder, file));
   TENON_ASSIGN(spec.access_log, AccessLogSpec::Parse(fields.Find("access_log"), folder, file));
@@ -154,7 +158,13 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   TENON_ASSIGN(project.problem, frame::ProblemSpec::Parse(ChapterOf(fields, "problem"), file));
   const Json* data = fields.Find("data");
   if (data == nullptr) return fields.Wrong("", "'data' must be set, such as data: applications.csv");
-  TENON_ASSIGN(project.source, ingest::SourceSpec::Parse(*data, folder, file));
+  TENON_ASSIGN(std::vector<ingest::SourceSpec> sources, ingest::SourceSpec::ParseAll(*data, folder, file));
+  project.source = std::move(sources.front());
+  project.other_sources.assign(std::make_move_iterator(sources.begin() + 1), std::make_move_iterator(sources.end()));
+  TENON_ASSIGN(project.features, feature::FeaturesSpec::Parse(ChapterOf(fields, "features"), file));
+  TENON_TRY(BindViews(&project));
+  TENON_ASSIGN(project.online, OnlineSpec::Parse(fields.Find("online"), file));
+  TENON_ASSIGN(project.stream, StreamSpec::Parse(fields.Find("stream"), file));
   TENON_ASSIGN(project.validate, validate::ValidateSpec::Parse(ChapterOf(fields, "validate"), file));
   TENON_ASSIGN(project.split, dataset::SplitSpec::Parse(ChapterOf(fields, "split"), file));
   TENON_ASSIGN(project.transform, transform::TransformSpec::Parse(ChapterOf(fields, "transform"), file));
@@ -177,8 +187,14 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   for (const std::string& column : {project.source.key, project.source.group, project.split.column}) {
     if (!column.empty()) project.validate.left_out.push_back(column);
   }
+  for (const auto& [column, treatment] : project.source.sensitive) {
+    if (treatment == ingest::Treatment::kPseudonymise) project.validate.left_out.push_back(column);
+  }
   TENON_TRY(MindLateLabels(fields, &project));
   if (project.serve.endpoint.empty()) project.serve.endpoint = project.name;
+  if (const auto& cascade = project.serve.cascade; cascade && std::ranges::find(project.train.learners, cascade->cheap) == project.train.learners.end()) {
+    return fields.Wrong("serve", Str("cascade.cheap: '", cascade->cheap, "' is not among train.learners", DidYouMean(cascade->cheap, project.train.learners)));
+  }
   if (project.serve.rollout) {  // costs that are numbers; those that differ by row cannot be told from labels alone
     double cost = 0;
     if (ParseDouble(project.problem.false_positive, &cost)) project.serve.rollout->false_positive_cost = cost;

@@ -5,10 +5,14 @@
 #include <vector>
 
 #include "evaluate/evaluate.h"
+#include "feature/view.h"
 #include "frame/problem.h"
 #include "ingest/read.h"
 #include "dataset/split.h"
 #include "monitor/watch.h"
+#include "pipeline/cascade_spec.h"
+#include "feature/view.h"
+#include "pipeline/online_spec.h"
 #include "pipeline/serve_spec.h"
 #include "platform/files.h"
 #include "registry/registry.h"
@@ -41,6 +45,7 @@ struct ServeSpec {
   LimitsSpec limits;
   std::optional<serve::LadderSpec> fallback;  // what answers when the model fails; none: nothing
   std::optional<serve::RolloutSpec> rollout;  // how `tenon run` lets a new version in; none: at once
+  std::optional<CascadeSpec> cascade;         // a cheap model before the costly one; none: one model answers
   OutputsSpec outputs;
   TraceSpec trace;
   AccessLogSpec access_log;
@@ -57,6 +62,10 @@ struct Project {
   std::string owner;
   frame::ProblemSpec problem;
   ingest::SourceSpec source;
+  std::vector<ingest::SourceSpec> other_sources;  // of feature views; never learnt from
+  feature::FeaturesSpec features;    // each view's `from` and `time` are filled in
+  OnlineSpec online;
+  StreamSpec stream;
   validate::ValidateSpec validate;
   dataset::SplitSpec split;
   transform::TransformSpec transform;

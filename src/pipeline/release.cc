@@ -10,6 +10,39 @@ namespace {
 
 constexpr std::int64_t kGoldenRows = 64;
 constexpr int kMostDomain = 200;
+constexpr double kMostWorse = 1.001;  // the golden rows' error in a deployment, against here
+
+// The labels of the golden rows, how well they are met, and what a deployment must at least do.
+void AddLabels(const model::Predictor& predictor, std::span<const std::int64_t> rows, std::span<const float> predicted,
+               std::span<const double> labels, Json* out) {
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
+  const auto n = static_cast<double>(rows.size());
+  std::int64_t right = 0;
+  double error = 0;
+  (*out)["labels"] = Json::MakeArray();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const double label = labels[static_cast<std::size_t>(rows[i])];
+    if (predictor.classes().empty()) {
+      (*out)["labels"].Push(label);
+      error += std::abs(static_cast<double>(predicted[i]) - label) / n;
+      continue;
+    }
+    const auto index = static_cast<std::size_t>(label);
+    (*out)["labels"].Push(predictor.classes()[index]);
+    right += predictor.Decide(&predicted[i * outputs]) == static_cast<int>(index) ? 1 : 0;
+  }
+  Json score;
+  if (predictor.classes().empty()) {
+    score["name"] = "mean_absolute_error";
+    score["value"] = error;
+    score["most"] = error * kMostWorse;
+  } else {
+    score["name"] = "right";
+    score["value"] = right;
+    score["least"] = std::max<std::int64_t>(0, right - 1);  // a decision at the threshold may fall otherwise elsewhere
+  }
+  (*out)["score"] = std::move(score);
+}
 
 }  // namespace
 
@@ -37,7 +70,7 @@ Result<Json> InputsOf(const transform::FittedGraph& graph, const table::Profile&
   return out;
 }
 
-Result<Json> GoldenOf(const Call& call, const model::Predictor& predictor, const table::Batch& test) {
+Result<Json> GoldenOf(const Call& call, const model::Predictor& predictor, const table::Batch& test, std::span<const double> labels) {
   std::vector<std::int64_t> rows;
   const std::int64_t n = std::min(kGoldenRows, test.rows());
   for (std::int64_t i = 0; i < n; ++i) rows.push_back(i * test.rows() / n);
@@ -58,6 +91,7 @@ Result<Json> GoldenOf(const Call& call, const model::Predictor& predictor, const
     }
     out["predictions"].Push(std::move(values));
   }
+  if (!labels.empty() && n > 0) AddLabels(predictor, rows, predicted, labels, &out);
   return out;
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <span>
+
 #include "model/predictor.h"
 #include "table/profile.h"
 
@@ -8,8 +10,9 @@ namespace tenon::pipeline {
 
 // What a request may bring for each input, from rows seen.
 Result<Json> InputsOf(const transform::FittedGraph& graph, const table::Profile& profile);
-// Up to 64 rows with the exact answers they must give: what every deployment replays.
-Result<Json> GoldenOf(const Call& call, const model::Predictor& predictor, const table::Batch& rows);
+// Up to 64 rows with the exact answers they must give, and, where labels are given (class index or value, one a row), how well
+// those answers do: what every deployment replays.
+Result<Json> GoldenOf(const Call& call, const model::Predictor& predictor, const table::Batch& rows, std::span<const double> labels = {});
 // The profile of the predictions, the reference of drift: table::ColumnProfile::Save.
 Result<std::string> PredictionsProfile(const Call& call, const model::Predictor& predictor, const table::Batch& rows);
 

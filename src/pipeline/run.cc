@@ -32,6 +32,7 @@ Result<void> CheckNames(const Project& project, const Kits& kits) {
 Result<void> GoThrough(RunState& state, const RunOptions& options, RunResult* result) {
   TENON_TRY(CheckNames(state.project, state.kits));
   TENON_TRY(state.Ingest());
+  TENON_TRY(state.Features());
   TENON_TRY(state.Frame());
   TENON_TRY(state.Split());
   TENON_TRY(state.Validate());

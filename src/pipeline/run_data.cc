@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "dataset/acquire.h"
+#include "pipeline/references.h"
 #include "pipeline/run_internal.h"
 
 namespace tenon::pipeline {
@@ -35,39 +36,44 @@ Result<Json> FilesOf(const platform::Files& files, const ingest::SourceSpec& sou
 
 }  // namespace
 
-Result<void> RunState::Ingest() {
+Result<std::string> RunState::IngestSource(const ingest::SourceSpec& source, const std::string& step_name) {
   Json from;
-  from["source"] = project.source.ToJson();
+  from["source"] = source.ToJson();
   // What is outside is named by what came of it; files are looked at first, and read when a byte of them changed.
-  const bool acquired = project.source.remote() || project.source.incremental();
+  dataset::Acquired got;
+  const bool acquired = source.remote() || source.incremental();
   if (acquired) {
-    TENON_ASSIGN(dataset::Acquired got, dataset::Acquire(call, project.source, kits.readers, store), "ingest");
+    TENON_ASSIGN(got, dataset::Acquire(call, source, kits.readers, store), step_name);
     for (const std::string& line : got.said) call.Say(Level::kWarning, line);
-    loaded_snapshot_ = got.snapshot;
     from["snapshot"] = got.snapshot->hash();
-    reading_library = got.library;
+    if (&source == &project.source) loaded_snapshot_ = got.snapshot;
   } else {
-    TENON_ASSIGN(from["files"], FilesOf(store.files(), project.source), "ingest");
+    TENON_ASSIGN(from["files"], FilesOf(store.files(), source), step_name);
   }
-  TENON_ASSIGN(Json outputs, steps.Do("ingest", from, [&](const Call& step) -> Result<Json> {
+  TENON_ASSIGN(Json outputs, steps.Do(step_name, from, [&](const Call& step) -> Result<Json> {
     step.Report("reading");
+    dataset::SnapshotPtr made = got.snapshot;
     if (!acquired) {
-      TENON_ASSIGN(auto reader, ingest::Read(step, project.source, kits.readers));
-      TENON_ASSIGN(loaded_snapshot_, dataset::Snapshot(step, *reader, project.source, store));
-      reading_library = reader->library();
+      TENON_ASSIGN(auto reader, ingest::Read(step, source, kits.readers));
+      TENON_ASSIGN(made, dataset::Snapshot(step, *reader, source, store));
+      got.library = reader->library();
     }
     Json out;
-    out["library"] = reading_library;
-    out["snapshot"] = loaded_snapshot_->hash();
-    TENON_ASSIGN(out["artifacts"]["rows"], dataset::ArtifactOf(store, loaded_snapshot_->hash()));
-    out["rows"] = loaded_snapshot_->rows();
-    out["columns"] = loaded_snapshot_->schema().size();
-    out["text"] = Str(FormatCount(loaded_snapshot_->rows()), " rows x ", loaded_snapshot_->schema().size(),
-                      " columns, snapshot ", loaded_snapshot_->hash().substr(0, 12));
+    out["library"] = got.library;
+    out["snapshot"] = made->hash();
+    TENON_ASSIGN(out["artifacts"]["rows"], dataset::ArtifactOf(store, made->hash()));
+    out["rows"] = made->rows();
+    out["columns"] = made->schema().size();
+    out["text"] = Str(FormatCount(made->rows()), " rows x ", made->schema().size(), " columns, snapshot ", made->hash().substr(0, 12));
+    if (&source == &project.source) loaded_snapshot_ = std::move(made);
     return out;
   }));
-  snapshot = outputs.StringAt("snapshot");
-  reading_library = outputs.StringAt("library");
+  if (&source == &project.source) reading_library = outputs.StringAt("library");
+  return outputs.StringAt("snapshot");
+}
+
+Result<void> RunState::Ingest() {
+  TENON_ASSIGN(snapshot, IngestSource(project.source, "ingest"));
   return {};
 }
 
@@ -202,6 +208,10 @@ Result<void> RunState::Validate() {
   from["label"] = card.label;
   from["spec"] = project.validate.ToJson();
   from["previous"] = previous;
+  validate::ValidateSpec spec = project.validate;
+  TENON_ASSIGN(const std::string references, ReadReferences(call, kits.readers, project.source.folder, &spec), "validate");
+  if (!references.empty()) from["references"] = references;
+  if (!spec.freshness.empty()) from["hour"] = call.Now() / 3'600'000'000;  // what was fresh does not stay so
   TENON_ASSIGN(validation, steps.Do("validate", from, [&](const Call& step) -> Result<Json> {
     TENON_ASSIGN(dataset::SnapshotPtr data, LoadedSnapshot());
     TENON_ASSIGN(const dataset::Split* parted, LoadedSplit());
@@ -219,7 +229,7 @@ Result<void> RunState::Validate() {
     }
     TENON_ASSIGN(validate::ValidationReport report,
                  validate::Validate(step, *data, parted, old_profile ? &*old_profile : nullptr,
-                                    old_profile ? &old_schema : nullptr, card.label, project.validate, kits.checks));
+                                    old_profile ? &old_schema : nullptr, card.label, spec, kits.checks));
     Json out;
     Json schema = Json::MakeArray();
     for (const auto& expected : report.schema) schema.Push(expected.ToJson());
@@ -233,7 +243,7 @@ Result<void> RunState::Validate() {
     for (const validate::Anomaly& anomaly : report.anomalies) {
       errors += anomaly.severity == validate::Severity::kError ? 1 : 0;
       warnings += anomaly.severity == validate::Severity::kWarning ? 1 : 0;
-      leaks += anomaly.check == "leakage" && anomaly.severity != validate::Severity::kInfo ? 1 : 0;
+      leaks += (anomaly.check == "leakage" || anomaly.check == "target_statistics") && anomaly.severity != validate::Severity::kInfo ? 1 : 0;
       anomalies.Push(anomaly.ToJson());
     }
     out["passed"] = report.passed;
@@ -269,6 +279,9 @@ std::vector<std::string> RunState::LeftOut() const {
   std::vector<std::string> out = {card.label};
   for (const std::string& column : {project.source.key, project.source.group, project.split.column}) {
     if (!column.empty()) out.push_back(column);
+  }
+  for (const auto& [column, treatment] : project.source.sensitive) {  // requests bring no pseudonyms
+    if (treatment == ingest::Treatment::kPseudonymise && column != card.label) out.push_back(column);
   }
   return out;
 }

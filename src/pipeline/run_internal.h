@@ -35,14 +35,18 @@ struct Candidate {
   std::string library;           // that trained it, with its version; "": none
 };
 
+// Seconds of single predictions of the first rows, in this process; none when the rows lack an input.
+std::vector<double> RowSeconds(const model::Predictor& predictor, const table::Batch& rows);
+
 // One run under way. Each stage reads what earlier ones left here and adds its own; big things are loaded when first
 // needed, so that a run whose steps are all found touches no data.
 class RunState {
  public:
   RunState(const Call& run_call, const Project& of_project, store::Store& in_store, const Kits& with_kits, Steps& through)
-      : call(run_call), project(of_project), store(in_store), kits(with_kits), steps(through) {}
+      : call(run_call), project(of_project), store(in_store), kits(with_kits), steps(through), transform(of_project.transform) {}
 
   Result<void> Ingest();    // run_data.cc
+  Result<void> Features();  // run_features.cc: feature views beside the rows, as known at their times
   Result<void> Frame();
   Result<void> Split();
   Result<void> Validate();
@@ -67,7 +71,8 @@ class RunState {
   const Kits& kits;
   Steps& steps;
 
-  std::string snapshot;          // hash
+  std::string snapshot;          // hash; once features are joined, of the rows with them
+  transform::TransformSpec transform;  // the project's, with the features on demand
   std::string reading_library;   // that the rows came through, with its version; "": none
   std::string split;             // artifact
   std::string split_how;
@@ -79,6 +84,9 @@ class RunState {
   std::string champion;          // "name@3" compared with, or ""
 
  private:
+  // The hash of a source's snapshot, through a step of that name.
+  Result<std::string> IngestSource(const ingest::SourceSpec& source, const std::string& step_name);
+  Result<Json> FeaturesStep(const Call& step, const std::vector<std::pair<std::string, std::string>>& snapshots);
   Result<void> TrainOne(const std::string& learner, std::string_view style);
   Result<Json> TrainStep(const Call& step, const std::string& learner, const std::string& graph_artifact);
   Result<std::vector<registry::Gate>> Gates() const;
@@ -88,6 +96,11 @@ class RunState {
                               std::optional<evaluate::EvaluationReport>* report);
   Result<Json> Facts(const Candidate& candidate, const model::Predictor& predictor, const evaluate::EvaluationReport& report);
   Result<Json> JudgeStep(const Call& step, const registry::ModelVersion* beside, const std::vector<registry::Gate>& gates);
+  // run_cascade.cc: what becomes of serve.cascade, null when nothing meets its target (then `why` says so with the curve);
+  // and the cascade that was chosen so.
+  Result<Json> ChooseCascade(const Call& step, const std::shared_ptr<const model::Predictor>& costly, Json* why);
+  Result<std::shared_ptr<const model::Predictor>> Cascaded(const std::shared_ptr<const model::Predictor>& costly, const Json& made);
+  Result<void> TimeCascade(const model::Predictor& costly, const model::Predictor& cascade, Json* out);
   Json MadeBy() const;
   Result<Json> FitGraph(std::string_view style);
   Result<Json> ReportContext(const std::string& model_id);

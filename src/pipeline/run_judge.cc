@@ -33,31 +33,7 @@ Result<std::vector<float>> RulePredictions(const std::string& rule, const table:
 
 // Seconds that 99 of 100 single predictions stay within, in this process.
 double LatencyP99(const model::Predictor& predictor, const table::Batch& rows) {
-  constexpr std::int64_t kMost = 2000;
-  const std::int64_t n = std::min(rows.rows(), kMost);
-  const auto& inputs = predictor.graph().inputs();
-  std::vector<double> numbers(inputs.size());
-  std::vector<std::string_view> texts(inputs.size());
-  std::vector<table::Column> columns;
-  for (const table::Field& field : inputs) {
-    auto column = rows.Named(field.name);
-    if (!column) return std::nan("");
-    columns.push_back(*std::move(column));
-  }
-  model::Predictor::Scratch scratch;
-  std::vector<double> seconds;
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::size_t c = 0; c < inputs.size(); ++c) {
-      if (inputs[c].type == table::Type::kString) {
-        texts[c] = columns[c].type() != table::Type::kString || columns[c].IsNull(i) ? std::string_view() : columns[c].Text(i);
-      } else {
-        numbers[c] = columns[c].type() == table::Type::kString ? std::nan("") : columns[c].Number(i);
-      }
-    }
-    const auto start = std::chrono::steady_clock::now();
-    predictor.PredictRow(numbers.data(), texts.data(), scratch);
-    seconds.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
-  }
+  std::vector<double> seconds = RowSeconds(predictor, rows);
   if (seconds.empty()) return std::nan("");
   const auto at = static_cast<std::ptrdiff_t>(static_cast<double>(seconds.size() - 1) * 0.99);
   std::nth_element(seconds.begin(), seconds.begin() + at, seconds.end());
@@ -112,6 +88,20 @@ void Tell(const evaluate::EvaluationReport& report, const std::vector<registry::
     shown = Str("test ", metric, " ", FormatShort(by->value, 4), " [", FormatShort(by->low, 4), ", ", FormatShort(by->high, 4), "]; ");
   }
   (*out)["text"] = Str(shown, passes, " of ", results.size(), " gates passed");
+}
+
+// What the cascade loses on the test rows, which chose nothing.
+void TellCascade(const evaluate::EvaluationReport& report, const std::string& metric, Json* cascade, Json* out) {
+  for (const auto& lift : report.lifts) {
+    if (lift.over != "costly" || lift.metric != metric) continue;
+    (*cascade)["test_loss"] = 0 - lift.gain.value;
+    (*cascade)["test_loss_low"] = 0 - lift.gain.high;
+    (*cascade)["test_loss_high"] = 0 - lift.gain.low;
+    (*cascade)["text"] = Str(cascade->StringAt("text"), ", ", FormatShort(0 - lift.gain.value, 2), " [", FormatShort(0 - lift.gain.high, 2), ", ",
+                             FormatShort(0 - lift.gain.low, 2), "] on the test rows");
+  }
+  (*out)["text"] = Str(out->StringAt("text"), "; ", cascade->StringAt("text"));
+  (*out)["cascade"] = *cascade;
 }
 
 }  // namespace
@@ -207,13 +197,26 @@ Result<Json> RunState::Facts(const Candidate& candidate, const model::Predictor&
 Result<Json> RunState::JudgeStep(const Call& step, const registry::ModelVersion* beside, const std::vector<registry::Gate>& gates) {
   const Candidate& candidate = candidates[chosen];
   step.Report("calibrating", 0.05);
-  TENON_ASSIGN(auto predictor, Chosen(step, candidate, project.evaluate.calibration));
+  TENON_ASSIGN(const auto costly, Chosen(step, candidate, project.evaluate.calibration));
+  auto predictor = costly;
   TENON_ASSIGN(const PartRows* test, RowsOf(dataset::Part::kTest));
   model::Predictor::Scratch scratch;
+  Json cascade, no_cascade;
+  if (project.serve.cascade) {
+    TENON_ASSIGN(cascade, ChooseCascade(step, costly, &no_cascade));
+    if (!cascade.is_null()) {
+      TENON_ASSIGN(predictor, Cascaded(costly, cascade));
+      TENON_TRY(TimeCascade(*costly, *predictor, &cascade));
+    }
+  }
   TENON_ASSIGN(std::vector<float> predicted, predictor->PredictBatch(step, test->batch, scratch));
   std::vector<evaluate::Other> others;
   TENON_ASSIGN(auto baseline, BaselineOnTest(step));
   others.push_back(std::move(baseline));
+  if (!cascade.is_null()) {
+    TENON_ASSIGN(std::vector<float> alone, costly->PredictBatch(step, test->batch, scratch));
+    others.push_back({"costly", std::move(alone), costly->threshold()});
+  }
   std::optional<evaluate::EvaluationReport> champions_report;
   if (beside != nullptr) TENON_TRY(ChampionOnTest(step, *beside, &others, &champions_report));
   step.Report("metrics and confidence intervals", 0.2);
@@ -224,7 +227,7 @@ Result<Json> RunState::JudgeStep(const Call& step, const registry::ModelVersion*
                evaluate::Evaluate(seeded, test->batch, scored, card.classes, CostsOf(project.problem), project.evaluate, others, kits.metrics));
   report.subject = candidate.learner + " on the test rows";
   step.Report("attributions", 0.8);
-  TENON_TRY(evaluate::AddImportances(seeded, test->batch, *predictor, project.evaluate, &report));
+  TENON_TRY(evaluate::AddImportances(seeded, test->batch, *costly, project.evaluate, &report));
   TENON_ASSIGN(const Json facts, Facts(candidate, *predictor, report));
   TENON_ASSIGN(auto results, registry::CheckGates(gates, report, champions_report ? &*champions_report : nullptr, facts), "gates");
   TENON_ASSIGN(auto metric, kits.metrics.Create(card.metric));
@@ -239,6 +242,11 @@ Result<Json> RunState::JudgeStep(const Call& step, const registry::ModelVersion*
   out["threshold"] = predictor->threshold();
   out["baseline"] = BaselineIn(report, by_rule ? "rule" : "prior", card.metric, metric->Compute(of_baseline));
   Tell(report, results, card.metric, &out);
+  if (!cascade.is_null()) TellCascade(report, card.metric, &cascade, &out);
+  if (!no_cascade.is_null()) {
+    out["no_cascade"] = no_cascade;
+    out["text"] = Str(out.StringAt("text"), "; ", no_cascade.StringAt("why"));
+  }
   return out;
 }
 
@@ -261,6 +269,12 @@ Result<void> RunState::Judge() {
   from["validation"] = *validation.Find("artifacts");
   from["seed"] = static_cast<std::int64_t>(project.train.seed);
   for (const registry::Gate& gate : gates) from["gates"].Push(gate.text);
+  if (project.serve.cascade) {
+    from["cascade"] = project.serve.cascade->ToJson();
+    for (const Candidate& other : candidates) {
+      if (other.learner == project.serve.cascade->cheap) from["cheap"] = other.model;
+    }
+  }
   TENON_ASSIGN(judged, steps.Do("evaluate", from, [&](const Call& step) { return JudgeStep(step, beside ? &*beside : nullptr, gates); }));
   return {};
 }

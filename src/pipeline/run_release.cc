@@ -38,11 +38,16 @@ Result<void> RunState::Release(bool deploy, RunResult* result) {
   from["threshold"] = judged.NumberAt("threshold");
   from["card"] = card.ToJson();
   from["about"] = project.card;
+  if (const Json* cascade = judged.Find("cascade"); cascade != nullptr) from["cascade"] = *cascade;
   TENON_ASSIGN(Json packed, steps.Do("package", from, [&](const Call& step) -> Result<Json> {
     TENON_ASSIGN(auto graph, LoadGraph(candidate.graph));
     TENON_ASSIGN(auto loaded, LoadModel(candidate));
     TENON_ASSIGN(auto calibration, model::Calibration::FromJson(*judged.Find("calibration")));
     auto predictor = model::Predictor::Make(graph, loaded, calibration, judged.NumberAt("threshold"), card.classes);
+    const Json* cascade = judged.Find("cascade");
+    if (cascade != nullptr) {
+      TENON_ASSIGN(predictor, Cascaded(predictor, *cascade));
+    }
     TENON_ASSIGN(const PartRows* test, RowsOf(dataset::Part::kTest));
     TENON_ASSIGN(auto profile_bytes, store.Get(candidate.profile));
     TENON_ASSIGN(table::Profile profile, table::Profile::Load(profile_bytes->view()));
@@ -67,7 +72,17 @@ Result<void> RunState::Release(bool deploy, RunResult* result) {
     sections["graph"] = graph->Save();
     sections["model"] = loaded->Save();
     sections["profile"] = profile.Save();
-    TENON_ASSIGN(Json golden, GoldenOf(step, *predictor, test->batch));
+    if (cascade != nullptr) {
+      const model::Predictor& cheap = *predictor->cascade()->cheap;
+      manifest["cascade"] = predictor->cascade()->sure.ToJson(predictor->task());
+      manifest["cascade"]["cheap"] = cascade->StringAt("cheap");
+      manifest["cascade"]["costly"] = cascade->StringAt("costly");
+      manifest["cascade"]["format"] = cheap.model().format();
+      manifest["cascade"]["calibration"] = *cascade->Find("calibration");
+      sections["cheap_graph"] = cheap.graph().Save();
+      sections["cheap_model"] = cheap.model().Save();
+    }
+    TENON_ASSIGN(Json golden, GoldenOf(step, *predictor, test->batch, test->label));
     sections["golden"] = golden.Canonical();
     TENON_ASSIGN(sections["predictions"], PredictionsProfile(step, *predictor, test->batch));
     const std::string bytes = model::Bundle::Write(manifest, sections);
@@ -84,6 +99,7 @@ Result<void> RunState::Release(bool deploy, RunResult* result) {
   version.name = project.name;
   version.bundle = bundle_hash;
   version.metrics["test"] = *judged.Find("metrics");
+  if (const Json* cascade = judged.Find("cascade"); cascade != nullptr) version.metrics["cascade"] = *cascade;
   version.gates = *judged.Find("gates");
   version.lineage = lineage;
   version.lineage["run"] = steps.run();

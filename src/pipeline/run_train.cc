@@ -55,7 +55,7 @@ Result<Json> RunState::FitGraph(std::string_view style) {
   from["snapshot"] = snapshot;
   from["split"] = split;
   from["card"] = card.ToJson();
-  from["transform"] = project.transform.ToJson();
+  from["transform"] = transform.ToJson();
   from["style"] = style;
   from["left_out"] = Json::ListOf(LeftOut());
   TENON_ASSIGN(Json outputs, steps.Do(Str("transform:", style), from, [&](const Call& step) -> Result<Json> {
@@ -63,7 +63,7 @@ Result<Json> RunState::FitGraph(std::string_view style) {
     step.Report("profiling the training rows", 0);
     TENON_ASSIGN(table::Profile profile, table::ProfileOf(step, training->batch.schema(), {training->batch}));
     std::vector<std::string> why;
-    TENON_ASSIGN(transform::GraphSpec spec, transform::AutoGraph(training->batch.schema(), profile, project.transform, card.label,
+    TENON_ASSIGN(transform::GraphSpec spec, transform::AutoGraph(training->batch.schema(), profile, transform, card.label,
                                                                  LeftOut(), style, &why));
     step.Report("fitting", 0.3);
     TENON_ASSIGN(auto graph, transform::Fit(step, spec, {training->batch}, training->label, training->fold,

@@ -18,6 +18,7 @@ struct Apart::State {
   std::vector<bool> has_text;
   std::vector<float> values;
   int decision = -1;
+  bool cheap = false;
 
   void Run() {
     model::Predictor::Scratch scratch;
@@ -40,6 +41,7 @@ struct Apart::State {
       lock.lock();
       values.assign(prediction.values.begin(), prediction.values.end());
       decision = prediction.decision;
+      cheap = prediction.cheap;
       busy = false;
       done.notify_all();
     }
@@ -73,6 +75,7 @@ bool Apart::Predict(const Row& row, std::chrono::steady_clock::time_point by, mo
   if (!state.done.wait_until(lock, by, [&] { return !state.busy; })) return false;
   values_.assign(state.values.begin(), state.values.end());
   *out = {values_, state.decision};
+  out->cheap = state.cheap;
   return true;
 }
 

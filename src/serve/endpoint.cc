@@ -74,7 +74,41 @@ bool Same(float want, float got, double tolerance) {
   return std::abs(a - b) <= tolerance * std::max(1.0, std::abs(a));
 }
 
-Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::string_view section, double tolerance, int* proved) {
+// Whether the golden rows' labels are met as well as when the bundle was made. Equal bits alone would also be given by
+// answers that were recorded with the same fault.
+Result<void> CheckLabels(const Json& golden, const std::vector<std::string>& classes, const std::vector<double>& said, std::string* score) {
+  const Json* labels = golden.Find("labels");
+  const Json* wanted = golden.Find("score");
+  if (labels == nullptr || wanted == nullptr) return {};
+  if (!labels->is_array() || labels->array().size() != said.size()) {
+    return Error(Code::kDataLoss, Str("the golden section needs as many 'labels' as rows, ", said.size()));
+  }
+  const auto n = static_cast<double>(said.size());
+  std::int64_t right = 0;
+  double error = 0;
+  for (std::size_t i = 0; i < said.size(); ++i) {
+    const Json& label = labels->array()[i];
+    if (classes.empty()) {
+      error += std::abs(said[i] - (label.is_number() ? label.Number() : std::nan(""))) / n;
+    } else {
+      right += label.is_string() && classes[static_cast<std::size_t>(said[i])] == label.String() ? 1 : 0;
+    }
+  }
+  if (classes.empty()) {
+    const double was = wanted->NumberAt("value"), most = wanted->NumberAt("most");
+    *score = Str("mean absolute error ", FormatShort(error, 4));
+    if (error <= most) return {};
+    return Error(Code::kFailedPrecondition, Str("on its labelled golden rows the mean absolute error is ", error, " where it was ", was, " when it was made, and ",
+                                                most, " is the most allowed: it would answer worse than was evaluated"));
+  }
+  const std::int64_t was = wanted->IntAt("value"), least = wanted->IntAt("least");
+  *score = Str(right, " of ", said.size(), " right");
+  if (right >= least) return {};
+  return Error(Code::kFailedPrecondition, Str(right, " of its ", said.size(), " labelled golden rows are decided right where ", was, " were when it was made, and ",
+                                              least, " are the least allowed: it would answer worse than was evaluated"));
+}
+
+Result<void> CheckGolden(const std::shared_ptr<Served>& served, std::string_view section, double tolerance) {
   TENON_ASSIGN(Json golden, Json::Parse(section, "golden"), "reading the bundle's golden rows");
   const Json* rows = golden.Find("rows");
   const Json* predictions = golden.Find("predictions");
@@ -86,6 +120,7 @@ Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::strin
   auto lenient = std::make_shared<Served>(*served);
   lenient->strict = false;
   Session session(lenient);
+  std::vector<double> said;  // class index or value
   for (std::size_t i = 0; i < rows->array().size(); ++i) {
     const Json& row = rows->array()[i];
     const Json& expected = predictions->array()[i];
@@ -110,9 +145,10 @@ Result<void> CheckGolden(const std::shared_ptr<const Served>& served, std::strin
                    Str("golden row ", i, " gives ", static_cast<double>(prediction.values[k]), " where ",
                        static_cast<double>(want), " was recorded in training: serving would not answer as was evaluated"));
     }
+    said.push_back(prediction.decision >= 0 ? prediction.decision : static_cast<double>(prediction.values[0]));
   }
-  *proved = static_cast<int>(rows->array().size());
-  return {};
+  served->golden_rows = static_cast<int>(rows->array().size());
+  return CheckLabels(golden, served->predictor->classes(), said, &served->golden_score);
 }
 
 // Where the twentieths of the training's predictions end.
@@ -156,7 +192,7 @@ Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bu
   TENON_ASSIGN(served->fields, ReadFields(*predictor, bundle->manifest()), what);
   served->strict = bundle->manifest().BoolAt("strict", false);
   const std::string_view golden = bundle->section("golden");
-  if (!golden.empty()) TENON_TRY(CheckGolden(served, golden, bundle->manifest().NumberAt("golden_tolerance"), &served->golden_rows), what);
+  if (!golden.empty()) TENON_TRY(CheckGolden(served, golden, bundle->manifest().NumberAt("golden_tolerance")), what);
   if (predictor->task() == model::Task::kRegression) TENON_TRY(ReadEdges(*bundle, &served->score_edges), what);
   return std::shared_ptr<const Served>(std::move(served));
 }

@@ -40,6 +40,7 @@ struct Served {
   std::vector<std::string> passed;  // fields that requests may bring though this model does not read them
   std::vector<double> score_edges;  // of a regression: between its training predictions' twentieths, ascending
   int golden_rows = 0;        // that proved it
+  std::string golden_score;   // how well it does on their labels: "58 of 64 right"; "": there are none
   // What requests may bring at most, beyond what fits into a body.
   std::int64_t most_instances = std::numeric_limits<std::int64_t>::max();
   std::size_t most_text = std::numeric_limits<std::size_t>::max();  // bytes of one value
@@ -47,8 +48,8 @@ struct Served {
   bool strict = false;        // whether out of range and unseen values are refused or only counted
 };
 
-// What must be so before it answers: every golden row of the bundle gives exactly the recorded bits.
-// failed_precondition naming the row and both values otherwise.
+// What must be so before it answers: every golden row of the bundle gives exactly the recorded bits, and their labels are met
+// as well as when the bundle was made. failed_precondition naming the row and both values, or both scores, otherwise.
 Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bundle> bundle, std::string_view endpoint,
                                                  std::string_view model, int version, const Kinds<transform::Op>& ops,
                                                  const Kinds<model::Format>& formats);

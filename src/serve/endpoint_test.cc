@@ -80,6 +80,23 @@ TEST_F(EndpointTest, IsRefusedForOneBit) {
   ASSERT_CODE(kDataLoss, Make(R"({"rows":[{"age":40}],"predictions":[]})"));
 }
 
+TEST_F(EndpointTest, IsRefusedWhenLabelsAreMetWorse) {
+  // Rows whose recorded answers are the bits this model gives, with labels that it met when it was made.
+  const bool yes = Answer(40) >= 0.5F;
+  const auto golden = [&](bool labelled_yes, std::string_view score) {
+    const std::string one = GoldenOf(Answer(40));
+    return Str(one.substr(0, one.size() - 1), R"(,"labels":[")", labelled_yes ? "yes" : "no", R"("],"score":)", score, "}");
+  };
+  ASSERT_OK_AND_ASSIGN(auto served, Make(golden(yes, R"({"name":"right","value":1,"least":1})")));
+  EXPECT_EQ(served->golden_score, "1 of 1 right");
+  const auto refused = Make(golden(!yes, R"({"name":"right","value":1,"least":1})"));
+  ASSERT_CODE(kFailedPrecondition, refused);
+  EXPECT_NE(refused.error().message().find("0 of its 1 labelled golden rows are decided right where 1 were"), std::string::npos) << refused.error().message();
+  ASSERT_OK(Make(golden(!yes, R"({"name":"right","value":1,"least":0})")));
+  const std::string one = GoldenOf(Answer(40));
+  ASSERT_CODE(kDataLoss, Make(Str(one.substr(0, one.size() - 1), R"(,"labels":["yes","no"],"score":{"value":1,"least":1}})")));
+}
+
 TEST_F(EndpointTest, EndpointsFindSetAndRemove) {
   Endpoints endpoints;
   EXPECT_EQ(endpoints.Find("loan"), nullptr);

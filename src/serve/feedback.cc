@@ -40,7 +40,7 @@ Result<void> FeedbackLog::Sync() {
     }
     if (part->file == nullptr) {
       Micros start = part->start;
-      const auto path = [&] { return platform::JoinPath(folder_, Str(FileWord(endpoint), "-", start, ".labels")); };
+      const auto path = [&, &name = endpoint] { return platform::JoinPath(folder_, Str(FileWord(name), "-", start, ".labels")); };
       while (files_.Exists(path())) ++start;
       TENON_ASSIGN(part->file, files_.Append(path()), "keeping labels");
     }

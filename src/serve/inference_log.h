@@ -22,6 +22,7 @@ struct LogEntry {
   std::vector<bool> text_missing;
   std::vector<float> values;
   int decision = -1;
+  std::string stage;                 // of a cascade: which model answered ("linear"); else ""
 };
 
 // What of the answers is kept, and for how long.

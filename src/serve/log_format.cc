@@ -72,20 +72,7 @@ void EndRecord(std::size_t begin, std::string* out) {
   }
 }
 
-std::string KeyedHash(std::string_view key, std::string_view text) {
-  constexpr std::size_t kBlock = 64;
-  std::string inner(kBlock, '\x36'), outer(kBlock, '\x5c');
-  const std::string long_key = key.size() > kBlock ? HashOf(key) : std::string();
-  const std::string_view used = long_key.empty() ? key : std::string_view(long_key);
-  for (std::size_t i = 0; i < used.size(); ++i) {
-    inner[i] = static_cast<char>(inner[i] ^ used[i]);
-    outer[i] = static_cast<char>(outer[i] ^ used[i]);
-  }
-  inner += text;
-  const std::string hex = HashOf(inner);
-  for (std::size_t i = 0; i < hex.size(); i += 2) outer += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
-  return HashOf(outer).substr(0, 16);
-}
+std::string ShortKeyedHash(std::string_view key, std::string_view text) { return tenon::KeyedHash(key, text).substr(0, 16); }
 
 void AppendSchema(const Served& served, const Keepings& keepings, std::string* out) {
   const std::size_t begin = BeginRecord(out);
@@ -108,7 +95,8 @@ void AppendSchema(const Served& served, const Keepings& keepings, std::string* o
 void AppendAnswer(const Served& served, const Keepings& keepings, std::string_view hash_key, std::string_view request_id,
                   Micros at, const Row& row, const model::Prediction& prediction, std::string* out) {
   const std::size_t begin = BeginRecord(out);
-  out->push_back(kAnswerKind);
+  const model::Cascade* cascade = served.predictor == nullptr ? nullptr : served.predictor->cascade();
+  out->push_back(cascade == nullptr ? kAnswerKind : kStagedKind);
   AppendLittle(static_cast<std::uint64_t>(at), 8, out);
   AppendSized(request_id, out);
   AppendLittle(static_cast<std::uint32_t>(prediction.decision), 4, out);
@@ -122,7 +110,7 @@ void AppendAnswer(const Served& served, const Keepings& keepings, std::string_vi
       out->push_back(missing ? '\0' : '\1');
       if (missing) continue;
       if (keeping == Keeping::kHashed) {
-        AppendSized(KeyedHash(hash_key, row.texts[i]), out);
+        AppendSized(ShortKeyedHash(hash_key, row.texts[i]), out);
       } else {
         AppendSized(row.texts[i], out);
       }
@@ -130,6 +118,7 @@ void AppendAnswer(const Served& served, const Keepings& keepings, std::string_vi
       AppendLittle(std::bit_cast<std::uint64_t>(row.numbers[i]), 8, out);
     }
   }
+  if (cascade != nullptr) AppendSized(prediction.cheap ? cascade->cheap_name : cascade->costly_name, out);
   EndRecord(begin, out);
 }
 
@@ -155,7 +144,7 @@ bool SegmentReader::ReadSchema(std::string_view payload) {
   return true;
 }
 
-bool SegmentReader::ReadAnswer(std::string_view payload) {
+bool SegmentReader::ReadAnswer(std::string_view payload, bool staged) {
   Cursor cursor(payload);
   entry_.model = model_;
   entry_.at = static_cast<Micros>(cursor.Number(8));
@@ -179,6 +168,7 @@ bool SegmentReader::ReadAnswer(std::string_view payload) {
       entry_.text_missing[i] = true;
     }
   }
+  entry_.stage = staged ? cursor.Sized() : std::string_view();
   return cursor.done();
 }
 
@@ -204,7 +194,9 @@ SegmentReader::Found SegmentReader::Next() {
     return rest.find_first_not_of('\0', kRecordHead + payload.size()) == std::string_view::npos ? Found::kTorn : Found::kDamaged;
   }
   if (payload.front() == kSchemaKind) return ReadSchema(payload.substr(1)) ? Found::kSchema : Found::kDamaged;
-  if (payload.front() == kAnswerKind) return ReadAnswer(payload.substr(1)) ? Found::kAnswer : Found::kDamaged;
+  if (payload.front() == kAnswerKind || payload.front() == kStagedKind) {
+    return ReadAnswer(payload.substr(1), payload.front() == kStagedKind) ? Found::kAnswer : Found::kDamaged;
+  }
   return Found::kDamaged;
 }
 

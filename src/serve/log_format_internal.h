@@ -12,12 +12,13 @@ namespace tenon::serve {
 // The bytes of the inference log: docs/formats/inference_log.md. All numbers little-endian.
 //   segment = magic "TNINFLG1" record*
 //   record  = u32 size of payload, u32 check of that size, u64 XXH3 of payload (seeded with the size), payload
-//   payload = u8 kind ...: 1 the schema of the answers that follow (sent anew when the version changes), 2 an answer
+//   payload = u8 kind ...: 1 the schema of the answers that follow (sent anew when the version changes), 2 an answer, 3 one of a cascade
 inline constexpr std::string_view kLogMagic = "TNINFLG1";
 inline constexpr std::size_t kRecordHead = 16;
 inline constexpr std::uint32_t kMostRecord = 16 << 20;
 inline constexpr char kSchemaKind = 1;
 inline constexpr char kAnswerKind = 2;
+inline constexpr char kStagedKind = 3;  // an answer of a cascade
 
 // A name as part of a file's name: what is not a letter, digit, '_' or '.' as %hh. No '-', which ends it.
 std::string FileWord(std::string_view name);
@@ -36,7 +37,7 @@ void AppendSchema(const Served& served, const Keepings& keepings, std::string* o
 void AppendAnswer(const Served& served, const Keepings& keepings, std::string_view hash_key, std::string_view request_id,
                   Micros at, const Row& row, const model::Prediction& prediction, std::string* out);
 // 16 hexadecimal digits of HMAC-SHA-256.
-std::string KeyedHash(std::string_view key, std::string_view text);
+std::string ShortKeyedHash(std::string_view key, std::string_view text);
 
 // The time of an answer's record.
 Micros AtOf(std::string_view record);
@@ -53,7 +54,7 @@ class SegmentReader {
 
  private:
   bool ReadSchema(std::string_view payload);
-  bool ReadAnswer(std::string_view payload);
+  bool ReadAnswer(std::string_view payload, bool staged);
 
   std::string_view bytes_;
   std::size_t at_ = 0, next_ = 0;

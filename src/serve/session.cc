@@ -297,15 +297,18 @@ std::span<const float> Session::PredictRows() {
   const auto outputs = static_cast<std::size_t>(predictor.outputs());
   values_.resize(std::max(values_.size(), n * outputs));
   // Setting up a batch costs more than one row, and a model that reads columns takes rows alone.
-  if (n == 1 || predictor.model().by_columns() != nullptr) {
+  by_cheap_.assign(n, 0);
+  if (n == 1 || predictor.reads_columns()) {
     for (std::size_t i = 0; i < n; ++i) {
       rows_.Get(i, &row_);
       const model::Prediction prediction = predictor.PredictRow(row_.numbers.data(), row_.texts.data(), scratch_);
       if (prediction.problem != nullptr) reader_.ProblemBefore(n - 1 - i, std::string(prediction.problem->message()));
       std::ranges::copy(prediction.values, values_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
+      by_cheap_[i] = prediction.cheap ? 1 : 0;
     }
   } else {
     predictor.PredictSlots(rows_.number_columns_.data(), rows_.text_columns_.data(), static_cast<std::int64_t>(n), values_.data(), scratch_);
+    if (predictor.cascade() != nullptr) by_cheap_.assign(scratch_.by_cheap.begin(), scratch_.by_cheap.end());
   }
   for (std::size_t i = 0; i < n && served_->disguise.any(); ++i) {
     rows_.Get(i, &row_);

@@ -149,6 +149,8 @@ class Session {
   // Of rows(), as one batch: rows().size() x outputs() numbers, the bits that Predict gives for each. They live until the
   // next call. A row that the model cannot take is among the reader's errors, as the row of the last instance read or before.
   std::span<const float> PredictRows();
+  // Of a cascade: whether the cheap model gave row i of the last PredictRows.
+  bool by_cheap(std::size_t i) const { return by_cheap_[i] != 0; }
   // Of the margin of `output` of reader().row() (of the prediction, where it is estimated): one number an input field, and the
   // base value. Fails only for models that read columns.
   Result<model::Attribution> Explain(int output, double* base) { return ExplainRow(reader_.row(), output, base); }
@@ -164,6 +166,7 @@ class Session {
   Rows rows_;
   Row row_;  // of rows_, gathered
   std::vector<float> values_;
+  std::vector<std::uint8_t> by_cheap_;
   model::Predictor::Scratch scratch_;
   std::vector<double> contributions_;
   std::vector<float> disguised_;

@@ -25,7 +25,8 @@ class Tokenizer {
         TENON_TRY(NumberToken(&at));
       } else if (IsLetter(c)) {
         std::size_t end = at;
-        while (end < text_.size() && (IsLetter(text_[end]) || IsDigit(text_[end]))) ++end;
+        // A feature of a view is named view.feature.
+        while (end < text_.size() && (IsLetter(text_[end]) || IsDigit(text_[end]) || (text_[end] == '.' && end + 1 < text_.size() && IsLetter(text_[end + 1])))) ++end;
         tokens_.push_back({Token::Kind::kName, std::string(text_.substr(at, end - at)), at});
         at = end;
       } else if (c == '\'' || c == '"') {

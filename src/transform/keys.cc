@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "base/hash.h"
 #include "transform/keys_internal.h"
@@ -70,6 +71,39 @@ std::int32_t KeyTable::Find(std::string_view key) const {
   }
 }
 
+void KeyTable::Find(const Lane& lane, std::int64_t n, std::int32_t missing, std::int32_t unseen, std::int32_t* ids) const {
+  if (lane.texts != nullptr) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::string_view key = lane.texts[i];
+      const std::int32_t id = key.data() == nullptr ? missing : Find(key);
+      ids[i] = id == -1 && key.data() != nullptr ? unseen : id;
+    }
+    return;
+  }
+  double room = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::string_view key = KeyAt(lane, i, &room);
+    if (key.data() == nullptr) {
+      ids[i] = missing;
+      continue;
+    }
+    const std::int32_t id = Find(key);
+    ids[i] = id < 0 ? unseen : id;
+  }
+}
+
+void KeyTable::Insert(const Lane& lane, std::int64_t n, std::int32_t missing, std::int32_t* ids) {
+  if (lane.texts != nullptr) {
+    for (std::int64_t i = 0; i < n; ++i) ids[i] = lane.texts[i].data() == nullptr ? missing : Insert(lane.texts[i]);
+    return;
+  }
+  double room = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::string_view key = KeyAt(lane, i, &room);
+    ids[i] = key.data() == nullptr ? missing : Insert(key);
+  }
+}
+
 std::int32_t KeyTable::Insert(std::string_view key) {
   if (entries_.size() * 2 >= slots_.size()) Grow();
   const Print print = PrintOf(key);
@@ -107,42 +141,54 @@ void KeyCounts::Add(std::string_view key, std::int64_t times) {
 void KeyCounts::Add(const Lane& lane, std::int64_t n) {
   number_ = lane.numbers != nullptr;
   rows_ += n;
-  static constexpr std::size_t kSmall = 1024;
-  if (lane.codes != nullptr && lane.dictionary->size() <= kSmall) {
-    std::int32_t seen[kSmall] = {};
-    for (std::int64_t i = 0; i < n; ++i) {
-      if (lane.codes[i] < 0) {
-        ++missing_;
-      } else {
-        ++seen[lane.codes[i]];
-      }
-    }
-    for (std::size_t code = 0; code < lane.dictionary->size(); ++code) {
-      if (seen[code] > 0) Add((*lane.dictionary)[code], seen[code]);
-    }
-    return;
-  }
-  double room = 0;
+  if (lane.codes != nullptr) return AddCoded(lane, n);
+  std::int32_t ids[kLaneRows];
+  table_.Insert(lane, n, -1, ids);
+  counts_.resize(static_cast<std::size_t>(table_.size()));
   for (std::int64_t i = 0; i < n; ++i) {
-    const std::string_view key = KeyAt(lane, i, &room);
-    if (key.data() == nullptr) {
+    if (ids[i] < 0) {
       ++missing_;
     } else {
-      Add(key, 1);
+      ++counts_[static_cast<std::size_t>(ids[i])];
     }
   }
+}
+
+void KeyCounts::AddCoded(const Lane& lane, std::int64_t n) {
+  if (*lane.dictionary != dictionary_) {
+    Settle();
+    dictionary_ = *lane.dictionary;
+    by_code_.assign(dictionary_->size() + 1, 0);
+  }
+  std::int64_t* counts = by_code_.data() + 1;
+  for (std::int64_t i = 0; i < n; ++i) ++counts[lane.codes[i]];
+  missing_ += std::exchange(by_code_[0], 0);
+}
+
+void KeyCounts::Settle() const {
+  if (dictionary_ == nullptr) return;
+  for (std::size_t code = 0; code < dictionary_->size(); ++code) {
+    const std::int64_t times = by_code_[code + 1];
+    if (times == 0) continue;
+    const auto id = static_cast<std::size_t>(table_.Insert((*dictionary_)[code]));
+    if (id == counts_.size()) counts_.push_back(0);
+    counts_[id] += times;
+  }
+  dictionary_.reset();
 }
 
 void KeyCounts::Merge(const KeyCounts& other) {
   number_ = number_ || other.number_;
   rows_ += other.rows_;
   missing_ += other.missing_;
+  other.Settle();
   for (std::int32_t id = 0; id < other.table_.size(); ++id) {
     Add(other.table_.key(id), other.counts_[static_cast<std::size_t>(id)]);
   }
 }
 
 std::vector<KeyCounts::Counted> KeyCounts::Sorted() const {
+  Settle();
   std::vector<Counted> out;
   out.reserve(counts_.size());
   for (std::int32_t id = 0; id < table_.size(); ++id) out.push_back({table_.key(id), counts_[static_cast<std::size_t>(id)]});

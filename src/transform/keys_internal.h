@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,6 +36,9 @@ class KeyTable {
  public:
   std::int32_t Insert(std::string_view key);      // its number, new or old
   std::int32_t Find(std::string_view key) const;  // or -1
+  // The same for the keys of n rows; `missing` for those that have none.
+  void Insert(const Lane& lane, std::int64_t n, std::int32_t missing, std::int32_t* ids);
+  void Find(const Lane& lane, std::int64_t n, std::int32_t missing, std::int32_t unseen, std::int32_t* ids) const;
   std::int32_t size() const { return static_cast<std::int32_t>(entries_.size()); }
   std::string_view key(std::int32_t id) const {
     const Entry& entry = entries_[static_cast<std::size_t>(id)];
@@ -88,8 +92,14 @@ class KeyCounts {
   std::vector<Counted> Top(std::int64_t most, std::int64_t least) const;
 
  private:
-  KeyTable table_;
-  std::vector<std::int64_t> counts_;
+  void AddCoded(const Lane& lane, std::int64_t n);
+  // What was counted by code goes to the keys; nothing that can be seen changes.
+  void Settle() const;
+  mutable KeyTable table_;
+  mutable std::vector<std::int64_t> counts_;
+  // Rows by the codes of the dictionary that came last, one further: the first is for missing ones.
+  mutable std::shared_ptr<const table::Dictionary> dictionary_;
+  mutable std::vector<std::int64_t> by_code_;
   std::int64_t rows_ = 0;
   std::int64_t missing_ = 0;
   bool number_ = false;
@@ -104,8 +114,14 @@ class KeyOp {
   virtual ~KeyOp() = default;
   // Never below kUnseen. `key` is not missing.
   virtual std::int32_t IndexOf(const State* state, std::size_t input, std::string_view key) const = 0;
+  // The same for n rows.
+  virtual void IndicesOf(const State* state, std::size_t input, const Lane& lane, std::int64_t n, std::int32_t* index) const = 0;
   virtual void MapIndex(const State* state, std::size_t input, const std::int32_t* index, const Lane& out,
                         std::int64_t n) const = 0;
+  // Whether its outputs are vectors of zeros with at most a single 1, which then are made from where these are.
+  virtual bool gives_ones() const { return false; }
+  // The parts that are 1, or -1 where all are 0.
+  virtual void Ones(const State*, std::size_t, const std::int32_t*, std::int64_t, std::int32_t*) const {}
 };
 
 // An op that encodes the keys of each input by itself. `Learned` as for PerInput; it must be fitted.
@@ -121,17 +137,23 @@ class EachKey : public Op, public KeyOp {
   void Map(const State* state, std::span<const Lane> in, std::span<const Lane> out, std::int64_t n,
            std::vector<std::string>*) const override {
     std::int32_t index[kLaneRows];
-    double room = 0;
     for (std::size_t i = 0; i < in.size(); ++i) {
-      for (std::int64_t row = 0; row < n; ++row) {
-        const std::string_view key = KeyAt(in[i], row, &room);
-        index[row] = key.data() == nullptr ? kMissing : Index(At(state, i), key);
-      }
+      IndicesOf(state, i, in[i], n, index);
       Encode(At(state, i), index, out[i], n);
     }
   }
   std::int32_t IndexOf(const State* state, std::size_t input, std::string_view key) const override {
-    return Index(At(state, input), key);
+    const std::int32_t id = Table(At(state, input)).Find(key);
+    return id >= 0 ? id : Unseen(At(state, input), key);
+  }
+  void IndicesOf(const State* state, std::size_t input, const Lane& lane, std::int64_t n, std::int32_t* index) const override {
+    const Learned& learned = At(state, input);
+    Table(learned).Find(lane, n, kMissing, kUnseen, index);
+    if (!places_unseen_) return;
+    double room = 0;
+    for (std::int64_t row = 0; row < n; ++row) {
+      if (index[row] == kUnseen) index[row] = Unseen(learned, KeyAt(lane, row, &room));
+    }
   }
   void MapIndex(const State* state, std::size_t input, const std::int32_t* index, const Lane& out,
                 std::int64_t n) const override {
@@ -139,15 +161,20 @@ class EachKey : public Op, public KeyOp {
   }
 
  protected:
+  // places_unseen: Unseen is overridden.
+  explicit EachKey(bool places_unseen = false) : places_unseen_(places_unseen) {}
   static const Learned& At(const State* state, std::size_t input) {
     return static_cast<const PerInput<Learned>*>(state)->at(input);
   }
   // One an input; `number` says that its keys are numbers'.
   virtual Learned Fresh(bool number, int classes) const = 0;
-  virtual std::int32_t Index(const Learned& learned, std::string_view key) const = 0;
+  // What keys are looked up in; Encode gets their numbers there, kMissing, or what Unseen says.
+  virtual const KeyTable& Table(const Learned& learned) const = 0;
+  virtual std::int32_t Unseen(const Learned&, std::string_view) const { return kUnseen; }
   virtual void Encode(const Learned& learned, const std::int32_t* index, const Lane& out, std::int64_t n) const = 0;
 
  private:
+  bool places_unseen_;
   std::vector<Learned> Fresh(std::span<const Port> in, int classes) const {
     std::vector<Learned> fresh;
     for (const Port& port : in) fresh.push_back(Fresh(port.kind == Port::Kind::kNumber, classes));

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "base/hash.h"
+#include "transform/block_sums_internal.h"
 #include "transform/numbers_internal.h"
 
 namespace tenon::transform {
@@ -76,6 +77,12 @@ ExactSum ExponentSum::Total() const {
 }
 
 void Moments::Add(const Lane& in, std::int64_t n) {
+  if (BlockSums block; SumBlock(in.numbers, n, squared_, &block)) {
+    count_ += block.count;
+    for (const double part : block.sum) sum_.AddPart(part);
+    for (const double part : block.squares) squares_.AddPart(part);
+    return;
+  }
   for (std::int64_t i = 0; i < n; ++i) {
     const double value = in.numbers[i];
     if (!std::isfinite(value)) continue;

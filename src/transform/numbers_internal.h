@@ -34,6 +34,10 @@ class ExponentSum {
     bin.high += units >> 32;
     if (--until_carry_ == 0) [[unlikely]] Carry();
   }
+  // The same, but that zeros take no bin.
+  void AddPart(double value) {
+    if (value != 0) Add(value);
+  }
   void Merge(const ExponentSum& other);
   ExactSum Total() const;
 

@@ -25,18 +25,18 @@ struct Port {
 // Up to kLaneRows values of one port, as ops see them. Numbers: doubles, NaN is missing; bools are 0/1, timestamps
 // microseconds. Texts: views, a null data() is missing; or codes into a dictionary, -1 is missing, where the input came
 // dictionary-coded (then `texts` is null). Vectors: row-major floats, `stride` floats from row to row. The memory is
-// the plan's; it is valid during the call only.
+// the plan's; it is valid during the call only, but for a dictionary whose pointer is copied.
 struct Lane {
   double* numbers = nullptr;
   std::string_view* texts = nullptr;
   const std::int32_t* codes = nullptr;
-  const table::Dictionary* dictionary = nullptr;
+  const std::shared_ptr<const table::Dictionary>* dictionary = nullptr;
   float* vectors = nullptr;
   std::int64_t stride = 0;
 
   std::string_view Text(std::int64_t i) const {
     if (codes == nullptr) return texts[i];
-    return codes[i] < 0 ? std::string_view() : std::string_view((*dictionary)[static_cast<std::size_t>(codes[i])]);
+    return codes[i] < 0 ? std::string_view() : std::string_view((**dictionary)[static_cast<std::size_t>(codes[i])]);
   }
 };
 inline constexpr std::int64_t kLaneRows = 256;

@@ -12,6 +12,8 @@ namespace {
 
 // Bytes of the tile one block writes: half of a usual second-level cache.
 constexpr std::int64_t kBlockBytes = 256 * 1024;
+// Bytes of the rows that are put together before they go to the tile: half of a usual first-level cache.
+constexpr std::int64_t kStageBytes = 24 * 1024;
 
 Port PortOf(const table::Field& field) {
   Port port;
@@ -213,10 +215,12 @@ Result<void> Program::Layout(bool tile) {
       offset += parts;
     }
     width = static_cast<int>(offset);
-    block_ = std::clamp<std::int64_t>(kBlockBytes / 4 / std::max<std::int64_t>(1, offset), 16, kLaneRows);
-    if (block_ > 64) block_ &= ~std::int64_t{63};  // whole words of validity
   }
   PlaceLanes(tile);
+  block_ = std::clamp<std::int64_t>(kBlockBytes / 4 / std::max<std::int64_t>(1, width), 16, kLaneRows);
+  if (block_ > 64) block_ &= ~std::int64_t{63};  // whole words of validity
+  if (!staged_.empty()) block_ = kLaneRows;
+  stage_rows_ = std::clamp<std::int64_t>(kStageBytes / 4 / std::max<std::int64_t>(1, width), 1, kLaneRows);
   token_ = std::make_shared<const int>(0);
   return {};
 }
@@ -234,6 +238,8 @@ void Program::PlaceLanes(bool tile) {
   number_features_.clear();
   direct_.clear();
   vector_inputs_.clear();
+  staged_.clear();
+  for (Node& node : nodes) node.staged = false;
   if (tile) {
     for (const Feature& feature : features) {
       const auto index = static_cast<std::size_t>(feature.port);
@@ -246,6 +252,7 @@ void Program::PlaceLanes(bool tile) {
         vector_inputs_.push_back(feature);
       }
     }
+    Stage();
   }
   for (std::size_t i = 0; i < ports.size(); ++i) {
     switch (ports[i].kind) {
@@ -267,6 +274,28 @@ void Program::PlaceLanes(bool tile) {
   }
 }
 
+// Features of ones are put together with the numbers in rows, unless other ops write to the tile themselves: their rows
+// are then zeroed, written and sent to the tile a few at a time.
+void Program::Stage() {
+  std::int64_t ones = 0;
+  for (Node& node : nodes) {
+    node.staged = node.needed && node.by_key != nullptr && node.by_key->gives_ones();
+    for (const int port : node.out) {
+      const Place& place = places[static_cast<std::size_t>(port)];
+      node.staged = node.staged && place.tile >= 0 && place.lanes.size() == 1;  // nobody else reads it
+    }
+    if (node.staged) ones += static_cast<std::int64_t>(node.out.size());
+  }
+  if (ones == 0 || ones != static_cast<std::int64_t>(direct_.size())) {
+    for (Node& node : nodes) node.staged = false;
+    return;
+  }
+  staged_.swap(direct_);
+  for (std::size_t k = 0; k < staged_.size(); ++k) {
+    places[static_cast<std::size_t>(staged_[k].port)].ones = static_cast<std::int64_t>(k) * kLaneRows;
+  }
+}
+
 void Program::Prepare(Working& working) const {
   if (working.owner == token_) return;
   working = Working();
@@ -275,6 +304,12 @@ void Program::Prepare(Working& working) const {
   working.texts.resize(static_cast<std::size_t>(text_lanes_ * kLaneRows));
   working.vectors.resize(static_cast<std::size_t>(vector_floats_));
   working.codes.resize(spec.inputs.size() * kLaneRows);
+  if (!staged_.empty()) {
+    working.ones.resize(staged_.size() * kLaneRows);
+    working.floats.resize(number_features_.size() * kLaneRows);
+    working.stage.resize(static_cast<std::size_t>(stage_rows_ * width + 1));
+    for (std::int64_t row = 0; row < kLaneRows; ++row) working.row_at.push_back(static_cast<std::int32_t>(row % stage_rows_ * width));
+  }
   working.lanes.resize(lanes_);
   working.shown.resize(ports.size());
   working.made.resize(nodes.size());

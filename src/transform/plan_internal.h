@@ -24,6 +24,7 @@ struct Node {
   std::vector<int> vectors;          // vector outputs outside the tile, to be zeroed before the map
   bool makes_texts = false;
   bool needed = false;               // some feature depends on it
+  bool staged = false;               // its outputs are features that are made from where their ones are
 };
 
 // A run of the tile that is one port's.
@@ -38,6 +39,7 @@ struct Feature {
 struct Place {
   std::int64_t at = -1;               // index into numbers, texts or vectors; -1: in the tile
   std::int64_t tile = -1;             // offset in a row of the tile, of direct vectors
+  std::int64_t ones = -1;             // of outputs of staged nodes: index into ones
   std::vector<std::size_t> lanes;     // every lane that shows it
 };
 
@@ -64,6 +66,10 @@ struct Working {
   std::vector<std::string_view> texts;
   std::vector<float> vectors;
   std::vector<std::int32_t> codes;    // of text inputs, kLaneRows an input
+  std::vector<std::int32_t> ones;     // where in `stage` they go, kLaneRows a staged feature
+  std::vector<std::int32_t> row_at;   // where in `stage` each row of a block starts
+  std::vector<float> floats;          // number features, kLaneRows each
+  std::vector<float> stage;           // stage_rows of the tile, all zero between two uses, and one float for ones that are nowhere
   std::vector<Lane> lanes;            // node by node: inputs, outputs
   std::vector<Lane> shown;            // of each port
   std::vector<std::vector<std::string>> made;       // of each node: texts it made, or its own working memory
@@ -119,11 +125,17 @@ class Program {
   Result<void> Order(std::vector<Node> unordered);
   Result<void> FindFeatures();
   void PlaceLanes(bool tile);
+  void Stage();
   Lane OwnLane(Working& working, std::size_t port) const;
   void SetLane(Working& working, std::size_t port, const Lane& lane) const;
   void LoadOne(Working& working, std::size_t input, std::int64_t from, std::int64_t n) const;
-  bool RunByKey(std::size_t node, Working& working, std::int64_t n) const;
-  void RunBlock(Working& working, std::int64_t n, const Known& known, float* tile, std::int64_t stride) const;
+  bool IndicesByDictionary(std::size_t node, std::size_t input, Working& working, std::int64_t n, std::int32_t* index) const;
+  void RunByKey(std::size_t node, Working& working, std::int64_t n) const;
+  // Rows of the tile from the features' lanes.
+  void PutNumbers(Working& working, std::int64_t n, float* tile, std::int64_t stride) const;
+  void PutRows(Working& working, std::int64_t n, float* tile, std::int64_t stride, bool past_caches) const;
+  void RunBlock(Working& working, std::int64_t n, const Known& known, float* tile, std::int64_t stride,
+                bool past_caches = false) const;
 
   std::vector<int> feature_ports_;
   std::vector<std::uint8_t> wanted_;  // inputs some feature depends on
@@ -131,6 +143,8 @@ class Program {
   std::size_t lanes_ = 0;
   std::int64_t block_ = kLaneRows;    // rows a block, fewer for wide tiles, so that a block stays in the cache
   std::vector<Feature> number_features_, direct_, vector_inputs_;
+  std::vector<Feature> staged_;       // features of ones; not empty: rows are put together in Working::stage
+  std::int64_t stage_rows_ = 0;
   std::shared_ptr<const int> token_;
 };
 

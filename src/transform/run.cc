@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "transform/lanes_internal.h"
 #include "transform/plan_internal.h"
 
 namespace tenon::transform {
@@ -15,7 +16,7 @@ namespace {
 using table::Column;
 using table::Type;
 
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr std::int64_t kLargeTile = 8 << 20;  // floats: no cache will hold it until it is read
 constexpr std::int32_t kUnknown = KeyOp::kUnseen - 1;  // an entry of a memo not looked up yet
 
 bool IsNumber(Type type) { return type == Type::kBool || type == Type::kInt64 || type == Type::kFloat64; }
@@ -140,7 +141,7 @@ void Program::LoadOne(Working& working, std::size_t input, std::int64_t from, st
     case How::kNumbers: LoadNumbers(column, from, n, lane.numbers); break;
     case How::kCodes:
       lane.texts = nullptr;
-      lane.dictionary = column.dictionary().get();
+      lane.dictionary = &column.dictionary();
       lane.codes = column.codes().data() + at;
       if (column.validity() != nullptr) {
         std::int32_t* codes = working.codes.data() + input * kLaneRows;
@@ -179,40 +180,54 @@ void Program::LoadOne(Working& working, std::size_t input, std::int64_t from, st
   SetLane(working, input, lane);
 }
 
-// Looks entries of dictionaries up once. False when the node's inputs are not all coded, or the dictionaries are too
-// large for the rows to pay back.
-bool Program::RunByKey(std::size_t index, Working& working, std::int64_t n) const {
+// Looks entries of a dictionary up once. False when the input is not coded, or its dictionary too large for the rows to
+// pay back.
+bool Program::IndicesByDictionary(std::size_t index, std::size_t input, Working& working, std::int64_t n, std::int32_t* found) const {
   const Node& node = nodes[index];
-  const std::size_t inputs = spec.inputs.size();
-  for (std::size_t i = 0; i < node.in.size(); ++i) {
-    const Lane& lane = working.lanes[node.in_lane + i];
-    if (lane.codes == nullptr || static_cast<std::size_t>(node.in[i]) >= inputs) return false;
-    if (static_cast<std::int64_t>(lane.dictionary->size()) > 2 * working.rows) return false;
+  const Lane& lane = working.lanes[node.in_lane + input];
+  if (lane.codes == nullptr || static_cast<std::int64_t>((*lane.dictionary)->size()) > 2 * working.rows) return false;
+  const std::shared_ptr<const table::Dictionary>& dictionary = *lane.dictionary;
+  Memo& memo = working.memos[index][input];
+  if (!Same(memo.dictionary, dictionary)) {
+    memo.dictionary = dictionary;
+    memo.index.assign(dictionary->size() + 1, kUnknown);
+    memo.index[0] = KeyOp::kMissing;
   }
-  std::int32_t found[kLaneRows];
-  for (std::size_t i = 0; i < node.in.size(); ++i) {
-    const Lane& lane = working.lanes[node.in_lane + i];
-    const auto& dictionary = working.columns[static_cast<std::size_t>(node.in[i])].dictionary();
-    Memo& memo = working.memos[index][i];
-    if (!Same(memo.dictionary, dictionary)) {
-      memo.dictionary = dictionary;
-      memo.index.assign(dictionary->size(), kUnknown);
-    }
-    for (std::int64_t row = 0; row < n; ++row) {
-      const std::int32_t code = lane.codes[row];
-      if (code < 0) {
-        found[row] = KeyOp::kMissing;
-        continue;
-      }
-      std::int32_t& known = memo.index[static_cast<std::size_t>(code)];
-      if (known == kUnknown) [[unlikely]] {
-        known = node.by_key->IndexOf(node.state.get(), i, (*dictionary)[static_cast<std::size_t>(code)]);
-      }
-      found[row] = known;
-    }
-    node.by_key->MapIndex(node.state.get(), i, found, working.lanes[node.out_lane + i], n);
+  std::int32_t* known = memo.index.data() + 1;  // of code -1 too
+  std::int32_t least = 0;
+  for (std::int64_t row = 0; row < n; ++row) {
+    found[row] = known[lane.codes[row]];
+    least = std::min(least, found[row]);
+  }
+  if (least > kUnknown) return true;
+  for (std::int64_t row = 0; row < n; ++row) {
+    const std::int32_t code = lane.codes[row];
+    if (known[code] == kUnknown) known[code] = node.by_key->IndexOf(node.state.get(), input, (*dictionary)[static_cast<std::size_t>(code)]);
+    found[row] = known[code];
   }
   return true;
+}
+
+void Program::RunByKey(std::size_t index, Working& working, std::int64_t n) const {
+  const Node& node = nodes[index];
+  const State* state = node.state.get();
+  std::int32_t found[kLaneRows];
+  for (std::size_t i = 0; i < node.in.size(); ++i) {
+    if (!IndicesByDictionary(index, i, working, n, found)) {
+      node.by_key->IndicesOf(state, i, working.lanes[node.in_lane + i], n, found);
+    }
+    if (!node.staged) {
+      node.by_key->MapIndex(state, i, found, working.lanes[node.out_lane + i], n);
+      continue;
+    }
+    const Place& place = places[static_cast<std::size_t>(node.out[i])];
+    std::int32_t* ones = working.ones.data() + place.ones;
+    node.by_key->Ones(state, i, found, n, ones);
+    const auto offset = static_cast<std::int32_t>(place.tile);
+    const auto nowhere = static_cast<std::int32_t>(stage_rows_ * width);
+    const std::int32_t* row_at = working.row_at.data();
+    for (std::int64_t row = 0; row < n; ++row) ones[row] = ones[row] < 0 ? nowhere : ones[row] + (offset + row_at[row]);
+  }
 }
 
 void Program::RunNode(std::size_t index, Working& working, std::int64_t n, const Known& known) const {
@@ -229,7 +244,7 @@ void Program::RunNode(std::size_t index, Working& working, std::int64_t n, const
     node.op->MapTraining(node.state.get(), in, known.label, known.fold, out, n, &texts);
     return;
   }
-  if (node.by_key != nullptr && !working.own && RunByKey(index, working, n)) return;
+  if (node.by_key != nullptr) return RunByKey(index, working, n);
   if (known.training) {
     node.op->MapTraining(node.state.get(), in, known.label, known.fold, out, n, &texts);
   } else {
@@ -237,7 +252,55 @@ void Program::RunNode(std::size_t index, Working& working, std::int64_t n, const
   }
 }
 
-void Program::RunBlock(Working& working, std::int64_t n, const Known& known, float* tile, std::int64_t stride) const {
+void Program::PutNumbers(Working& working, std::int64_t n, float* tile, std::int64_t stride) const {
+  float floats[kLaneRows];
+  for (const Feature& feature : number_features_) {
+    ToFloats(working.shown[static_cast<std::size_t>(feature.port)].numbers, n, floats);
+    float* to = tile + feature.offset;
+    for (std::int64_t row = 0; row < n; ++row, to += stride) *to = floats[row];
+  }
+  for (const Feature& feature : vector_inputs_) {
+    const Lane& lane = working.shown[static_cast<std::size_t>(feature.port)];
+    for (std::int64_t row = 0; row < n; ++row) {
+      std::memcpy(tile + row * stride + feature.offset, lane.vectors + row * lane.stride,
+                  static_cast<std::size_t>(feature.width) * sizeof(float));
+    }
+  }
+}
+
+void Program::PutRows(Working& working, std::int64_t n, float* tile, std::int64_t stride, bool past_caches) const {
+  float* stage = working.stage.data();
+  const std::int64_t row_floats = width;
+  for (std::size_t k = 0; k < number_features_.size(); ++k) {
+    ToFloats(working.shown[static_cast<std::size_t>(number_features_[k].port)].numbers, n, working.floats.data() + k * kLaneRows);
+  }
+  const auto put_ones = [&](std::int64_t from, std::int64_t rows, float value) {
+    for (std::size_t k = 0; k < staged_.size(); ++k) {
+      const std::int32_t* ones = working.ones.data() + k * kLaneRows + from;
+      for (std::int64_t row = 0; row < rows; ++row) stage[ones[row]] = value;
+    }
+  };
+  for (std::int64_t from = 0; from < n; from += stage_rows_) {
+    const std::int64_t rows = std::min(stage_rows_, n - from);
+    for (std::size_t k = 0; k < number_features_.size(); ++k) {
+      const float* value = working.floats.data() + k * kLaneRows + from;
+      float* to = stage + number_features_[k].offset;
+      for (std::int64_t row = 0; row < rows; ++row) to[row * row_floats] = value[row];
+    }
+    for (const Feature& feature : vector_inputs_) {
+      const Lane& lane = working.shown[static_cast<std::size_t>(feature.port)];
+      for (std::int64_t row = 0; row < rows; ++row) {
+        std::memcpy(stage + row * row_floats + feature.offset, lane.vectors + (from + row) * lane.stride,
+                    static_cast<std::size_t>(feature.width) * sizeof(float));
+      }
+    }
+    put_ones(from, rows, 1.0F);
+    CopyRows(stage, rows, row_floats, tile + from * stride, stride, past_caches);
+    put_ones(from, rows, 0.0F);  // numbers are written over
+  }
+}
+
+void Program::RunBlock(Working& working, std::int64_t n, const Known& known, float* tile, std::int64_t stride, bool past_caches) const {
   if (!direct_.empty()) {
     const auto row_bytes = static_cast<std::size_t>(width) * sizeof(float);
     if (stride == width) {
@@ -255,19 +318,8 @@ void Program::RunBlock(Working& working, std::int64_t n, const Known& known, flo
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     if (nodes[i].needed) RunNode(i, working, n, known);
   }
-  for (const Feature& feature : number_features_) {
-    const double* from = working.shown[static_cast<std::size_t>(feature.port)].numbers;
-    float* to = tile + feature.offset;
-    // One pattern of NaN: sign and payload of computed ones are left open, and equal rows give equal bits.
-    for (std::int64_t row = 0; row < n; ++row, to += stride) *to = std::isnan(from[row]) ? kNaN : static_cast<float>(from[row]);
-  }
-  for (const Feature& feature : vector_inputs_) {
-    const Lane& lane = working.shown[static_cast<std::size_t>(feature.port)];
-    for (std::int64_t row = 0; row < n; ++row) {
-      std::memcpy(tile + row * stride + feature.offset, lane.vectors + row * lane.stride,
-                  static_cast<std::size_t>(feature.width) * sizeof(float));
-    }
-  }
+  if (staged_.empty()) return PutNumbers(working, n, tile, stride);
+  PutRows(working, n, tile, stride, past_caches);
 }
 
 Result<void> Program::Apply(const table::Batch& rows, const Known& known, float* tile, std::int64_t stride,
@@ -277,14 +329,16 @@ Result<void> Program::Apply(const table::Batch& rows, const Known& known, float*
   }
   Prepare(working);
   TENON_TRY(Bind(rows, wanted_, working));
+  const bool past_caches = !staged_.empty() && rows.rows() * stride >= kLargeTile;
   for (std::int64_t from = 0; from < rows.rows(); from += block_) {
     const std::int64_t n = std::min(block_, rows.rows() - from);
     Load(working, wanted_, from, n);
     Known here = known;
     if (here.label != nullptr) here.label += from;
     if (here.fold != nullptr) here.fold += from;
-    RunBlock(working, n, here, tile + from * stride, stride);
+    RunBlock(working, n, here, tile + from * stride, stride, past_caches);
   }
+  if (past_caches) PublishCopies();
   return {};
 }
 

@@ -1,10 +1,14 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "base/call.h"
 #include "base/kinds.h"
+#include "dataset/sensitive.h"
 #include "dataset/snapshot.h"
 #include "dataset/split.h"
 #include "table/profile.h"
@@ -14,6 +18,13 @@ namespace tenon::validate {
 enum class Severity { kInfo, kWarning, kError };
 std::string_view NameOf(Severity severity);
 
+// A member of the project file and what it would be set to; `append`: added to the list that is there.
+struct Setting {
+  std::vector<std::string> path;  // validate, columns, state, domain
+  Json value;
+  bool append = false;
+};
+
 // A finding about the user's data: not an error but a value.
 struct Anomaly {
   std::string check;       // the kind of checks/ that found it
@@ -22,6 +33,7 @@ struct Anomaly {
   std::string short_text;  // "12 new values"
   std::string long_text;   // with the values, the numbers, what was expected
   std::string fix;         // what to write or do: "add 'Alaska' to validate.data.state.domain"
+  std::vector<Setting> accept = {};  // the settings that take the data as they are; none: a person has to think
   Json ToJson() const;
 };
 
@@ -41,12 +53,24 @@ struct ColumnExpectation {
   static Result<ColumnExpectation> FromJson(const Json& json);
 };
 
+// A column whose values must be found in a column of another file.
+struct Reference {
+  std::string column, file, key;
+  std::shared_ptr<const std::unordered_set<std::uint64_t>> values;  // ReferenceHash of those; read by the pipeline, null until then
+};
+std::uint64_t ReferenceHash(const table::Column& column, std::int64_t row);
+
 // What the user wrote under `validate:`.
 struct ValidateSpec {
   Severity fail_on = Severity::kError;
   std::vector<std::pair<std::string, Json>> columns;  // overrides a column: {min, max, missing, domain, unseen, unique}
   std::vector<std::string> expectations;              // boolean expressions that every row must fulfil
   double leakage_threshold = 0.98;                    // single-feature AUC (or |correlation|) above it is a leak
+  std::string purpose;                                // what the data are used for, checked against data.purpose
+  std::vector<std::string> anonymity_columns;         // which together point at a person
+  std::int64_t anonymity_k = 5;                       // that many rows share each combination of them
+  std::string freshness;                              // how old the newest row may be, such as 2d
+  std::vector<Reference> references;
   std::vector<std::string> left_out;                  // columns no model reads, which leak nothing. Not written here
   static Result<ValidateSpec> Parse(const Json& json, std::string_view file);
   Json ToJson() const;
@@ -70,8 +94,7 @@ class Check {
   virtual Result<std::vector<Anomaly>> Look(const Call& call, const Evidence& evidence) const = 0;
 };
 
-// Kinds: presence, type, missing, range, domain, unique, constant, duplicates, label, imbalance, leakage, identifiers,
-// distribution, expectations, volume.
+// Kinds: the files of checks/; docs/04-validation.md lists them.
 Result<void> AddAll(Kinds<Check>& kinds);
 
 struct ValidationReport {
@@ -79,8 +102,13 @@ struct ValidationReport {
   std::vector<ColumnExpectation> schema;
   std::vector<Anomaly> anomalies;      // errors first
   bool passed = true;                  // nothing at or above fail_on
+  std::vector<std::string> masked;     // columns whose values are in no report
   Json ToJson() const;                 // with the profile's summary
 };
+
+// One row that is to be predicted, as an object, held against the same expectations as the rows of a snapshot: presence, type,
+// missing, range, domain. The label need not be there.
+std::vector<Anomaly> ValidateRow(const std::vector<ColumnExpectation>& schema, std::string_view label, const Json& row);
 
 // Profiles, infers the schema where the user said nothing (from `previous_schema` when there is one, so that a new
 // value is new), and runs every check.

@@ -146,6 +146,19 @@ std::vector<std::string> KeyOf(const dataset::DatasetSnapshot& snapshot) {
   return out;
 }
 
+std::vector<std::string> FeatureColumns(const Evidence& evidence) {
+  const Json& about = evidence.snapshot->about();
+  const ingest::Sensitive sensitive = dataset::SensitiveOf(about);
+  std::vector<std::string> out;
+  for (const table::Field& field : evidence.snapshot->schema().fields()) {
+    const std::string& name = field.name;
+    if (name == evidence.label || name == about.StringAt("key") || name == about.StringAt("time") || name == about.StringAt("group")) continue;
+    if (const auto at = sensitive.find(name); at != sensitive.end() && at->second == ingest::Treatment::kPseudonymise) continue;
+    if (std::ranges::find(evidence.spec->left_out, name) == evidence.spec->left_out.end()) out.push_back(name);
+  }
+  return out;
+}
+
 std::string Percent(double share) { return Str(FormatShort(100 * share, 3), " %"); }
 
 std::string Some(const std::vector<std::string>& values, std::size_t most) {

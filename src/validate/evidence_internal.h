@@ -29,6 +29,9 @@ struct Target {
 };
 Result<Target> TargetOf(const Evidence& evidence);
 
+// The columns a model may read: not the label, the key, the time, the group, what is left out, nor pseudonyms.
+std::vector<std::string> FeatureColumns(const Evidence& evidence);
+
 // Nulls and NaN.
 bool IsMissing(const table::Column& column, std::int64_t row);
 // A value as people would write it: numbers in their shortest form.

@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "base/text.h"
+#include "base/time.h"
 #include "validate/check.h"
 
 namespace tenon::validate {
@@ -62,6 +63,25 @@ Result<void> Override(const Json& json, std::string_view path, std::string_view 
   return fields.Done();
 }
 
+// What stands in quotation marks and is no column's name is a value.
+void Mask(const table::Schema& schema, Anomaly* anomaly) {
+  anomaly->accept.clear();  // it would be shown
+  anomaly->long_text = Str("'", anomaly->column, "' is sensitive: what its values are stays out of reports");
+  for (std::string* text : {&anomaly->short_text, &anomaly->fix}) {
+    std::string out;
+    std::size_t at = 0;
+    while (at < text->size()) {
+      const std::size_t open = text->find('\'', at);
+      const std::size_t close = open == std::string::npos ? open : text->find('\'', open + 1);
+      if (close == std::string::npos) break;
+      const std::string inside = text->substr(open + 1, close - open - 1);
+      out += Str(text->substr(at, open - at), "'", schema.Find(inside) >= 0 ? inside : "***", "'");
+      at = close + 1;
+    }
+    *text = out + text->substr(at);
+  }
+}
+
 ColumnExpectation InferColumn(const table::ColumnProfile& profile) {
   ColumnExpectation out;
   out.name = profile.field().name;
@@ -110,6 +130,17 @@ Json Anomaly::ToJson() const {
   out["short_text"] = short_text;
   out["long_text"] = long_text;
   out["fix"] = fix;
+  if (!accept.empty()) {
+    Json settings = Json::MakeArray();
+    for (const Setting& one : accept) {
+      Json setting;
+      setting["path"] = Json::ListOf(one.path);
+      setting["value"] = one.value;
+      setting["append"] = one.append;
+      settings.Push(std::move(setting));
+    }
+    out["accept"] = std::move(settings);
+  }
   return out;
 }
 
@@ -156,6 +187,31 @@ Result<ValidateSpec> ValidateSpec::Parse(const Json& json, std::string_view file
   if (!(spec.leakage_threshold > 0.5 && spec.leakage_threshold <= 1)) {
     return fields.Wrong("leakage_threshold", Str(spec.leakage_threshold, " is out of range; write a number above 0.5, at most 1"));
   }
+  TENON_TRY(fields.Read("purpose", &spec.purpose));
+  TENON_TRY(fields.Read("freshness", &spec.freshness));
+  if (!spec.freshness.empty()) {
+    if (auto span = ParseDuration(spec.freshness); !span.ok()) return fields.Wrong("freshness", span.error().message());
+  }
+  if (const Json* references = fields.Find("references"); references != nullptr && !references->is_null()) {
+    if (!references->is_object()) return fields.Wrong("references", "must be an object such as {customer_id: {read: customers.csv, column: id}}");
+    for (const auto& [column, one] : references->object()) {
+      TENON_ASSIGN(Fields of, Fields::Of(one, Str("validate.references.", column), file));
+      Reference reference{column, "", column, nullptr};
+      TENON_TRY(of.Read("read", &reference.file));
+      TENON_TRY(of.Read("column", &reference.key));
+      TENON_TRY(of.Done());
+      if (reference.file.empty()) return of.Wrong("", "`read:` is missing: the file that holds the column");
+      spec.references.push_back(std::move(reference));
+    }
+  }
+  if (const Json* anonymity = fields.Find("anonymity"); anonymity != nullptr && !anonymity->is_null()) {
+    TENON_ASSIGN(Fields of, Fields::Of(*anonymity, "validate.anonymity", file));
+    TENON_TRY(of.Read("columns", &spec.anonymity_columns));
+    TENON_TRY(of.Read("k", &spec.anonymity_k));
+    TENON_TRY(of.Done());
+    if (spec.anonymity_columns.empty()) return of.Wrong("", "`columns:` is missing: those that together point at a person");
+    if (spec.anonymity_k < 2) return of.Wrong("k", Str(spec.anonymity_k, " hides nobody; write 2 or more"));
+  }
   if (const Json* columns = fields.Find("columns"); columns != nullptr && !columns->is_null()) {
     if (!columns->is_object()) return fields.Wrong("columns", "must be an object such as {age: {min: 0}}");
     for (const auto& [name, one] : columns->object()) {
@@ -176,6 +232,16 @@ Json ValidateSpec::ToJson() const {
   out["columns"] = std::move(of_columns);
   out["expectations"] = Json::ListOf(expectations);
   out["leakage_threshold"] = leakage_threshold;
+  if (!purpose.empty()) out["purpose"] = purpose;
+  if (!anonymity_columns.empty()) {
+    out["anonymity"]["columns"] = Json::ListOf(anonymity_columns);
+    out["anonymity"]["k"] = anonymity_k;
+  }
+  if (!freshness.empty()) out["freshness"] = freshness;
+  for (const Reference& reference : references) {
+    out["references"][reference.column]["read"] = reference.file;
+    out["references"][reference.column]["column"] = reference.key;
+  }
   if (!left_out.empty()) out["left_out"] = Json::ListOf(left_out);
   return out;
 }
@@ -187,9 +253,28 @@ Json ValidationReport::ToJson() const {
   for (const Anomaly& anomaly : anomalies) found.Push(anomaly.ToJson());
   out["anomalies"] = std::move(found);
   Json expected = Json::MakeArray();
-  for (const ColumnExpectation& column : schema) expected.Push(column.ToJson());
+  const auto hidden = [&](const std::string& name) { return std::ranges::find(masked, name) != masked.end(); };
+  for (const ColumnExpectation& column : schema) {
+    ColumnExpectation shown = column;
+    if (hidden(column.name)) shown.has_range = shown.has_domain = false;
+    expected.Push(shown.ToJson());
+  }
   out["schema"] = std::move(expected);
   out["profile"] = profile.ToJson();
+  Json columns = Json::MakeArray();
+  for (const Json& column : out["profile"].Find("columns")->array()) {
+    if (!hidden(column.StringAt("name"))) {
+      columns.Push(column);
+      continue;
+    }
+    Json shown = Json::MakeObject();  // counts only
+    for (const char* key : {"name", "type", "count", "missing", "distinct", "distinct_is_exact"}) {
+      if (const Json* value = column.Find(key); value != nullptr) shown[key] = *value;
+    }
+    shown["masked"] = true;
+    columns.Push(std::move(shown));
+  }
+  out["profile"]["columns"] = std::move(columns);
   return out;
 }
 
@@ -236,6 +321,10 @@ Result<ValidationReport> Validate(const Call& call, const dataset::DatasetSnapsh
       report.passed = report.passed && anomaly.severity < spec.fail_on;
       report.anomalies.push_back(std::move(anomaly));
     }
+  }
+  for (const auto& [column, treatment] : dataset::SensitiveOf(snapshot.about())) report.masked.push_back(column);
+  for (Anomaly& anomaly : report.anomalies) {
+    if (std::ranges::find(report.masked, anomaly.column) != report.masked.end()) Mask(snapshot.schema(), &anomaly);
   }
   std::stable_sort(report.anomalies.begin(), report.anomalies.end(),
                    [](const Anomaly& a, const Anomaly& b) { return a.severity > b.severity; });

@@ -2,7 +2,8 @@
 # Builds and tests under tools that look for faults: tests/sanitize/run.sh [clang|asan|tsan] ..., all three without words.
 #   clang  the whole of it with clang 14, warnings as errors (-Wthread-safety among them), and all unit tests
 #   asan   with AddressSanitizer and UndefinedBehaviorSanitizer: unit tests with the contracts in them, and all scenarios
-#   tsan   with ThreadSanitizer: unit tests, and a running service under load while its versions are swapped
+#   tsan   with ThreadSanitizer: unit tests, and a running service under load over HTTP, gRPC and TLS while its versions, rollouts,
+#          certificate and keys change
 # Installs what is missing (as root). On demand, not part of ./test: each builds everything anew, and runs 2 to 15 times slower.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -28,11 +29,12 @@ tsan() {
   tools/build.sh build-tsan -DCMAKE_CXX_COMPILER=clang++-14 -DCMAKE_BUILD_TYPE=Debug -DTENON_SANITIZE=thread
   ctest --test-dir build-tsan --output-on-failure -j"$jobs"
   tools/build.sh build  # trains the versions that are swapped: as it is shipped
-  python3 tests/sanitize/hammer.py build/bin/tenon build-tsan/bin/tenon
+  source tests/clients/venv.sh
+  "$venv/bin/python" tests/sanitize/hammer.py build/bin/tenon build-tsan/bin/tenon 60
 }
 for what in ${@:-clang asan tsan}; do
   case $what in
-    clang|asan|tsan) $what && echo "$what: clean" ;;
+    clang|asan|tsan) $what; echo "$what: clean" ;;  # not `&&`, under which set -e does not end the function
     *) echo "no '$what'; there are: clang asan tsan" >&2; exit 2 ;;
   esac
 done

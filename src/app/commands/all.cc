@@ -1,13 +1,21 @@
 #include "app/commands/all.h"
 
+#include <thread>
+
 namespace tenon::app {
+namespace {
+
+constexpr int kMostTries = 30;
+
+}  // namespace
 
 std::vector<Command> AllCommands() {
   std::vector<Command> all;
-  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddModels, AddCompress, AddExchange, AddPredict, AddServe, AddKeys, AddOta, AddLog, AddMonitor, AddDoctor, AddCompletion}) {
+  for (auto* add : {AddInit, AddRun, AddValidate, AddData, AddFeatures, AddModels, AddCompress, AddExchange, AddPredict, AddServe, AddKeys, AddOta, AddLog, AddMonitor, AddDoctor, AddCompletion}) {
     add(all);
   }
   AddRollout(all);
+  AddOnline(all);
   return all;
 }
 
@@ -16,7 +24,12 @@ Result<std::unique_ptr<store::Store>> OpenStore(Context& context, const std::str
   if (access != store::Store::Access::kWrite && !context.files.Exists(data)) {
     return Error(Code::kNotFound, Str("nothing was run in ", folder, " yet; `tenon run ", folder, "` makes its data folder ", data));
   }
-  return store::Store::Open(context.files, data, access);
+  // A service takes the lock for a moment when it decides about a rollout: a command that comes just then waits.
+  for (int tries = 0;; ++tries) {
+    auto opened = store::Store::Open(context.files, data, access);
+    if (opened || opened.error().code() != Code::kUnavailable || tries == kMostTries || context.call.stop.stop_requested()) return opened;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
 }
 
 }  // namespace tenon::app

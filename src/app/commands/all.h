@@ -12,6 +12,7 @@ void AddInit(std::vector<Command>& to);
 void AddRun(std::vector<Command>& to);
 void AddValidate(std::vector<Command>& to);
 void AddData(std::vector<Command>& to);
+void AddFeatures(std::vector<Command>& to);
 void AddExchange(std::vector<Command>& to);
 void AddModels(std::vector<Command>& to);
 void AddCompress(std::vector<Command>& to);
@@ -22,6 +23,7 @@ void AddKeys(std::vector<Command>& to);
 void AddOta(std::vector<Command>& to);
 void AddLog(std::vector<Command>& to);
 void AddMonitor(std::vector<Command>& to);
+void AddOnline(std::vector<Command>& to);
 void AddDoctor(std::vector<Command>& to);
 void AddCompletion(std::vector<Command>& to);
 

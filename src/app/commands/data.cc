@@ -1,5 +1,8 @@
 #include "app/commands/all.h"
 #include "dataset/acquire.h"
+#include "dataset/sensitive.h"
+#include "dataset/snapshot.h"
+#include "pipeline/data_pages.h"
 
 namespace tenon::app {
 namespace {
@@ -55,6 +58,50 @@ Result<dataset::SnapshotPtr> Named(Context& context, const store::Store& from, c
   return dataset::LoadSnapshot(context.call, from, records.back().name);
 }
 
+// A line a column: what people ask first.
+void ShowProfile(Context& context, const table::Profile& profile, const ingest::Sensitive& sensitive) {
+  std::vector<std::vector<std::string>> rows = {{"column", "type", "missing", "distinct", "min", "mean", "max", "most frequent"}};
+  for (const table::ColumnProfile& column : profile.columns()) {
+    std::string top;
+    for (const table::Frequency& value : column.Top(3)) top += Str(value.value.substr(0, 18), " (", FormatShort(value.count), ")  ");
+    const bool hidden = sensitive.contains(column.field().name);
+    if (hidden) top = "(sensitive)";
+    const bool numbers = column.numeric() && !hidden;
+    rows.push_back({column.field().name, std::string(NameOf(column.field().type)), FormatCount(column.missing()),
+                    FormatCount(static_cast<std::int64_t>(column.distinct())), numbers ? FormatShort(column.min()) : "",
+                    numbers ? FormatShort(column.mean()) : "", numbers ? FormatShort(column.max()) : "", top});
+  }
+  context.terminal.Table(rows);
+}
+
+// Batch by batch, so that any number of rows takes the memory of some: no snapshot is made.
+Result<int> ProfileFiles(Context& context, const Args& args) {
+  TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
+  if (!args.Texts("files").empty()) {
+    project.source.paths = args.Texts("files");
+    project.source.folder = ".";
+  }
+  TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
+  table::Profile profile(*reader->schema());
+  while (true) {
+    TENON_ASSIGN(std::optional<table::Batch> batch, reader->Next(context.call));
+    if (!batch) break;
+    profile.Add(*batch);
+  }
+  if (context.json) {
+    Json line = profile.ToJson();
+    for (Json& column : line["columns"].array()) {
+      if (!project.source.sensitive.contains(column.StringAt("name"))) continue;
+      for (const char* key : {"top", "min", "max", "mean", "quantiles", "histogram"}) column[key] = nullptr;
+    }
+    context.terminal.JsonLine(line);
+    return 0;
+  }
+  context.terminal.Line(Str(FormatCount(profile.rows()), " rows"));
+  ShowProfile(context, profile, project.source.sensitive);
+  return 0;
+}
+
 Result<int> Show(Context& context, const Args& args) {
   TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
   TENON_ASSIGN(dataset::SnapshotPtr snapshot, Named(context, *opened, args.Text("snapshot")));
@@ -68,21 +115,40 @@ Result<int> Show(Context& context, const Args& args) {
     return 0;
   }
   context.terminal.Line(Str("snapshot ", snapshot->hash(), ", ", FormatCount(snapshot->rows()), " rows"));
-  std::vector<std::vector<std::string>> rows = {{"column", "type", "missing", "distinct", "min", "mean", "max", "most frequent"}};
-  for (const table::ColumnProfile& column : profile.columns()) {
-    std::string top;
-    for (const table::Frequency& value : column.Top(3)) top += Str(value.value.substr(0, 18), " (", FormatShort(value.count), ")  ");
-    const bool numbers = column.numeric();
-    rows.push_back({column.field().name, std::string(NameOf(column.field().type)), FormatCount(column.missing()),
-                    FormatCount(static_cast<std::int64_t>(column.distinct())), numbers ? FormatShort(column.min()) : "",
-                    numbers ? FormatShort(column.mean()) : "", numbers ? FormatShort(column.max()) : "", top});
-  }
-  context.terminal.Table(rows);
+  const ingest::Sensitive sensitive = dataset::SensitiveOf(snapshot->about());
+  ShowProfile(context, profile, sensitive);
   const int shown = static_cast<int>(args.Int("rows"));
   std::int64_t left = shown;
   for (const table::Batch& batch : snapshot->batches()) {
-    for (std::int64_t i = 0; i < batch.rows() && left > 0; ++i, --left) context.terminal.Line(batch.RowAt(i).Dump());
+    for (std::int64_t i = 0; i < batch.rows() && left > 0; ++i, --left) {
+      Json row = batch.RowAt(i);
+      for (const auto& [column, treatment] : sensitive) {
+        if (row.Find(column) != nullptr) row[column] = "***";
+      }
+      context.terminal.Line(row.Dump());
+    }
   }
+  return 0;
+}
+
+Result<int> Explore(Context& context, const Args& args) {
+  const std::string folder = args.Text("project");
+  TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, folder));
+  if (!args.Texts("files").empty()) {
+    project.source.paths = args.Texts("files");
+    project.source.folder = ".";
+  }
+  TENON_ASSIGN(auto opened, OpenStore(context, folder, store::Store::Access::kWrite));
+  TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
+  TENON_ASSIGN(auto snapshot, dataset::Snapshot(context.call, *reader, project.source, *opened));
+  TENON_ASSIGN(const auto report, validate::Validate(context.call, *snapshot, nullptr, nullptr, nullptr, project.problem.label, project.validate, context.kits.checks));
+  const std::string path = args.Text("out").empty() ? platform::JoinPath(project.data_folder(), "explore.html") : args.Text("out");
+  const pipeline::DataPage page{project.name, project.source.name, snapshot->hash().substr(0, 12), Str("tenon data explore ", folder)};
+  TENON_ASSIGN(const std::string html, pipeline::ExplorePage(context.call, page, *snapshot, report, project.problem.label));
+  TENON_TRY(context.files.Write(path, html));
+  Json line;
+  line["page"] = path;
+  context.json ? context.terminal.JsonLine(line) : context.terminal.Line(Str("wrote ", path));
   return 0;
 }
 
@@ -112,6 +178,17 @@ void AddData(std::vector<Command>& to) {
                 .flags = {{.name = "snapshot", .help = "hash or its first digits; the newest when not given"}, project,
                           {.name = "--rows", .help = "rows to print below", .kind = Flag::Kind::kInt, .fallback = "0"}},
                 .run = Show});
+  to.push_back({.name = "data profile",
+                .summary = "Read the project's source (or the files given) once and show the columns' statistics; keeps nothing",
+                .example = "tenon data profile examples/loan-approval",
+                .flags = {ProjectFlag(), {.name = "--files", .help = "read these instead of the project's", .kind = Flag::Kind::kTexts}},
+                .run = ProfileFiles});
+  to.push_back({.name = "data explore",
+                .summary = "Write a page about the data: distributions, correlations, time, what is missing, suggested transforms",
+                .example = "tenon data explore examples/loan-approval",
+                .flags = {ProjectFlag(), {.name = "--files", .help = "explore these instead of the project's", .kind = Flag::Kind::kTexts},
+                          {.name = "--out", .help = "where the page goes; .tenon/explore.html when not given"}},
+                .run = Explore});
   to.push_back({.name = "data diff",
                 .summary = "Compare two snapshots: columns, rows, statistics",
                 .example = "tenon data diff 3f2a91 9c04d7 --project examples/loan-approval",

@@ -91,6 +91,9 @@ Result<int> Export(Context& context, const Args& args) {
   } else {
     TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes), version.id());
     TENON_ASSIGN(auto predictor, model::Predictor::Load(bundle, context.kits.ops, context.kits.formats), version.id());
+    if (predictor->cascade() != nullptr) {
+      return Error(Code::kFailedPrecondition, Str(version.id(), " is a cascade of two models, which ", format, " has no words for; export it as a bundle"));
+    }
     TENON_ASSIGN(const auto exporter, context.kits.exporters.Create(format));
     TENON_ASSIGN(written, exporter->Export(*predictor, version.id()), version.id());
   }

@@ -3,6 +3,7 @@
 
 #include "app/commands/all.h"
 #include "app/service.h"
+#include "app/signals.h"
 #include "app/watching.h"
 
 namespace tenon::app {
@@ -45,6 +46,7 @@ Result<ServiceOptions> OptionsOf(const pipeline::Project& project, const Args& a
   edge::ServerOptions& options = all.server;
   options.address = args.Text("address");
   options.port = static_cast<int>(args.Int("port"));
+  options.inherited = InheritedSocket();
   options.threads = static_cast<int>(args.Int("threads"));
   options.rate = project.serve.rate;
   options.most_body = project.serve.most_body;

@@ -1,5 +1,11 @@
+#include <algorithm>
+
 #include "app/commands/all.h"
 #include "dataset/snapshot.h"
+#include "pipeline/data_pages.h"
+#include "pipeline/edit_project.h"
+#include "pipeline/references.h"
+#include "registry/registry.h"
 #include "validate/check.h"
 
 namespace tenon::app {
@@ -13,11 +19,106 @@ void ShowAnomaly(Terminal& terminal, const validate::Anomaly& anomaly) {
   terminal.Line(Str(severity, "  ", terminal.Bold(anomaly.column), anomaly.column.empty() ? "" : ": ", anomaly.short_text));
   if (!anomaly.long_text.empty()) terminal.Line(Str("       ", anomaly.long_text));
   if (!anomaly.fix.empty()) terminal.Line(Str("       fix: ", anomaly.fix));
+  if (!anomaly.accept.empty()) terminal.Line(Str("       or take it as it is: --accept ", anomaly.check, ":", anomaly.column));
+}
+
+// What the data are held against.
+struct Before {
+  std::optional<table::Profile> profile;
+  std::vector<validate::ColumnExpectation> schema;
+};
+
+Result<std::vector<validate::ColumnExpectation>> StoredSchema(const store::Store& store, const Json& body) {
+  std::vector<validate::ColumnExpectation> out;
+  TENON_ASSIGN(auto bytes, store.Get(body.StringAt("schema")));
+  TENON_ASSIGN(Json schema, Json::Parse(bytes->view()));
+  for (const Json& item : schema.array()) {
+    TENON_ASSIGN(auto expected, validate::ColumnExpectation::FromJson(item));
+    out.push_back(std::move(expected));
+  }
+  return out;
+}
+
+// The last snapshot that a run validated, or what --against names.
+Result<Before> ReadBefore(Context& context, store::Store& store, const pipeline::Project& project, const std::string& against, const std::string& now) {
+  Before out;
+  if (against.empty()) {
+    TENON_ASSIGN(auto last, store.FindRecord("validated", project.source.name));
+    if (!last || last->body.StringAt("snapshot") == now) return out;
+    TENON_ASSIGN(auto bytes, store.Get(last->body.StringAt("profile")));
+    TENON_ASSIGN(out.profile, table::Profile::Load(bytes->view()));
+    TENON_ASSIGN(out.schema, StoredSchema(store, last->body));
+    return out;
+  }
+  std::string hash = against;
+  if (against == "training") {
+    const registry::Registry versions(store);
+    TENON_ASSIGN(const registry::ModelVersion champion, versions.Resolve(Str(project.name, "@champion")), "--against training");
+    hash = champion.lineage.StringAt("snapshot");
+    if (hash.empty()) return Error(Code::kFailedPrecondition, Str("the champion of ", project.name, " was brought in from elsewhere: what it learnt from is not known here"));
+  }
+  TENON_ASSIGN(const auto snapshot, dataset::LoadSnapshot(context.call, store, hash), "--against");
+  TENON_ASSIGN(out.profile, table::ProfileOf(context.call, snapshot->schema(), snapshot->batches()));
+  out.schema = validate::InferSchema(*out.profile);
+  return out;
+}
+
+// Writes the settings of the findings into the project file.
+Result<int> Accept(Context& context, const pipeline::Project& project, const validate::ValidationReport& report, const std::vector<std::string>& wanted) {
+  std::vector<std::string> known;
+  for (const validate::Anomaly& one : report.anomalies) {
+    if (!one.accept.empty()) known.push_back(Str(one.check, ":", one.column));
+  }
+  TENON_ASSIGN(const auto bytes, context.files.Map(project.file));
+  std::string text(bytes->view());
+  for (const std::string& name : wanted) {
+    if (name != "all" && std::ranges::find(known, name) == known.end()) {
+      return Error(Code::kNotFound, known.empty() ? Str("no finding '", name, "' that a setting would accept; there is none") : Str("no finding '", name, "' that a setting would accept", DidYouMean(name, known)));
+    }
+    for (const validate::Anomaly& one : report.anomalies) {
+      if (name != "all" && Str(one.check, ":", one.column) != name) continue;
+      for (const validate::Setting& setting : one.accept) {
+        TENON_ASSIGN(text, pipeline::EditProject(text, project.file, {setting.path, setting.value, setting.append}));
+        context.terminal.Line(Str("set    ", Join(setting.path, "."), setting.append ? " += " : " = ", setting.value.Dump()));
+      }
+    }
+  }
+  TENON_TRY(pipeline::ParseProject(text, project.folder, project.file), "after the edit");
+  TENON_TRY(context.files.Write(project.file, text));
+  context.terminal.Line(Str("wrote  ", project.file));
+  return 0;
+}
+
+// One row to predict, against what the last run expects of rows.
+Result<int> ValidateRow(Context& context, const pipeline::Project& project, const std::string& text) {
+  TENON_ASSIGN(const Json row, Json::Parse(text, "--row"));
+  if (!row.is_object()) return Error(Code::kInvalidArgument, Str("--row: expected an object such as {\"age\": 40}, got ", row.KindName()));
+  TENON_ASSIGN(auto opened, OpenStore(context, project.folder, store::Store::Access::kRead));
+  TENON_ASSIGN(auto last, opened->FindRecord("validated", project.source.name));
+  if (!last) return Error(Code::kFailedPrecondition, "nothing is expected of rows yet; `tenon run` makes a schema");
+  TENON_ASSIGN(const auto schema, StoredSchema(*opened, last->body));
+  const auto found = validate::ValidateRow(schema, project.problem.label, row);
+  bool passed = true;
+  Json list = Json::MakeArray();
+  for (const validate::Anomaly& one : found) {
+    passed = passed && one.severity < project.validate.fail_on;
+    context.json ? list.Push(one.ToJson()) : ShowAnomaly(context.terminal, one);
+  }
+  if (context.json) {
+    Json line;
+    line["passed"] = passed;
+    line["anomalies"] = std::move(list);
+    context.terminal.JsonLine(line);
+  } else {
+    context.terminal.Line(Str(found.size(), " findings: ", passed ? context.terminal.Green("as expected of a row") : context.terminal.Red("not as expected of a row")));
+  }
+  return passed ? 0 : 1;
 }
 
 Result<int> ValidateData(Context& context, const Args& args) {
   const std::string folder = args.Text("project");
   TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, folder));
+  if (!args.Text("row").empty()) return ValidateRow(context, project, args.Text("row"));
   TENON_ASSIGN(auto opened, OpenStore(context, folder, store::Store::Access::kWrite));
   if (!args.Texts("files").empty()) {
     project.source.paths = args.Texts("files");
@@ -25,23 +126,17 @@ Result<int> ValidateData(Context& context, const Args& args) {
   }
   TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
   TENON_ASSIGN(auto snapshot, dataset::Snapshot(context.call, *reader, project.source, *opened));
-  const table::Profile* old_profile = nullptr;
-  table::Profile loaded;
-  std::vector<validate::ColumnExpectation> old_schema;
-  TENON_ASSIGN(auto last, opened->FindRecord("validated", project.source.name));
-  if (last && last->body.StringAt("snapshot") != snapshot->hash()) {
-    TENON_ASSIGN(auto profile_bytes, opened->Get(last->body.StringAt("profile")));
-    TENON_ASSIGN(loaded, table::Profile::Load(profile_bytes->view()));
-    TENON_ASSIGN(auto schema_bytes, opened->Get(last->body.StringAt("schema")));
-    TENON_ASSIGN(Json schema, Json::Parse(schema_bytes->view()));
-    for (const Json& item : schema.array()) {
-      TENON_ASSIGN(auto expected, validate::ColumnExpectation::FromJson(item));
-      old_schema.push_back(std::move(expected));
-    }
-    old_profile = &loaded;
+  TENON_ASSIGN(const Before before, ReadBefore(context, *opened, project, args.Text("against"), snapshot->hash()));
+  validate::ValidateSpec spec = project.validate;
+  TENON_TRY(pipeline::ReadReferences(context.call, context.kits.readers, project.folder, &spec));
+  const table::Profile* old_profile = before.profile ? &*before.profile : nullptr;
+  TENON_ASSIGN(auto report, validate::Validate(context.call, *snapshot, nullptr, old_profile, old_profile != nullptr ? &before.schema : nullptr,
+                                               project.problem.label, spec, context.kits.checks));
+  if (const std::string path = args.Text("html"); !path.empty()) {
+    const pipeline::DataPage page{project.name, project.source.name, snapshot->hash().substr(0, 12), Str("tenon validate ", folder, " --html ", path)};
+    TENON_TRY(context.files.Write(path, pipeline::ValidationPage(page, report, old_profile)));
   }
-  TENON_ASSIGN(auto report, validate::Validate(context.call, *snapshot, nullptr, old_profile, old_profile != nullptr ? &old_schema : nullptr,
-                                               project.problem.label, project.validate, context.kits.checks));
+  if (!args.Texts("accept").empty()) return Accept(context, project, report, args.Texts("accept"));
   if (context.json) {
     Json line = report.ToJson();
     line["snapshot"] = snapshot->hash();
@@ -58,9 +153,13 @@ Result<int> ValidateData(Context& context, const Args& args) {
 
 void AddValidate(std::vector<Command>& to) {
   to.push_back({.name = "validate",
-                .summary = "Check the data: schema, missing values, ranges, duplicates, leakage; against the last snapshot",
+                .summary = "Check the data: schema, missing values, ranges, leakage, labels, personal data; against the last snapshot",
                 .example = "tenon validate examples/loan-approval",
-                .flags = {ProjectFlag(), {.name = "--files", .help = "check these instead of the project's", .kind = Flag::Kind::kTexts}},
+                .flags = {ProjectFlag(), {.name = "--files", .help = "check these instead of the project's", .kind = Flag::Kind::kTexts},
+                          {.name = "--against", .help = "a snapshot to compare with, or `training`: that of the champion; the last one when not given"},
+                          {.name = "--accept", .help = "findings to take as they are, such as domain:state, or all: writes the project file", .kind = Flag::Kind::kTexts},
+                          {.name = "--row", .help = "check one row, an object of JSON, by the schema of the last run"},
+                          {.name = "--html", .help = "write a page with findings and plots to this file"}},
                 .run = ValidateData});
 }
 

@@ -186,7 +186,7 @@ class EmbeddedTable final : public OnlineTable {
     TENON_TRY(MakeTable({reserve_}));
     if (bytes != nullptr) {
       Result<void> failed;
-      whole = ReadRecordLog(layout_, bytes->view(), [&](std::span<const OnlineEntry> entries, Newest rule) -> Result<void> {
+      whole = ReadRecordLog(layout_, bytes->view(), [&](std::span<const OnlineEntry> entries, Newest rule) TENON_REQUIRES(mutex_) -> Result<void> {
         TENON_ASSIGN(const std::int64_t stored, Apply(entries, rule));
         (void)stored;
         return {};

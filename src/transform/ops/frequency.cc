@@ -73,10 +73,7 @@ class FrequencyOf final : public EachKey<Learned> {
     fresh.as = as_;
     return fresh;
   }
-  std::int32_t Index(const Learned& learned, std::string_view key) const override {
-    const std::int32_t id = learned.values.Find(key);
-    return id < 0 ? kUnseen : id;
-  }
+  const KeyTable& Table(const Learned& learned) const override { return learned.values; }
   void Encode(const Learned& learned, const std::int32_t* index, const Lane& out, std::int64_t n) const override {
     for (std::int64_t i = 0; i < n; ++i) {
       out.numbers[i] = index[i] >= 0          ? learned.encoded[static_cast<std::size_t>(index[i])]

@@ -4,6 +4,7 @@
 
 #include "transform/columns_internal.h"
 #include "transform/keys_internal.h"
+#include "transform/lanes_internal.h"
 #include "transform/numbers_internal.h"
 
 namespace tenon::transform {
@@ -91,8 +92,7 @@ class Impute final : public Op {
       if (in[i].numbers != nullptr) {
         const double fill = learned != nullptr ? learned->fill : constant_.Number();
         const double* from = in[i].numbers;
-        double* to = out[i].numbers;
-        for (std::int64_t row = 0; row < n; ++row) to[row] = std::isnan(from[row]) ? fill : from[row];
+        FillMissing(from, n, fill, out[i].numbers);
       } else {
         const std::string_view fill = learned != nullptr ? learned->text : constant_.String();
         for (std::int64_t row = 0; row < n; ++row) {

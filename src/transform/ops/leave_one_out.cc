@@ -182,10 +182,7 @@ class LeaveOneOut final : public EachKey<Learned> {
     fresh.SetWidth();
     return fresh;
   }
-  std::int32_t Index(const Learned& learned, std::string_view key) const override {
-    const std::int32_t id = learned.keys.Find(key);
-    return id < 0 ? kUnseen : id;
-  }
+  const KeyTable& Table(const Learned& learned) const override { return learned.keys; }
   void Encode(const Learned& learned, const std::int32_t* index, const Lane& out, std::int64_t n) const override {
     for (std::int64_t i = 0; i < n; ++i) {
       const std::int32_t id = index[i] == kMissing ? learned.keys.Find(kMissingKey) : index[i];

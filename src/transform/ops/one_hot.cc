@@ -71,6 +71,13 @@ class OneHot final : public EachKey<Learned> {
     return out;
   }
 
+  bool gives_ones() const override { return true; }
+  void Ones(const State* state, std::size_t input, const std::int32_t* index, std::int64_t n, std::int32_t* parts) const override {
+    const Learned& learned = At(state, input);
+    const std::int32_t unseen = learned.Part(kUnseen), missing = learned.Part(kMissing);
+    for (std::int64_t i = 0; i < n; ++i) parts[i] = index[i] >= 0 ? index[i] : index[i] == kUnseen ? unseen : missing;
+  }
+
  private:
   Learned Fresh(bool number, int) const override {
     Learned fresh;
@@ -78,10 +85,7 @@ class OneHot final : public EachKey<Learned> {
     fresh.number = number;
     return fresh;
   }
-  std::int32_t Index(const Learned& learned, std::string_view key) const override {
-    const std::int32_t id = learned.levels.Find(key);
-    return id < 0 ? kUnseen : id;
-  }
+  const KeyTable& Table(const Learned& learned) const override { return learned.levels; }
   void Encode(const Learned& learned, const std::int32_t* index, const Lane& out, std::int64_t n) const override {
     float* row = out.vectors;
     for (std::int64_t i = 0; i < n; ++i, row += out.stride) {

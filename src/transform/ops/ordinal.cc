@@ -60,10 +60,7 @@ class Ordinal final : public EachKey<Learned> {
     fresh.number = number;
     return fresh;
   }
-  std::int32_t Index(const Learned& learned, std::string_view key) const override {
-    const std::int32_t id = learned.places.Find(key);
-    return id < 0 ? kUnseen : id;
-  }
+  const KeyTable& Table(const Learned& learned) const override { return learned.places; }
   void Encode(const Learned&, const std::int32_t* index, const Lane& out, std::int64_t n) const override {
     for (std::int64_t i = 0; i < n; ++i) {
       out.numbers[i] = index[i] >= 0          ? index[i]

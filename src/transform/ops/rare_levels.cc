@@ -58,10 +58,7 @@ class RareLevels final : public EachKey<Learned> {
     fresh.number = number;
     return fresh;
   }
-  std::int32_t Index(const Learned& learned, std::string_view key) const override {
-    const std::int32_t id = learned.kept.Find(key);
-    return id < 0 ? kUnseen : id;
-  }
+  const KeyTable& Table(const Learned& learned) const override { return learned.kept; }
   void Encode(const Learned& learned, const std::int32_t* index, const Lane& out, std::int64_t n) const override {
     for (std::int64_t i = 0; i < n; ++i) {
       out.texts[i] = index[i] == kMissing  ? std::string_view()

@@ -1,6 +1,7 @@
 // Centres numbers on their median and divides by the distance of two quantiles.
 
 #include "transform/columns_internal.h"
+#include "transform/lanes_internal.h"
 #include "transform/numbers_internal.h"
 
 namespace tenon::transform {
@@ -37,7 +38,7 @@ class RobustScale final : public EachNumber<Learned> {
 
  private:
   void MapColumn(const Learned& learned, const double* in, double* out, std::int64_t n) const override {
-    for (std::int64_t i = 0; i < n; ++i) out[i] = (in[i] - learned.shift) / learned.factor;
+    ShiftAndDivide(in, n, learned.shift, learned.factor, out);
   }
 };
 

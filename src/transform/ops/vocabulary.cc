@@ -32,7 +32,7 @@ struct Learned {
 class Vocabulary final : public EachKey<Learned> {
  public:
   Vocabulary(std::int64_t most, std::int64_t least_count, std::int64_t unseen)
-      : most_(most), least_count_(least_count), unseen_(unseen) {}
+      : EachKey(unseen > 0), most_(most), least_count_(least_count), unseen_(unseen) {}
 
   Result<std::vector<Port>> Outputs(std::span<const Port> in, const State*) const override {
     TENON_TRY(CheckKeys(in));
@@ -48,9 +48,8 @@ class Vocabulary final : public EachKey<Learned> {
     fresh.least_count = least_count_;
     return fresh;
   }
-  std::int32_t Index(const Learned& learned, std::string_view key) const override {
-    const std::int32_t id = learned.words.Find(key);
-    if (id >= 0) return id;
+  const KeyTable& Table(const Learned& learned) const override { return learned.words; }
+  std::int32_t Unseen(const Learned& learned, std::string_view key) const override {
     if (unseen_ == 0) return kUnseen;
     return learned.words.size() + static_cast<std::int32_t>(Hash64(key, 1) % static_cast<std::uint64_t>(unseen_));
   }

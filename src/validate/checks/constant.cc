@@ -17,7 +17,8 @@ class Constant final : public Check {
       const std::string value = column.Top(1)[0].value;
       out.push_back({"", name, Severity::kWarning, "one value only",
                      Str("'", name, "' is '", value, "' in all ", FormatCount(column.count()), " rows"),
-                     Str("leave '", name, "' out of the features, or look why the source always writes '", value, "'")});
+                     Str("leave '", name, "' out of the features, or look why the source always writes '", value, "'"),
+                     {{{"transform", "drop"}, Json(name), true}}});
     }
     return out;
   }

@@ -37,11 +37,16 @@ std::optional<Anomaly> Unseen(const Evidence& evidence, const ColumnExpectation&
   }
   if (order.size() > 5) shown.push_back(Str(order.size() - 5, " more"));
   const bool written = UserWrote(evidence, expected.name, "domain") && !UserWrote(evidence, expected.name, "unseen");
+  std::vector<std::string> wider = expected.domain;
+  for (const auto& [value, count] : order) wider.push_back(value);
+  std::vector<Setting> accept;
+  if (order.size() <= 1000) accept.push_back({{"validate", "columns", expected.name, "domain"}, Json::ListOf(wider)});
   return Anomaly{"", expected.name, written ? Severity::kError : expected.unseen,
                  Str(order.size(), order.size() == 1 ? " new value" : " new values"),
                  Str(FormatCount(rows), " rows of '", expected.name, "' hold values that are not among the ", domain.size(),
                      " expected: ", Join(shown, ", ")),
-                 Str(fix, "add '", order[0].first, "' to validate.columns.", expected.name, ".domain, or write unseen: info")};
+                 Str(fix, "add '", order[0].first, "' to validate.columns.", expected.name, ".domain, or write unseen: info"),
+                 accept};
 }
 
 // Lower case, single blanks, no full stop at the end.

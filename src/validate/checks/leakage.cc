@@ -83,15 +83,16 @@ class Leakage final : public Check {
                                        FormatShort(strength, 4), " on ", FormatCount(static_cast<std::int64_t>(rows.size())), " training rows");
       const std::string fix = Str("leave it out (transform: {drop: [", field.name, "]}), unless it is really known before '",
                                   evidence.label, "'; then raise validate.leakage_threshold");
+      const std::vector<Setting> drop = {{{"transform", "drop"}, Json(field.name), true}};
       if (strength > threshold) {
-        out.push_back({"", field.name, Severity::kError, "gives the label away", Str(numbered, ", above ", FormatShort(threshold, 4)), fix});
+        out.push_back({"", field.name, Severity::kError, "gives the label away", Str(numbered, ", above ", FormatShort(threshold, 4)), fix, drop});
       } else if (NamedLike(field.name, evidence.label)) {
         // Name and strength together are proof enough: is_recid and two_year_recid.
         const Severity severity = strength > kSuspicious ? Severity::kError
                                   : strength > kNotable  ? Severity::kWarning : Severity::kInfo;
-        out.push_back({"", field.name, severity, "named like the label", numbered, fix});
+        out.push_back({"", field.name, severity, "named like the label", numbered, fix, drop});
       } else if (strength > kSuspicious) {
-        out.push_back({"", field.name, Severity::kWarning, "nearly gives the label away", numbered, fix});
+        out.push_back({"", field.name, Severity::kWarning, "nearly gives the label away", numbered, fix, drop});
       }
       if (!target.classes && (field.type == table::Type::kInt64 || field.type == table::Type::kFloat64)) {
         std::vector<double> values;

@@ -1,6 +1,7 @@
 // Shares of missing values above what is expected.
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 #include "validate/evidence_internal.h"
@@ -25,7 +26,8 @@ class Missing final : public Check {
         out.push_back({"", name, SeverityOf(evidence, name, "missing"), Str(Percent(share), " missing"),
                        Str(numbers, "; at most ", Percent(expected->most_missing), " was expected"),
                        Str("look at the source; if it is right, write validate.columns.", name, ": {missing: ",
-                           FormatShort(share + 0.005, 2), "}")});
+                           FormatShort(share + 0.005, 2), "}"),
+                       {{{"validate", "columns", name, "missing"}, Json(std::min(1.0, std::ceil(100 * share) / 100))}}});
       } else if (share == 1) {
         out.push_back({"", name, Severity::kWarning, "no value at all", numbers,
                        Str("bring the values back at the source, or leave '", name, "' out of the features")});

@@ -19,7 +19,8 @@ class Presence final : public Check {
                          " other columns", near.empty() ? "" : Str(", among them '", near, "'")),
                      near.empty() ? Str("bring '", expected.name, "' back at the source, or write validate.columns.", expected.name,
                                         ": {required: false}")
-                                  : Str("if '", near, "' is the same column, rename it to '", expected.name, "' at the source")});
+                                  : Str("if '", near, "' is the same column, rename it to '", expected.name, "' at the source"),
+                     {{{"validate", "columns", expected.name, "required"}, Json(false)}}});
     }
     if (evidence.previous == nullptr) return out;
     for (const table::Field& field : schema.fields()) {

@@ -1,12 +1,23 @@
 // Numbers outside of what is expected.
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 #include "validate/evidence_internal.h"
 
 namespace tenon::validate {
 namespace {
+
+// Infinite ends are no ends; an infinity among the values is not to be accepted.
+std::vector<Setting> Bounds(const ColumnExpectation& expected, double least, double most) {
+  std::vector<Setting> out;
+  if (std::isinf(least) && !std::isinf(expected.least)) return out;
+  if (std::isinf(most) && !std::isinf(expected.most)) return out;
+  if (std::isfinite(least)) out.push_back({{"validate", "columns", expected.name, "min"}, Json(least)});
+  if (std::isfinite(most)) out.push_back({{"validate", "columns", expected.name, "max"}, Json(most)});
+  return out;
+}
 
 class Range final : public Check {
  public:
@@ -37,7 +48,8 @@ class Range final : public Check {
                          FormatShort(expected.most), ": ", Join(first, ", ")),
                      Str("correct them at the source or write them as missing; if they are right, write validate.columns.",
                          expected.name, ": {min: ", FormatDouble(std::min(profile->min(), expected.least)),
-                         ", max: ", FormatDouble(std::max(profile->max(), expected.most)), "}")});
+                         ", max: ", FormatDouble(std::max(profile->max(), expected.most)), "}"),
+                     Bounds(expected, std::min(profile->min(), expected.least), std::max(profile->max(), expected.most))});
     }
     return out;
   }

@@ -60,7 +60,8 @@ class Type final : public Check {
                          " now; it holds ", Examples(*profile)),
                      widened ? std::string("nothing, when fractions (or their absence) are right")
                              : Str("give the column its type back at the source, or write data.types.", expected.name, ": ",
-                                   table::NameOf(expected.type))});
+                                   table::NameOf(expected.type)),
+                     {{{"validate", "columns", expected.name, "type"}, Json(table::NameOf(type))}}});
     }
     for (const table::Field& field : schema.fields()) {
       if (field.type != table::Type::kString) continue;

@@ -32,7 +32,8 @@ class Unique final : public Check {
       if (repeated == 0) continue;
       out.push_back({"", expected.name, Severity::kError, Str(FormatCount(repeated), " repeated values"),
                      Str("'", expected.name, "' must be unique; ", FormatCount(repeated), " rows repeat a value: ", Some(twice)),
-                     Str("drop the repeated rows at the source, or write validate.columns.", expected.name, ": {unique: false}")});
+                     Str("drop the repeated rows at the source, or write validate.columns.", expected.name, ": {unique: false}"),
+                     {{{"validate", "columns", expected.name, "unique"}, Json(false)}}});
     }
     const std::vector<std::string> key = KeyOf(*evidence.snapshot);
     const auto known = [&](const std::string& name) { return evidence.snapshot->schema().Find(name) >= 0; };

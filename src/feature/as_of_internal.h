@@ -1,0 +1,22 @@
+#pragma once
+
+#include "feature/as_of.h"
+
+namespace tenon::feature {
+
+// The least key and how many values there are from it to the greatest (0: more than can be said).
+struct KeyRange {
+  std::int64_t least = 0;
+  std::uint64_t size = 0;
+};
+KeyRange RangeOf(std::span<const std::int64_t> a, std::span<const std::int64_t> b);
+
+// Both sides stand in the order of time, and keys lie close together: one pass with a dense table of last rows.
+void SweepByTime(int threads, const TimedKeys& asking, const TimedKeys& known, const KeyRange& range, std::chrono::microseconds ttl,
+                 std::span<std::int32_t> out);
+
+// Any rows: parted by key so that a part fits the cache, each part sorted by time and swept.
+Result<void> MatchByParts(const Call& call, const TimedKeys& asking, const TimedKeys& known, const KeyRange& range,
+                          std::chrono::microseconds ttl, std::span<std::int32_t> out);
+
+}  // namespace tenon::feature

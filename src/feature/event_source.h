@@ -1,0 +1,44 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/call.h"
+#include "base/kinds.h"
+#include "feature/event_log.h"
+
+namespace tenon::feature {
+
+// From which record of a partition to go on.
+struct Position {
+  int partition = 0;
+  std::int64_t offset = 0;
+};
+
+// Where events come from, in order within a partition. It keeps no positions of its own: whoever reads keeps them with
+// what was made of the events, so that both are kept or neither. One thread.
+class EventSource {
+ public:
+  virtual ~EventSource() = default;
+  // Goes on from there; partitions that are not named begin with their first record.
+  virtual Result<void> Seek(std::span<const Position> positions) = 0;
+  // The next records, at most `most`; waits up to `wait` for the first. They live until the next call. Errors: unavailable when the
+  // source cannot be reached for now, data_loss for damaged records, not_found when a position is no longer there.
+  virtual Result<std::span<const Message>> Poll(const Call& call, std::size_t most, std::chrono::milliseconds wait) = 0;
+  // Records that are there and were not yet given.
+  virtual Result<std::int64_t> Lag() = 0;
+};
+
+class EventSourceKind {
+ public:
+  virtual ~EventSourceKind() = default;
+  // Relative paths are below `folder`; `files` outlives the source.
+  virtual Result<std::unique_ptr<EventSource>> Start(const Call& call, platform::Files& files, const std::string& folder) = 0;
+};
+
+Result<void> AddAll(Kinds<EventSourceKind>& kinds);
+
+}  // namespace tenon::feature

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <string>
+
+#include "evaluate/svg.h"
+#include "table/profile.h"
+
+namespace tenon::pipeline {
+
+// A document with the style sheet and these parts.
+std::string Document(const std::string& title, const std::string& lead, const std::string& body);
+// For people: 0.8273, 12,346, "–" for NaN.
+std::string Shown(double value);
+std::string Share(double share);  // 12.3 %
+// The distribution of a column as a <figure>: a histogram of numbers, bars of the most frequent values of others; beside it,
+// when given, that of the rows before.
+std::string DistributionPlot(const table::ColumnProfile& column, const table::ColumnProfile* before, bool masked);
+
+}  // namespace tenon::pipeline

@@ -1,0 +1,101 @@
+#include "pipeline/features.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.h"
+#include "base/time.h"
+#include "table/expression.h"
+
+namespace tenon::pipeline {
+
+using feature::FeatureView;
+using table::Batch;
+
+Result<void> BindViews(Project* project) {
+  std::vector<const ingest::SourceSpec*> sources = {&project->source};
+  for (const ingest::SourceSpec& source : project->other_sources) sources.push_back(&source);
+  std::vector<std::string> names;
+  for (const ingest::SourceSpec* source : sources) names.push_back(source->name);
+  for (FeatureView& view : project->features.views) {
+    const auto wrong = [&](std::string_view what) {
+      return Error(Code::kInvalidArgument, Str(project->file, ": features.", view.name, ".", what));
+    };
+    if (view.from.empty() && sources.size() > 1) return wrong(Str("from: say which of the sources it reads", DidYouMean("", names)));
+    if (view.from.empty()) view.from = project->source.name;
+    const auto at = std::ranges::find(names, view.from);
+    if (at == names.end()) return wrong(Str("from: no source '", view.from, "' under data:", DidYouMean(view.from, names)));
+    const ingest::SourceSpec& source = *sources[static_cast<std::size_t>(at - names.begin())];
+    if (view.time.empty()) view.time = source.time;
+    if (view.time.empty()) return wrong(Str("time: name the column that says when an event happened, here or as `time:` of source ", view.from));
+  }
+  if (!project->features.views.empty() && project->source.time.empty()) {
+    return Error(Code::kInvalidArgument, Str(project->file, ": features: values are as known at a row's time; name its column under data: {time: column}"));
+  }
+  return {};
+}
+
+const ingest::SourceSpec& SourceOf(const Project& project, const FeatureView& view) {
+  for (const ingest::SourceSpec& source : project.other_sources) {
+    if (source.name == view.from) return source;
+  }
+  return project.source;
+}
+
+Result<Batch> WithFeatures(const Call& call, const Project& project, const Batch& asking, std::string_view time,
+                           const std::vector<SourceRows>& sources) {
+  std::vector<feature::ViewRows> views;
+  for (const FeatureView& view : project.features.views) {
+    const auto rows = std::ranges::find(sources, view.from, &SourceRows::source);
+    if (rows == sources.end() || rows->batches.empty()) {
+      return Error(Code::kFailedPrecondition, Str("features.", view.name, ": its source ", view.from, " has no rows"));
+    }
+    TENON_ASSIGN(auto plan, feature::ViewPlan::Make(view, rows->batches[0].schema()), project.file);
+    views.push_back({std::move(plan), &rows->batches});
+  }
+  return feature::JoinAsOf(call, asking, time, views);
+}
+
+Result<void> CheckNoLabelLeaks(const Project& project, const table::Schema& main_source) {
+  const std::string& label = project.problem.label;
+  std::chrono::microseconds late{0};
+  if (!project.problem.known_after.empty()) {
+    TENON_ASSIGN(late, ParseDuration(project.problem.known_after));
+  }
+  for (const FeatureView& view : project.features.views) {
+    if (view.from != project.source.name || !view.known.empty()) continue;
+    for (const feature::InputSpec& input : view.inputs) {
+      bool reads = false;
+      for (const std::string& text : {input.of.empty() ? Str("\"", input.name, "\"") : input.of, input.where, view.where}) {
+        if (text.empty()) continue;
+        auto parsed = table::Expression::Parse(text, main_source);
+        if (parsed) reads = reads || std::ranges::find(parsed->inputs(), label) != parsed->inputs().end();
+      }
+      const bool soon = late.count() > 0 ? input.delay < late : input.delay.count() == 0 && view.same_instant;
+      if (!reads || !soon) continue;
+      return Error(Code::kInvalidArgument,
+                   Str(project.file, ": features.", view.name, ".", input.name, ": reads the label ", label, ", which is not known when a row asks; add delay: ",
+                       late.count() > 0 ? project.problem.known_after : "7d", " (how long after an event its label is known)"));
+    }
+  }
+  return {};
+}
+
+Result<std::vector<transform::NodeSpec>> OnDemandNodes(const feature::FeaturesSpec& features, const table::Schema& joined) {
+  std::vector<transform::NodeSpec> out;
+  std::vector<table::Field> fields = joined.fields();
+  for (const feature::OnDemandSpec& spec : features.on_demand) {
+    auto parsed = table::Expression::Parse(spec.expression, table::Schema(fields));
+    if (!parsed) return Error(Code::kInvalidArgument, Str("features.on_demand.", spec.name, ": ", parsed.error().message()));
+    if (joined.Find(spec.name) >= 0) {
+      return Error(Code::kInvalidArgument, Str("features.on_demand.", spec.name, ": there is a column of that name; choose another"));
+    }
+    Json with;
+    with["text"] = spec.expression;
+    out.push_back({"expression", parsed->inputs(), {spec.name}, std::move(with)});
+    fields.push_back({spec.name, parsed->type(), 0});
+  }
+  return out;
+}
+
+}  // namespace tenon::pipeline

@@ -1,0 +1,87 @@
+// One row against what is expected of each.
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.h"
+#include "base/time.h"
+#include "validate/evidence_internal.h"
+
+namespace tenon::validate {
+namespace {
+
+bool Missing(const Json* value) {
+  return value == nullptr || value->is_null() || (value->is_number() && std::isnan(value->Number())) || (value->is_string() && value->String().empty());
+}
+
+// The value as a number of the type, when it can be read so.
+bool AsNumber(const Json& value, table::Type type, double* out) {
+  if (type == table::Type::kBool) {
+    if (!value.is_bool()) return false;
+    *out = value.Bool() ? 1 : 0;
+    return true;
+  }
+  if (type == table::Type::kTimestamp) {
+    if (!value.is_string()) return false;
+    Micros at = 0;
+    const bool read = ParseTimestamp(value.String(), &at);
+    *out = static_cast<double>(at);
+    return read;
+  }
+  if (value.is_number()) {
+    *out = value.Number();
+  } else if (!value.is_string() || !ParseDouble(value.String(), out)) {
+    return false;
+  }
+  return type != table::Type::kInt64 || *out == std::floor(*out);
+}
+
+std::string Shown(const Json& value) { return value.is_string() ? value.String() : value.Dump(); }
+
+}  // namespace
+
+std::vector<Anomaly> ValidateRow(const std::vector<ColumnExpectation>& schema, std::string_view label, const Json& row) {
+  std::vector<Anomaly> out;
+  const auto add = [&](std::string_view check, const std::string& column, Severity severity, std::string brief, std::string text, std::string fix) {
+    out.push_back({std::string(check), column, severity, std::move(brief), std::move(text), std::move(fix)});
+  };
+  std::vector<std::string> names;
+  for (const ColumnExpectation& expected : schema) {
+    const std::string& name = expected.name;
+    names.push_back(name);
+    if (name == label) continue;
+    const Json* value = row.Find(name);
+    if (Missing(value)) {
+      if (value == nullptr && expected.required) {
+        add("presence", name, Severity::kError, "the column is missing", Str("'", name, "' (", table::NameOf(expected.type), ") is expected of every row"), Str("send '", name, "', or null when it is not known"));
+      } else if (expected.most_missing == 0) {
+        add("missing", name, Severity::kWarning, "no value", Str("'", name, "' has a value in every row that was learnt from"), "look at the source");
+      }
+      continue;
+    }
+    if (expected.type == table::Type::kEmbedding) continue;
+    if (expected.type == table::Type::kString) {
+      if (!value->is_string()) {
+        add("type", name, Severity::kError, Str("no text but ", value->KindName()), Str("'", name, "' is ", value->Dump(), ", and a text is expected"), "send it in quotation marks");
+      } else if (expected.has_domain && std::ranges::find(expected.domain, value->String()) == expected.domain.end()) {
+        const std::string near = Nearest(value->String(), expected.domain);
+        add("domain", name, expected.unseen, "a new value", Str("'", value->String(), "' is not among the ", expected.domain.size(), " values of '", name, "'", near.empty() ? "" : Str("; did you mean '", near, "'?")),
+            Str("correct it, or add it to validate.columns.", name, ".domain"));
+      }
+      continue;
+    }
+    double number = 0;
+    if (!AsNumber(*value, expected.type, &number)) {
+      add("type", name, Severity::kError, Str("no ", table::NameOf(expected.type)), Str("'", name, "' is ", value->Dump(), ", and ", table::NameOf(expected.type), " is expected"), "correct it");
+    } else if (expected.has_range && !(number >= expected.least && number <= expected.most)) {
+      add("range", name, Severity::kWarning, "out of range", Str("'", name, "' is ", Shown(*value), ", not within ", FormatShort(expected.least), " to ", FormatShort(expected.most)), "correct it, or widen min and max");
+    }
+  }
+  for (const auto& [name, value] : row.object()) {
+    if (std::ranges::find(names, name) == names.end()) add("presence", name, Severity::kWarning, "an unknown column", Str("'", name, "' is not among the ", names.size(), " columns", DidYouMean(name, names)), "leave it out, or correct its name");
+  }
+  std::stable_sort(out.begin(), out.end(), [](const Anomaly& a, const Anomaly& b) { return a.severity > b.severity; });
+  return out;
+}
+
+}  // namespace tenon::validate
