@@ -19,3 +19,4 @@ if [ ! -e "$venv/ready" ]; then
   "$venv/bin/pip" install --quiet "moto[server]==5.1.4" && touch "$venv/ready"
 fi
 python3 web.py "$tenon" "$venv/bin/python"
+"$venv/bin/python" signature.py "$tenon"

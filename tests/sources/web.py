@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Reads files from HTTP, HTTPS and S3 servers: tests/sources/web.py <tenon> [<python with moto>]."""
-import hashlib, http.server, json, os, re, ssl, subprocess, sys, threading, time, urllib.parse, urllib.request
+import hashlib, http.server, os, ssl, subprocess, sys, threading, time, urllib.request
 
 from project import Project
 from servers import free_port
@@ -16,6 +16,9 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.asked, self.port = [], self.server_address[1]
         threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        pass  # connections are cut on purpose
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -142,24 +145,10 @@ def over_s3(project, python):
         project.fails(3, "no object matches")
         project.data(f'read: "s3://nowhere/*.csv"\nconnect: {{endpoint: "{base}", {keys}}}')
         project.fails(3, "NoSuchBucket")
-        # from here the server checks who asks, and the signature
-        scope = {"Authorization": "AWS4-HMAC-SHA256 Credential=x/20240101/us-east-1/iam/aws4_request, SignedHeaders=host, Signature=0",
-                 "Content-Type": "application/x-www-form-urlencoded"}
-
-        def iam(**words):
-            form = urllib.parse.urlencode({"Version": "2010-05-08", "UserName": "reader", **words}).encode()
-            return urllib.request.urlopen(urllib.request.Request(base + "/", data=form, headers=scope)).read().decode()
-        iam(Action="CreateUser")
-        iam(Action="PutUserPolicy", PolicyName="read", PolicyDocument=json.dumps(
-            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}))
-        made = iam(Action="CreateAccessKey")
+        # from here the server checks who asks
         urllib.request.urlopen(urllib.request.Request(f"{base}/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"})).read()
         project.data(f'read: "s3://lake/shop/*.csv"\nconnect: {{endpoint: "{base}", {keys}}}')
         assert "bracken" not in project.fails(6, "InvalidAccessKeyId")
-        project.env["S3_KEY"] = re.search("<AccessKeyId>(.*?)<", made)[1]
-        project.fails(6, "SignatureDoesNotMatch")
-        project.env["S3_SECRET"] = re.search("<SecretAccessKey>(.*?)<", made)[1]
-        assert project.add()["rows"] == 300
         project.data(f'read: "s3://lake/shop/*.csv"\nconnect: {{endpoint: "{base}", access_key: bracken}}')
         assert "bracken" not in project.fails(2, "a secret does not stand in the project file")
     finally:
