@@ -3,6 +3,7 @@
 #include "dataset/sensitive.h"
 #include "dataset/snapshot.h"
 #include "pipeline/data_pages.h"
+#include "table/profile_slices.h"
 
 namespace tenon::app {
 namespace {
@@ -74,6 +75,16 @@ void ShowProfile(Context& context, const table::Profile& profile, const ingest::
   context.terminal.Table(rows);
 }
 
+// The statistics for programs, without the values of what is sensitive.
+Json ProfileJson(const table::Profile& profile, const ingest::Sensitive& sensitive) {
+  Json out = profile.ToJson();
+  for (Json& column : out["columns"].array()) {
+    if (!sensitive.contains(column.StringAt("name"))) continue;
+    for (const char* key : {"top", "min", "max", "mean", "quantiles", "histogram"}) column[key] = nullptr;
+  }
+  return out;
+}
+
 // Batch by batch, so that any number of rows takes the memory of some: no snapshot is made.
 Result<int> ProfileFiles(Context& context, const Args& args) {
   TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
@@ -83,18 +94,29 @@ Result<int> ProfileFiles(Context& context, const Args& args) {
   }
   TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
   table::Profile profile(*reader->schema());
+  std::optional<table::SlicedProfile> slices;
+  if (const std::string by = args.Text("by"); !by.empty()) {
+    if (project.source.sensitive.contains(by)) return Error(Code::kInvalidArgument, Str("--by: '", by, "' is sensitive (data.sensitive); its values are not shown"));
+    TENON_ASSIGN(slices, table::SlicedProfile::Make(*reader->schema(), by), "--by");
+  }
   while (true) {
     TENON_ASSIGN(std::optional<table::Batch> batch, reader->Next(context.call));
     if (!batch) break;
-    profile.Add(*batch);
+    slices ? slices->Add(*batch) : profile.Add(*batch);
+  }
+  if (slices) {
+    for (const auto& [value, one] : slices->slices()) {
+      Json line = ProfileJson(one, project.source.sensitive);
+      line["slice"] = value;
+      if (context.json) context.terminal.JsonLine(line);
+      if (context.json) continue;
+      context.terminal.Line(Str(args.Text("by"), " ", value, ": ", FormatCount(one.rows()), " rows"));
+      ShowProfile(context, one, project.source.sensitive);
+    }
+    return 0;
   }
   if (context.json) {
-    Json line = profile.ToJson();
-    for (Json& column : line["columns"].array()) {
-      if (!project.source.sensitive.contains(column.StringAt("name"))) continue;
-      for (const char* key : {"top", "min", "max", "mean", "quantiles", "histogram"}) column[key] = nullptr;
-    }
-    context.terminal.JsonLine(line);
+    context.terminal.JsonLine(ProfileJson(profile, project.source.sensitive));
     return 0;
   }
   context.terminal.Line(Str(FormatCount(profile.rows()), " rows"));
@@ -181,7 +203,7 @@ void AddData(std::vector<Command>& to) {
   to.push_back({.name = "data profile",
                 .summary = "Read the project's source (or the files given) once and show the columns' statistics; keeps nothing",
                 .example = "tenon data profile examples/loan-approval",
-                .flags = {ProjectFlag(), {.name = "--files", .help = "read these instead of the project's", .kind = Flag::Kind::kTexts}},
+                .flags = {ProjectFlag(), {.name = "--by", .help = "a column: the statistics of each of its values' rows"}, {.name = "--files", .help = "read these instead of the project's", .kind = Flag::Kind::kTexts}},
                 .run = ProfileFiles});
   to.push_back({.name = "data explore",
                 .summary = "Write a page about the data: distributions, correlations, time, what is missing, suggested transforms",
