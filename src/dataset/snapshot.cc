@@ -49,7 +49,7 @@ Result<table::Column> DatasetSnapshot::Column(std::string_view name) const {
   return table::Column::Concat(parts);
 }
 
-Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const ingest::SourceSpec& spec, store::Store& store) {
+Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const ingest::SourceSpec& spec, store::Store& store, bool treated) {
   std::vector<table::Batch> batches;
   while (true) {
     TENON_ASSIGN(std::optional<table::Batch> batch, rows.Next(call), Str("reading source ", spec.name));
@@ -59,7 +59,9 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
   if (batches.empty()) {
     return Error(Code::kInvalidArgument, Str("source ", spec.name, " has no rows", spec.sql.empty() ? "" : "; look at its `sql`"));
   }
-  TENON_ASSIGN(batches, Treat(spec.sensitive, std::move(batches), store));
+  if (!treated) {
+    TENON_ASSIGN(batches, Treat(spec.sensitive, std::move(batches), store));
+  }
   const std::shared_ptr<const table::Schema> schema = batches[0].shared_schema();
   TENON_ASSIGN(const std::string hash, HashOfTable(call, *schema, batches), "hashing the rows");
   Json body = Json::MakeObject();

@@ -38,9 +38,9 @@ class DatasetSnapshot {
 using SnapshotPtr = std::shared_ptr<const DatasetSnapshot>;
 
 // Reads all rows, treats what is sensitive (sensitive.h), hashes, stores, and records (kind "snapshot", name hash). The same rows give the same snapshot.
-// Zero rows are an invalid_argument.
+// Zero rows are an invalid_argument. `treated`: the rows are as the source's `sensitive` wants them already.
 Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const ingest::SourceSpec& spec,
-                             store::Store& store);
+                             store::Store& store, bool treated = false);
 // data_loss when the bytes are damaged; not_found. A unique prefix of at least 6 digits will do.
 Result<SnapshotPtr> LoadSnapshot(const Call& call, const store::Store& store, std::string_view hash);
 // The artifact that holds a snapshot's rows; `hash` in full. not_found.

@@ -312,7 +312,7 @@ TEST(SourceSpecTest, Forms) {
             R"({"name":"data","read":["a.csv","b.csv"],"options":{"separator":";"},"missing":["-"],"key":"id","governance":{"owner":"risk"}})"},
            {"{loans: {read: a.parquet, types: {x: string}, time: at}}", R"({"name":"loans","read":["a.parquet"],"types":{"x":"string"},"time":"at"})"},
            {"{loans: a.csv}", R"({"name":"loans","read":["a.csv"]})"}, {"{raed: a.csv, key: x}", ""}, {"[1]", ""}, {"{read: []}", ""},
-           {"{a: {read: x}, b: {read: y}}", ""}, {"{read: 's3://x/y'}", ""}}) {
+           {"{a: {read: x}, b: {read: y}}", ""}, {"{read: 'ftp://x/y'}", ""}}) {
     ASSERT_OK_AND_ASSIGN(const Json given, Json::ParseYaml(yaml, "t.yaml"));
     auto spec = SourceSpec::Parse(given, "/data", "t.yaml");
     if (*json == '\0') {

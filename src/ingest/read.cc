@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "ingest/place.h"
 #include "ingest/query_internal.h"
 #include "ingest/spool.h"
 #include "ingest/text_internal.h"
@@ -17,11 +18,11 @@ namespace {
 
 using table::BatchReader;
 
-// Keeps the spooled input until the rows are read, and gives other names to columns.
+// Keeps copies of the input until the rows are read, and gives other names to columns.
 class Kept final : public BatchReader {
  public:
-  Kept(std::unique_ptr<BatchReader> rows, std::shared_ptr<const table::Schema> schema, std::unique_ptr<Spool> spool)
-      : spool_(std::move(spool)), rows_(std::move(rows)), schema_(std::move(schema)) {}
+  Kept(std::unique_ptr<BatchReader> rows, std::shared_ptr<const table::Schema> schema, std::shared_ptr<const void> keeper)
+      : keeper_(std::move(keeper)), rows_(std::move(rows)), schema_(std::move(schema)) {}
   const std::shared_ptr<const table::Schema>& schema() const override { return schema_; }
   Result<std::optional<table::Batch>> Next(const Call& call) override {
     TENON_ASSIGN(std::optional<table::Batch> batch, rows_->Next(call));
@@ -33,7 +34,7 @@ class Kept final : public BatchReader {
   std::string library() const override { return rows_->library(); }
 
  private:
-  std::unique_ptr<Spool> spool_;  // outlives the rows
+  std::shared_ptr<const void> keeper_;  // of the copies; outlives the rows
   std::unique_ptr<BatchReader> rows_;
   std::shared_ptr<const table::Schema> schema_;
 };
@@ -41,6 +42,7 @@ class Kept final : public BatchReader {
 std::string FormatByName(std::string_view path) {
   std::string name = ToLower(platform::NameOf(path));
   if (name.ends_with(".gz")) name.resize(name.size() - 3);
+  if (name.ends_with(".zst")) name.resize(name.size() - 4);
   static const std::array<std::pair<std::string_view, std::string_view>, 11> kEndings = {
       {{".csv", "csv"}, {".tsv", "csv"}, {".txt", "csv"}, {".data", "csv"}, {".json", "json_lines"}, {".jsonl", "json_lines"},
        {".ndjson", "json_lines"}, {".parquet", "parquet"}, {".arrow", "arrow"}, {".feather", "arrow"}, {".arff", "arff"}}};
@@ -55,7 +57,7 @@ Result<std::string> FormatByBytes(const Call& call, const std::string& path) {
   std::string_view head = bytes->view();
   std::string unpacked;
   if (LooksPacked(head)) {
-    TENON_ASSIGN(unpacked, Gunzip(call, head, path));
+    TENON_ASSIGN(unpacked, Unpack(call, head, path));
     head = unpacked;
   }
   if (head.starts_with("PAR1")) return "parquet";
@@ -68,24 +70,6 @@ Result<std::string> FormatByBytes(const Call& call, const std::string& path) {
   return "csv";
 }
 
-Result<std::vector<std::string>> FindFiles(const SourceSpec& spec) {
-  std::vector<std::string> found;
-  for (const std::string& path : spec.paths) {
-    const std::string pattern = platform::JoinPath(spec.folder, path);
-    bool any = false;
-    for (std::string& file : platform::Glob(pattern)) {
-      if (!platform::RealFiles()->Exists(file)) continue;
-      any = true;
-      if (std::ranges::find(found, file) == found.end()) found.push_back(std::move(file));
-    }
-    if (!any) {
-      const bool is_pattern = pattern.find_first_of("*?[") != std::string::npos;
-      return Error(Code::kNotFound, is_pattern ? Str("no file matches ", pattern) : Str("no file ", pattern));
-    }
-  }
-  return found;
-}
-
 Result<std::shared_ptr<const table::Schema>> Named(const table::Schema& schema, const SourceSpec& spec) {
   std::vector<table::Field> fields = schema.fields();
   if (!spec.columns.empty()) {
@@ -94,6 +78,13 @@ Result<std::shared_ptr<const table::Schema>> Named(const table::Schema& schema, 
                                                Join(schema.Names(), ", ")));
     }
     for (std::size_t i = 0; i < fields.size(); ++i) fields[i].name = spec.columns[i];
+  }
+  for (const auto& [name, old] : spec.renames) {
+    const auto has = [&](const std::string& wanted) { return std::ranges::find(fields, wanted, &table::Field::name); };
+    if (has(name) != fields.end()) continue;  // a file that has the new name already
+    const auto at = has(old);
+    if (at == fields.end()) return Error(Code::kInvalidArgument, Str("rename: no column '", old, "'", DidYouMean(old, schema.Names())));
+    at->name = name;
   }
   if (fields.empty()) return Error(Code::kInvalidArgument, "there are no columns");
   std::map<std::string_view, std::size_t> seen;
@@ -114,6 +105,15 @@ Result<std::string> FormatOf(const Call& call, const SourceSpec& spec, const std
   if (!spec.format.empty()) return spec.format;
   if (std::string format = FormatByName(file); !format.empty()) return format;
   return FormatByBytes(call, file);
+}
+
+Result<Brought> Bring(const Call& call, const SourceSpec& spec) {
+  if (spec.paths.size() > 1) return Error(Code::kInvalidArgument, "an address is read alone");
+  TENON_ASSIGN(const std::string kind, PlaceOf(spec.paths[0]));
+  Kinds<Place> places;
+  TENON_TRY(AddAll(places));
+  TENON_ASSIGN(auto place, places.Create(kind, spec.connect, Str("data.", spec.name, ".connect")));
+  return place->Bring(call, spec.paths[0], spec);
 }
 
 Result<void> CheckRoles(const table::Schema& schema, const SourceSpec& spec) {
@@ -147,22 +147,50 @@ Result<std::unique_ptr<Spool>> SpoolStandardInput(const Call& call) {
   }
 }
 
+Result<std::vector<std::string>> FindFiles(const SourceSpec& spec) {
+  if (!spec.files.empty()) return spec.files;
+  std::vector<std::string> found;
+  for (const std::string& path : spec.paths) {
+    const std::string pattern = platform::JoinPath(spec.folder, path);
+    bool any = false;
+    for (std::string& file : platform::Glob(pattern)) {
+      if (!platform::RealFiles()->Exists(file)) continue;
+      any = true;
+      if (std::ranges::find(found, file) == found.end()) found.push_back(std::move(file));
+    }
+    if (!any) {
+      const bool is_pattern = pattern.find_first_of("*?[") != std::string::npos;
+      return Error(Code::kNotFound, is_pattern ? Str("no file matches ", pattern) : Str("no file ", pattern));
+    }
+  }
+  return found;
+}
+
 Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds) {
   TENON_TRY(call.Check());
-  std::unique_ptr<Spool> spool;
+  std::shared_ptr<const void> keeper;
+  std::unique_ptr<BatchReader> rows;
   std::vector<std::string> files;
   if (std::ranges::find(spec.paths, "-") != spec.paths.end()) {
     if (spec.paths.size() > 1) return Error(Code::kInvalidArgument, "`-`, standard input, is read alone");
-    TENON_ASSIGN(spool, SpoolStandardInput(call), "reading standard input");
+    TENON_ASSIGN(auto spool, SpoolStandardInput(call), "reading standard input");
     files = {spool->path()};
+    keeper = std::shared_ptr<const Spool>(std::move(spool));
+  } else if (spec.remote()) {
+    TENON_ASSIGN(Brought brought, Bring(call, spec), Str("source ", spec.name));
+    rows = std::move(brought.rows);
+    files = std::move(brought.files);
+    keeper = std::move(brought.keeper);
   } else {
     TENON_ASSIGN(files, FindFiles(spec), Str("source ", spec.name));
   }
-  TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));
-  TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, Str("data.", spec.name)), Str("source ", spec.name));
-  TENON_ASSIGN(auto rows, reader->Open(call, files, spec), Str("source ", spec.name));
+  if (rows == nullptr) {
+    TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));
+    TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, Str("data.", spec.name)), Str("source ", spec.name));
+    TENON_ASSIGN(rows, reader->Open(call, files, spec), Str("source ", spec.name));
+  }
   TENON_ASSIGN(auto schema, Named(*rows->schema(), spec), Str("source ", spec.name));
-  rows = std::make_unique<Kept>(std::move(rows), std::move(schema), std::move(spool));
+  rows = std::make_unique<Kept>(std::move(rows), std::move(schema), std::move(keeper));
   if (!spec.sql.empty()) {
     TENON_ASSIGN(rows, QueryOver(call, *rows, spec.sql), Str("source ", spec.name));
     SourceSpec plain;
@@ -175,7 +203,7 @@ Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& sp
 Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds) {
   TENON_TRY(call.Check());
   const bool piped = std::ranges::find(spec.paths, "-") != spec.paths.end();
-  if (piped || !spec.sql.empty()) return std::unique_ptr<Pieces>();
+  if (piped || spec.remote() || !spec.sql.empty() || !spec.renames.empty()) return std::unique_ptr<Pieces>();
   TENON_ASSIGN(const std::vector<std::string> files, FindFiles(spec), Str("source ", spec.name));
   if (files.size() != 1) return std::unique_ptr<Pieces>();
   TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,7 +15,7 @@ namespace tenon::ingest {
 // Where rows come from and how they are written there. What the user wrote under `data:`.
 struct SourceSpec {
   std::string name = "data";
-  std::vector<std::string> paths;           // files, globs, "-" for standard input; relative to `folder`
+  std::vector<std::string> paths;           // files, globs, "-" for standard input; relative to `folder`; or one address (place.h)
   std::string folder = ".";
   std::string format;                       // a kind of readers/; "": by the name and the first bytes
   Json options;                             // of that kind: separator, header, columns, encoding, ...
@@ -22,15 +23,26 @@ struct SourceSpec {
   std::vector<std::string> missing = {"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"};  // read as null
   std::string sql;                          // a SELECT over `data`, the rows as read; "": all
   std::vector<std::pair<std::string, std::string>> types;  // column -> type name, where inference is not wanted
+  std::vector<std::pair<std::string, std::string>> renames;  // new name -> the file's
   std::string key, time, group;             // columns that identify, date, and group rows; may be empty
+  Json connect;                             // settings of a place
+  bool grows = false;                       // `incremental: files`: only files not read before are read
+  std::string watermark;                    // `incremental: {by: column}`: only rows at or above the highest read
+  std::chrono::microseconds overlap{0};     // of it, read again; of times
   Sensitive sensitive;                      // columns about people, and how they are treated
-  Json governance;                          // owner, purpose, sensitive, consent: kept with the snapshot
+  Json governance;                          // owner, purpose, residency, freshness, sensitive, consent: kept with the snapshot
+
+  // Set by who reads in parts; not of what the user wrote.
+  std::vector<std::string> files;           // read these, found by FindFiles; empty: all
+  std::string since;                        // an SQL literal: rows whose watermark is at or above it
 
   // Reads `data: path`, `data: {read: path, ...}` or `data: {name: {...}}`.
   static Result<SourceSpec> Parse(const Json& json, const std::string& folder, std::string_view file);
   // The same, and `data: {name: {...}, name: {...}}`: the first is what is learnt from, the others feed feature views.
   static Result<std::vector<SourceSpec>> ParseAll(const Json& json, const std::string& folder, std::string_view file);
   Json ToJson() const;  // what is hashed: no folder
+  bool remote() const;                      // what is read is no file of this machine
+  bool incremental() const { return grows || !watermark.empty(); }
 };
 
 // A row that was left out because it is none, or holds a value that is not of its column's type.
@@ -93,6 +105,9 @@ Result<void> AddAll(Kinds<Reader>& kinds);
 // errors that say how to name columns. Batches have about 64k rows.
 // Errors: not_found for a path or glob without a file.
 Result<std::unique_ptr<table::BatchReader>> Read(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds);
+
+// The files of a source, sorted within each pattern; not of standard input and places. not_found for a path without one.
+Result<std::vector<std::string>> FindFiles(const SourceSpec& spec);
 
 // The rows of a source of one file in pieces; null when they cannot be had so: then Read gives them. Errors as Read.
 Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds);

@@ -2,15 +2,17 @@
 #include <array>
 
 #include "base/text.h"
+#include "base/time.h"
+#include "ingest/place.h"
 #include "ingest/read.h"
 #include "table/schema.h"
 
 namespace tenon::ingest {
 namespace {
 
-constexpr std::array<std::string_view, 11> kKeys = {"read", "format", "columns", "missing", "sql",  "types",
-                                                    "key",  "time",   "group",   "owner",   "purpose"};
-constexpr std::array<std::string_view, 4> kGovernance = {"owner", "purpose", "sensitive", "consent"};
+constexpr std::array<std::string_view, 16> kKeys = {"read",   "format", "columns", "missing",   "sql",       "types",   "rename",  "key",
+                                                    "time",   "group",  "owner",   "purpose",   "residency", "freshness", "connect", "incremental"};
+constexpr std::array<std::string_view, 6> kGovernance = {"owner", "purpose", "residency", "freshness", "sensitive", "consent"};
 
 // Options of the reader stand among the source's own keys; what is nearly one of the latter was meant to be it.
 Result<Json> ReaderOptions(const Json& json, Fields* fields) {
@@ -40,6 +42,52 @@ Result<void> ReadTypes(const Json& types, Fields* fields, SourceSpec* spec) {
   return {};
 }
 
+Result<void> ReadRenames(const Json& renames, Fields* fields, SourceSpec* spec) {
+  if (!renames.is_object()) return fields->Wrong("rename", Str("expected an object of new name: name in the file, got ", renames.KindName()));
+  for (const auto& [name, old] : renames.object()) {
+    if (!old.is_string()) return fields->Wrong("rename", Str(name, ": expected the name in the file, got ", old.KindName()));
+    spec->renames.emplace_back(name, old.String());
+  }
+  return {};
+}
+
+Result<void> ReadIncremental(const Json& json, std::string_view path, std::string_view file, Fields* fields, SourceSpec* spec) {
+  if (json.is_string() && json.String() == "files") return spec->grows = true, Result<void>();
+  if (!json.is_object()) return fields->Wrong("incremental", "expected `files`, or {by: column} of a database");
+  TENON_ASSIGN(Fields own, Fields::Of(json, Str(path, ".incremental"), file));
+  std::string overlap;
+  TENON_TRY(own.Read("by", &spec->watermark));
+  TENON_TRY(own.Read("overlap", &overlap));
+  TENON_TRY(own.Done());
+  if (spec->watermark.empty()) return own.Wrong("", "`by:` is missing: the column that grows, such as updated_at");
+  if (overlap.empty()) return {};
+  auto length = ParseDuration(overlap);
+  if (!length) return own.Wrong("overlap", length.error().message());
+  spec->overlap = *length;
+  return {};
+}
+
+// Addresses stand alone, and what needs one has one.
+Result<void> CheckPlaces(const SourceSpec& spec, const Fields& fields) {
+  for (const std::string& path : spec.paths) {
+    if (path.empty()) return fields.Wrong("read", "an empty path");
+    auto place = PlaceOf(path);
+    if (!place) return fields.Wrong("read", place.error().message());
+    if (!place->empty() && spec.paths.size() > 1) return fields.Wrong("read", Str("'", Shown(path), "' is read alone; a source has one address"));
+    if (place->empty() && !spec.connect.is_null()) return fields.Wrong("connect", Str("'", path, "' is a file, which takes no `connect`"));
+    if (*place != "postgresql" && !spec.watermark.empty()) return fields.Wrong("incremental", "`by:` is for postgresql://; of files use `incremental: files`");
+    if (spec.grows && (!place->empty() || path == "-")) return fields.Wrong("incremental", "`files` is for files and patterns of this machine");
+  }
+  const auto treated = spec.sensitive.find(spec.watermark);
+  if (treated != spec.sensitive.end() && treated->second != Treatment::kMask) {
+    return fields.Wrong("incremental", Str("'", spec.watermark, "' is not kept as it is (`sensitive`), so that nothing can be read from it on"));
+  }
+  if (spec.incremental() && !spec.sql.empty()) {
+    return fields.Wrong("incremental", "does not go together with `sql`, which may need all rows; write connect.query, or read all");
+  }
+  return {};
+}
+
 Result<void> ReadMissing(const Json& missing, Fields* fields, SourceSpec* spec) {
   if (missing.is_null()) return {};
   const Json list = missing.is_array() ? missing : Json(Json::Array{missing});
@@ -57,6 +105,7 @@ Result<SourceSpec> ParseBody(const Json& json, const std::string& name, const st
   spec.folder = folder;
   if (json.is_string()) {
     spec.paths = {json.String()};
+    if (auto place = PlaceOf(json.String()); !place) return std::move(place).error().Context(Str(json.Where(file), ": data"));
     return spec;
   }
   TENON_ASSIGN(Fields fields, Fields::Of(json, name == "data" ? "data" : Str("data.", name), file));
@@ -70,6 +119,11 @@ Result<SourceSpec> ParseBody(const Json& json, const std::string& name, const st
   TENON_TRY(fields.Read("group", &spec.group));
   if (const Json* missing = fields.Find("missing"); missing != nullptr) TENON_TRY(ReadMissing(*missing, &fields, &spec));
   if (const Json* types = fields.Find("types"); types != nullptr) TENON_TRY(ReadTypes(*types, &fields, &spec));
+  if (const Json* renames = fields.Find("rename"); renames != nullptr) TENON_TRY(ReadRenames(*renames, &fields, &spec));
+  if (const Json* connect = fields.Find("connect"); connect != nullptr) spec.connect = *connect;
+  if (const Json* grows = fields.Find("incremental"); grows != nullptr) {
+    TENON_TRY(ReadIncremental(*grows, name == "data" ? "data" : Str("data.", name), file, &fields, &spec));
+  }
   for (const std::string_view key : kGovernance) {
     if (const Json* value = fields.Find(key); value != nullptr) spec.governance[key] = *value;
   }
@@ -88,12 +142,10 @@ Result<SourceSpec> ParseBody(const Json& json, const std::string& name, const st
   }
   TENON_ASSIGN(spec.options, ReaderOptions(json, &fields));
   TENON_TRY(fields.Done());
-  for (const std::string& path : spec.paths) {
-    if (path.empty()) return fields.Wrong("read", "an empty path");
-    if (path.find("://") != std::string::npos) {
-      return fields.Wrong("read", Str("'", path, "' is no path of a file; files, patterns and \"-\" can be read"));
-    }
+  if (const std::string promise = spec.governance.StringAt("freshness"); !promise.empty()) {
+    if (auto length = ParseDuration(promise); !length) return fields.Wrong("freshness", length.error().message());
   }
+  TENON_TRY(CheckPlaces(spec, fields));
   return spec;
 }
 
@@ -111,6 +163,10 @@ Result<SourceSpec> SourceSpec::Parse(const Json& json, const std::string& folder
     }
   }
   return ParseBody(json, "data", folder, file);
+}
+
+bool SourceSpec::remote() const {
+  return std::ranges::any_of(paths, [](const std::string& path) { return path.find("://") != std::string::npos; });
 }
 
 Result<std::vector<SourceSpec>> SourceSpec::ParseAll(const Json& json, const std::string& folder, std::string_view file) {
@@ -141,6 +197,11 @@ Json SourceSpec::ToJson() const {
   out["missing"] = Json::ListOf(missing);
   if (!sql.empty()) out["sql"] = sql;
   for (const auto& [column, type] : types) out["types"][column] = type;
+  for (const auto& [column, old] : renames) out["rename"][column] = old;
+  if (!connect.is_null()) out["connect"] = connect;
+  if (grows) out["incremental"] = "files";
+  if (!watermark.empty()) out["incremental"]["by"] = watermark;
+  if (overlap.count() != 0) out["incremental"]["overlap"] = FormatDuration(overlap);
   if (!key.empty()) out["key"] = key;
   if (!time.empty()) out["time"] = time;
   if (!group.empty()) out["group"] = group;

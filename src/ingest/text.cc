@@ -138,7 +138,13 @@ bool LooksUtf16(std::string_view bytes) {
   return LooksUtf16(bytes, &big);
 }
 
-bool LooksPacked(std::string_view bytes) { return bytes.starts_with("\x1F\x8B"); }
+bool LooksGzip(std::string_view bytes) { return bytes.starts_with("\x1F\x8B"); }
+
+bool LooksPacked(std::string_view bytes) { return LooksGzip(bytes) || LooksZstd(bytes); }
+
+Result<std::string> Unpack(const Call& call, std::string_view packed, const std::string& path) {
+  return LooksZstd(packed) ? Unzstd(call, packed, path) : Gunzip(call, packed, path);
+}
 
 Result<std::string> Gunzip(const Call& call, std::string_view packed, const std::string& path) {
   z_stream stream{};
@@ -184,7 +190,7 @@ Result<std::string> Gunzip(const Call& call, std::string_view packed, const std:
       }
       continue;
     }
-    if (at < packed.size() && !LooksPacked(packed.substr(at))) break;  // padding behind the last member
+    if (at < packed.size() && !LooksGzip(packed.substr(at))) break;  // padding behind the last member
     if (inflateReset(&stream) != Z_OK) return damaged();
   }
   return out;
@@ -194,7 +200,7 @@ Result<Text> LoadText(const Call& call, const std::string& path, std::string_vie
   TENON_ASSIGN(std::shared_ptr<const platform::Bytes> bytes, platform::RealFiles()->Map(path));
   Text raw{bytes->view(), bytes};
   if (LooksPacked(raw.view)) {
-    TENON_ASSIGN(std::string unpacked, Gunzip(call, raw.view, path));
+    TENON_ASSIGN(std::string unpacked, Unpack(call, raw.view, path));
     raw = Own(std::move(unpacked));
   }
   bool big = false;

@@ -14,11 +14,18 @@ struct Text {
   std::shared_ptr<const void> owner;
 };
 
-// Reads a file: gzip is unpacked; a byte order mark is dropped; `encoding` is "auto" (UTF-8, or UTF-16 that shows itself
+// Reads a file: gzip and zstd are unpacked; a byte order mark is dropped; `encoding` is "auto" (UTF-8, or UTF-16 that shows itself
 // by its mark or by its zeros), "utf-8", "utf-16", "latin-1" or "windows-1252".
 // Errors: those of Files; invalid_argument naming the line of bytes that do not fit and the encodings to try;
-// data_loss for damaged gzip.
+// data_loss for damaged gzip and zstd.
 Result<Text> LoadText(const Call& call, const std::string& path, std::string_view encoding);
+
+// Unpacks gzip or zstd, whichever the bytes begin as.
+Result<std::string> Unpack(const Call& call, std::string_view packed, const std::string& path);
+
+// Unpacks zstd frames one after another; the library is loaded when first used. data_loss for damaged ones.
+Result<std::string> Unzstd(const Call& call, std::string_view packed, const std::string& path);
+bool LooksZstd(std::string_view bytes);
 
 // Unpacks gzip members one after another.
 Result<std::string> Gunzip(const Call& call, std::string_view packed, const std::string& path);
@@ -29,7 +36,7 @@ constexpr std::string_view kUtf8Mark = "\xEF\xBB\xBF";
 // Whether the bytes begin as UTF-16 does.
 bool LooksUtf16(std::string_view bytes);
 
-// Whether the bytes begin as gzip does.
+// Whether the bytes begin as gzip or zstd does.
 bool LooksPacked(std::string_view bytes);
 
 }  // namespace tenon::ingest

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "dataset/acquire.h"
 #include "pipeline/references.h"
 #include "pipeline/run_internal.h"
 
@@ -38,13 +39,27 @@ Result<Json> FilesOf(const platform::Files& files, const ingest::SourceSpec& sou
 Result<std::string> RunState::IngestSource(const ingest::SourceSpec& source, const std::string& step_name) {
   Json from;
   from["source"] = source.ToJson();
-  TENON_ASSIGN(from["files"], FilesOf(store.files(), source), step_name);
+  // What is outside is named by what came of it; files are looked at first, and read when a byte of them changed.
+  dataset::Acquired got;
+  const bool acquired = source.remote() || source.incremental();
+  if (acquired) {
+    TENON_ASSIGN(got, dataset::Acquire(call, source, kits.readers, store), step_name);
+    for (const std::string& line : got.said) call.Say(Level::kWarning, line);
+    from["snapshot"] = got.snapshot->hash();
+    if (&source == &project.source) loaded_snapshot_ = got.snapshot;
+  } else {
+    TENON_ASSIGN(from["files"], FilesOf(store.files(), source), step_name);
+  }
   TENON_ASSIGN(Json outputs, steps.Do(step_name, from, [&](const Call& step) -> Result<Json> {
     step.Report("reading");
-    TENON_ASSIGN(auto reader, ingest::Read(step, source, kits.readers));
-    TENON_ASSIGN(dataset::SnapshotPtr made, dataset::Snapshot(step, *reader, source, store));
+    dataset::SnapshotPtr made = got.snapshot;
+    if (!acquired) {
+      TENON_ASSIGN(auto reader, ingest::Read(step, source, kits.readers));
+      TENON_ASSIGN(made, dataset::Snapshot(step, *reader, source, store));
+      got.library = reader->library();
+    }
     Json out;
-    out["library"] = reader->library();
+    out["library"] = got.library;
     out["snapshot"] = made->hash();
     TENON_ASSIGN(out["artifacts"]["rows"], dataset::ArtifactOf(store, made->hash()));
     out["rows"] = made->rows();

@@ -2,6 +2,7 @@
 #include <functional>
 
 #include "app/commands/all.h"
+#include "dataset/acquire.h"
 #include "dataset/sensitive.h"
 #include "dataset/snapshot.h"
 #include "pipeline/data_pages.h"
@@ -14,18 +15,25 @@ Result<int> Add(Context& context, const Args& args) {
   const std::string folder = args.Text("project");
   TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, folder));
   if (!args.Texts("files").empty()) {
+    project.source.grows = false;
+    project.source.watermark.clear();
+    project.source.connect = Json();
     project.source.paths = args.Texts("files");
     project.source.folder = ".";
   }
   TENON_ASSIGN(auto opened, OpenStore(context, folder, store::Store::Access::kWrite));
-  TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
-  TENON_ASSIGN(auto snapshot, dataset::Snapshot(context.call, *reader, project.source, *opened));
+  TENON_ASSIGN(const dataset::Acquired got, dataset::Acquire(context.call, project.source, context.kits.readers, *opened, args.Bool("full")));
+  const dataset::SnapshotPtr& snapshot = got.snapshot;
+  for (const std::string& text : got.said) context.terminal.Note(text);
   Json line;
+  line["read"] = got.read;
+  line["whole"] = got.whole;
   line["snapshot"] = snapshot->hash();
   line["rows"] = snapshot->rows();
   line["schema"] = snapshot->schema().ToJson();
   context.json ? context.terminal.JsonLine(line)
-               : context.terminal.Line(Str("snapshot ", snapshot->hash().substr(0, 12), ": ", FormatCount(snapshot->rows()), " rows x ", snapshot->schema().size(), " columns"));
+               : context.terminal.Line(Str("snapshot ", snapshot->hash().substr(0, 12), ": ", FormatCount(snapshot->rows()), " rows x ", snapshot->schema().size(), " columns",
+                                        got.whole ? "" : Str("; ", FormatCount(got.read), " new read")));
   return 0;
 }
 
@@ -215,7 +223,8 @@ void AddData(std::vector<Command>& to) {
   to.push_back({.name = "data add",
                 .summary = "Read the project's source (or the files given) into an immutable snapshot",
                 .example = "tenon data add examples/loan-approval",
-                .flags = {ProjectFlag(), {.name = "--files", .help = "read these instead of the project's", .kind = Flag::Kind::kTexts}},
+                .flags = {ProjectFlag(), {.name = "--files", .help = "read these instead of the project's", .kind = Flag::Kind::kTexts},
+                          {.name = "--full", .help = "read all again, also what an incremental source knows", .kind = Flag::Kind::kBool}},
                 .run = Add});
   to.push_back({.name = "data ls", .summary = "List snapshots", .example = "tenon data ls examples/loan-approval", .flags = {ProjectFlag()}, .run = List});
   to.push_back({.name = "data show",

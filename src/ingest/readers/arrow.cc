@@ -22,7 +22,7 @@ class ArrowRows final : public table::BatchReader {
     TENON_ASSIGN(bytes_, platform::RealFiles()->Map(paths_[index]));
     std::string_view view = bytes_->view();
     if (LooksPacked(view)) {
-      TENON_ASSIGN(unpacked_, Gunzip(call, view, paths_[index]));
+      TENON_ASSIGN(unpacked_, Unpack(call, view, paths_[index]));
       view = unpacked_;
     }
     TENON_ASSIGN(file_, ArrowFile::Open(view, paths_[index]));

@@ -86,6 +86,7 @@ class CsvRecords final : public Records {
   bool Named(std::string_view ending) const {
     std::string name = ToLower(paths_[0]);
     if (name.ends_with(".gz")) name.resize(name.size() - 3);
+    if (name.ends_with(".zst")) name.resize(name.size() - 4);
     return name.ends_with(ending);
   }
 
@@ -244,7 +245,7 @@ Result<void> AddCsv(Kinds<Reader>& kinds) {
   return kinds.Add(
       "csv",
       {.summary = "Read separated values",
-       .when = "Files of lines: .csv, .tsv, .txt, .data, also packed with gzip. Separator, header, types and encoding are found by "
+       .when = "Files of lines: .csv, .tsv, .txt, .data, also packed with gzip or zstd. Separator, header, types and encoding are found by "
                "looking at all rows; say what is found wrongly.",
        .example = R"({"separator": ";", "header": true})",
        .options = {{.name = "separator", .type = Type::kText, .fallback = "auto", .help = "One character, `tab`, `blanks` (runs of them) or `auto`"},

@@ -201,7 +201,7 @@ class JsonLines final : public Reader {
 Result<void> AddJsonLines(Kinds<Reader>& kinds) {
   return kinds.Add("json_lines",
                    {.summary = "Read rows written as JSON objects",
-                    .when = "Files of one object a line, or of a list of objects, also packed with gzip. Nested values come as JSON text; "
+                    .when = "Files of one object a line, or of a list of objects, also packed with gzip or zstd. Nested values come as JSON text; "
                             "a key that a row lacks is missing there.",
                     .example = "{}",
                     .options = {{.name = "encoding", .type = Option::Type::kText, .fallback = "auto", .help = "The characters' code",

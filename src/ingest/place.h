@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/kinds.h"
+#include "ingest/read.h"
+
+namespace tenon::ingest {
+
+// What was brought from a place: rows, or copies of files that hold them.
+struct Brought {
+  std::unique_ptr<table::BatchReader> rows;  // else null
+  std::vector<std::string> files;            // copies on this machine, with the endings of their names
+  std::shared_ptr<const void> keeper;        // removes the copies with its last user
+};
+
+// Somewhere outside this machine's files that rows come from. Kinds: postgresql, http, s3. Made from `connect:` of a source.
+class Place {
+ public:
+  virtual ~Place() = default;
+  // What stands at an address of the place's scheme; `spec` says which rows (since, key). Errors say what the place
+  // answered; no secret is in them.
+  virtual Result<Brought> Bring(const Call& call, const std::string& address, const SourceSpec& spec) = 0;
+};
+
+Result<void> AddAll(Kinds<Place>& kinds);
+
+// "https://x/y.csv" -> "http"; "" for the path of a file; invalid_argument, naming the schemes there are, for others.
+Result<std::string> PlaceOf(std::string_view address);
+// An address as messages may show it: without user names, passwords and queries.
+std::string Shown(std::string_view address);
+// "env:NAME" or "file:path" -> what stands there, without the line's end. invalid_argument, not repeating it, for what is
+// neither: a secret does not stand in a project file.
+Result<std::string> Secret(std::string_view given, const std::string& folder, std::string_view setting);
+
+}  // namespace tenon::ingest
