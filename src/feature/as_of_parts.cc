@@ -148,10 +148,140 @@ class PartMatcher {
   std::span<std::int32_t> out_;
 };
 
+// Keys that lie close together: parted by ranges of keys, a sixth of the rows at a time, so that times and row numbers are
+// carried along (16 bytes a row) and nothing is fetched from all over memory, yet little of it is needed at once.
+class DenseMatcher {
+ public:
+  DenseMatcher(const TimedKeys& asking, const TimedKeys& known, const KeyRange& range, Micros ttl, std::span<std::int32_t> out)
+      : asking_(asking), known_(known), least_(range.least), ttl_(ttl), out_(out) {
+    while ((range.size >> shift_) > kDenseParts) ++shift_;
+    parts_ = static_cast<std::size_t>(range.size >> shift_) + 1;
+    least_time_ = std::numeric_limits<Micros>::max();
+    for (const Micros time : known.time) least_time_ = std::min(least_time_, time);
+  }
+
+  Result<void> Match(const Call& call) {
+    Side asked{asking_, Begins(asking_.key), {}, {}};
+    Side told{known_, Begins(known_.key), {}, {}};
+    for (std::size_t from = 0; from < parts_;) {
+      TENON_TRY(call.Check());
+      // As many parts as a sixth of the rows, one at least.
+      std::size_t until = from + 1;
+      const auto size = [&](std::size_t end) { return asked.begin[end] - asked.begin[from] + told.begin[end] - told.begin[from]; };
+      while (until < parts_ && size(until + 1) <= (asking_.key.size() + known_.key.size()) / kGroups) ++until;
+      {
+        std::jthread other;
+        if (call.threads > 1) other = std::jthread([&] { Fill(&told, from, until); });
+        Fill(&asked, from, until);
+        if (call.threads <= 1) Fill(&told, from, until);
+      }
+      std::atomic<std::size_t> next = from;
+      const auto work = [&] {
+        std::vector<Item> spare;
+        std::vector<std::int32_t> last;
+        for (std::size_t p = next++; p < until; p = next++) MatchPart(asked.PartOf(p, from), told.PartOf(p, from), p, &spare, &last);
+      };
+      std::vector<std::jthread> others;
+      for (int t = 1; t < call.threads; ++t) others.emplace_back(work);
+      work();
+      others.clear();
+      from = until;
+    }
+    return {};
+  }
+
+ private:
+  static constexpr std::uint64_t kDenseParts = 255;
+  static constexpr std::size_t kGroups = 6;
+
+  struct Side {
+    const TimedKeys& rows;
+    std::vector<std::size_t> begin;  // of the parts
+    std::vector<Item> items;         // of the parts that are filled
+    std::vector<std::size_t> next;
+    std::span<Item> PartOf(std::size_t part, std::size_t from) {
+      return {items.data() + (begin[part] - begin[from]), begin[part + 1] - begin[part]};
+    }
+  };
+
+  std::size_t PartOfKey(std::int64_t key) const { return static_cast<std::size_t>(static_cast<std::uint64_t>(key - least_) >> shift_); }
+
+  std::vector<std::size_t> Begins(std::span<const std::int64_t> keys) const {
+    std::vector<std::size_t> begin(parts_ + 1, 0);
+    for (const std::int64_t key : keys) ++begin[PartOfKey(key) + 1];
+    for (std::size_t p = 0; p < parts_; ++p) begin[p + 1] += begin[p];
+    return begin;
+  }
+
+  // Times before the first known one all count as one: nothing is known at any of them.
+  void Fill(Side* side, std::size_t from, std::size_t until) const {
+    side->items.resize(side->begin[until] - side->begin[from]);
+    side->next.assign(side->begin.begin() + static_cast<std::ptrdiff_t>(from), side->begin.begin() + static_cast<std::ptrdiff_t>(until));
+    for (std::size_t& at : side->next) at -= side->begin[from];
+    const std::int64_t* keys = side->rows.key.data();
+    const Micros* times = side->rows.time.data();
+    for (std::size_t i = 0; i < side->rows.key.size(); ++i) {
+      const std::size_t part = PartOfKey(keys[i]) - from;
+      if (part >= until - from) continue;
+      const std::uint64_t time = times[i] < least_time_ ? 0 : static_cast<std::uint64_t>(times[i]) - static_cast<std::uint64_t>(least_time_) + 1;
+      side->items[side->next[part]++] = {time, static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(keys[i] - least_)};
+    }
+  }
+
+  void MatchPart(std::span<Item> asked, std::span<Item> told, std::size_t part, std::vector<Item>* spare, std::vector<std::int32_t>* last) const {
+    const std::span<Item> a = Sorted(asked, spare);
+    std::vector<Item> second;
+    const std::span<Item> b = Sorted(told, &second);
+    const std::uint32_t base = static_cast<std::uint32_t>(part << shift_);
+    last->assign(std::size_t{1} << shift_, kNoRow);
+    std::size_t j = 0;
+    for (const Item& item : a) {
+      for (; j < b.size() && b[j].time <= item.time; ++j) (*last)[b[j].key - base] = static_cast<std::int32_t>(b[j].row);
+      const std::int32_t found = (*last)[item.key - base];
+      const bool old = ttl_ > 0 && found != kNoRow && asking_.time[item.row] - known_.time[static_cast<std::size_t>(found)] > ttl_;
+      out_[item.row] = old ? kNoRow : found;
+    }
+  }
+
+  // Where the sorted items lie: in place or in `spare`.
+  static std::span<Item> Sorted(std::span<Item> items, std::vector<Item>* spare) {
+    constexpr int kBits = 11;
+    constexpr std::uint64_t kMask = (1 << kBits) - 1;
+    std::uint64_t all = 0;
+    for (const Item& item : items) all |= item.time;
+    spare->resize(items.size());
+    std::span<Item> from = items, to(*spare);
+    for (int at = 0; at < 64 && (all >> at) != 0; at += kBits) {
+      std::array<std::uint32_t, (1 << kBits) + 1> next{};
+      for (const Item& item : from) ++next[(item.time >> at & kMask) + 1];
+      for (std::size_t k = 0; k < (1 << kBits); ++k) next[k + 1] += next[k];
+      for (const Item& item : from) to[next[item.time >> at & kMask]++] = item;
+      std::swap(from, to);
+    }
+    return from;
+  }
+
+  const TimedKeys& asking_;
+  const TimedKeys& known_;
+  std::int64_t least_;
+  Micros least_time_;
+  Micros ttl_;
+  std::span<std::int32_t> out_;
+  int shift_ = 0;
+  std::size_t parts_ = 1;
+};
+
+Result<void> MatchDense(const Call& call, const TimedKeys& asking, const TimedKeys& known, const KeyRange& range, Micros ttl,
+                        std::span<std::int32_t> out) {
+  return DenseMatcher(asking, known, range, ttl, out).Match(call);
+}
+
 }  // namespace
 
-Result<void> MatchByParts(const Call& call, const TimedKeys& asking, const TimedKeys& known, const KeyRange&, std::chrono::microseconds ttl,
-                          std::span<std::int32_t> out) {
+Result<void> MatchByParts(const Call& call, const TimedKeys& asking, const TimedKeys& known, const KeyRange& range,
+                          std::chrono::microseconds ttl, std::span<std::int32_t> out) {
+  const std::size_t rows = asking.key.size() + known.key.size();
+  if (range.size != 0 && range.size <= std::max<std::uint64_t>(rows / 4, 1024)) return MatchDense(call, asking, known, range, ttl.count(), out);
   std::size_t parts = 2;
   int shift = 63;
   while (parts < kMostParts && (asking.key.size() + known.key.size()) / parts > kRowsAPart) {
