@@ -72,8 +72,9 @@ Result<void> ReadExamples(const Json& body, serve::RowReader& reader, const std:
   TENON_ASSIGN(Fields fields, Fields::Of(body, "request"));
   const Json* context = fields.Find("context");
   const Json* examples = fields.Find("examples");
-  (void)fields.Find("signature_name");  // of a kind of its own for each verb, with a name of the model's maker
+  const Json* signature = fields.Find("signature_name");  // any: for each verb there is one, and makers name it as they like
   TENON_TRY(fields.Done());
+  if (signature != nullptr && !signature->is_string()) return Error(Code::kInvalidArgument, Str("'signature_name' must be a string, not ", signature->KindName()));
   if (examples == nullptr || !examples->is_array() || examples->array().empty()) {
     return Error(Code::kInvalidArgument, R"(the request needs a list of 'examples', such as {"examples":[{"age":41}]})");
   }
