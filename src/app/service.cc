@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "app/feature_service.h"
 #include "app/told.h"
 #include "base/text.h"
 #include "govern/access.h"
@@ -56,6 +57,8 @@ class ProjectService final : public Service {
     settled.mirror = &mirror_;
     settled.feedback = &feedback_;
     settled.readiness = [this] { return Readiness(); };
+    TENON_ASSIGN(features_, FeatureService::Make(call, store_.files(), project_, kits_));
+    if (features_ != nullptr) settled.features = features_->door();
     TENON_ASSIGN(server_, edge::StartServer(settled, endpoints_, log_.get(), [this] { return ready_.load(); }));
     ready_ = true;
     return {};
@@ -389,6 +392,7 @@ class ProjectService final : public Service {
   std::uint64_t disguise_secret_ = 0;
   std::unique_ptr<platform::TlsServer> tls_;
   std::unique_ptr<serve::InferenceLog> log_;
+  std::unique_ptr<FeatureService> features_;  // null: the project has none
   std::unique_ptr<edge::Server> server_;
   std::atomic<bool> ready_ = false;
   std::string process_;

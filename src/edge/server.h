@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "base/call.h"
 #include "edge/observe.h"
@@ -15,6 +16,14 @@
 #include "serve/route.h"
 
 namespace tenon::edge {
+
+// The answer to a call of the feature server.
+struct FeatureReply {
+  int status = 200;
+  std::string body;  // JSON, or nothing
+};
+// Answers one; from any thread. `sensitive`: whether the asker may read features that are marked so.
+using AnswerFeatureCall = std::function<FeatureReply(std::string_view path, std::string_view query, std::string_view body, bool sensitive)>;
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
@@ -34,6 +43,7 @@ struct ServerOptions {
   serve::Tallies* tallies = nullptr;       // counts what the arms do
   serve::Mirror* mirror = nullptr;         // shows requests to shadows
   serve::FeedbackLog* feedback = nullptr;  // takes labels; without it there is no :feedback
+  AnswerFeatureCall features;              // Feast's calls over the online features; empty: there are none
   std::function<Json()> readiness;         // what /healthz says beside "ready": the arms, and why one is left out
   std::chrono::seconds idle = std::chrono::seconds(60);      // a connection without a request is closed
   std::chrono::seconds slow = std::chrono::seconds(10);      // a request that takes longer to arrive is 408

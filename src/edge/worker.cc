@@ -27,7 +27,7 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
                const ServerOptions& options)
     : endpoints(all), log(its_log), tallies(options.tallies), mirror(options.mirror), feedback(options.feedback),
-      readiness(options.readiness), ready_to_serve(std::move(is_ready)), metrics(options.threads),
+      readiness(options.readiness), features(options.features), ready_to_serve(std::move(is_ready)), metrics(options.threads),
       access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)),
       idle(options.idle), slow(options.slow),
       repository(options.repository) {
@@ -156,7 +156,7 @@ bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRe
 
 bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
   guard_.Refresh();
-  asker_ = {{}, peer.client, 0};
+  asker_ = {{}, peer.client, 0, guard_.open()};
   if (guard_.open() && shared_->rate == 0 && shared_->budget == nullptr && !shared_->sheds) return true;
   const std::int64_t now = std::chrono::nanoseconds(began_.time_since_epoch()).count();
   const bool late = peer.turn_away_at != 0 && now > peer.turn_away_at;
@@ -232,6 +232,7 @@ void Worker::Route(const HttpRequest& request, HttpResponse& response) {
   if (auto rest = Below(path, "/v1/projects"); rest.data() != nullptr) return AnswerVertex(*this, request, rest, response);
   if (path == "/healthz") return AnswerHealth(*this, request, response);
   if (path == "/metrics") return AnswerMetrics(*this, request, response);
+  if (AnswerFeatures(*this, request, response)) return;
   if (path == "/") return AnswerRoot(*this, request, response);
   SetError(Code::kNotFound, Str("no route ", path, "; there are /v1/endpoints, /v2, /v1/models, /v1/projects, /healthz, /metrics"), response);
 }

@@ -30,6 +30,7 @@ struct Shared {
   serve::Mirror* mirror;
   serve::FeedbackLog* feedback;
   std::function<Json()> readiness;  // may be empty
+  AnswerFeatureCall features;       // may be empty
   std::function<bool()> ready_to_serve;
   Metrics metrics;
   const govern::Access* access;        // may be null
@@ -220,6 +221,8 @@ void AnswerOip(Worker& worker, const HttpRequest& request, std::string_view rest
 void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& response);
 void AnswerFeedback(Worker& worker, const HttpRequest& request, std::string_view name, HttpResponse& response);
 void AnswerHealth(Worker& worker, const HttpRequest& request, HttpResponse& response);
+// False when the path is none of Feast's, or there are no features here.
+bool AnswerFeatures(Worker& worker, const HttpRequest& request, HttpResponse& response);
 void AnswerRoot(Worker& worker, const HttpRequest& request, HttpResponse& response);
 
 // 405 unless the method is one of those; GET stands for HEAD, too.
