@@ -5,9 +5,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstring>
+
 #include "base/testing.h"
 #include "base/text.h"
+#include "edge/http2_testing_internal.h"
+#include "edge/protobuf_internal.h"
 #include "edge/server.h"
+#include "edge/worker_internal.h"
 #include "serve/ladder.h"
 #include "serve/testing.h"
 
@@ -89,6 +94,53 @@ TEST_F(FallbackTest, EachAnswerSaysWhichRungGaveIt) {
   const std::string metrics = Ask(server_->port(), "GET", "/metrics");
   EXPECT_TRUE(Has(metrics, R"(tenon_rung_answers_total{endpoint="price",model="price@1",rung="rule"} 3)")) << metrics;
   EXPECT_TRUE(Has(metrics, R"(tenon_rung_answers_total{endpoint="price",model="price@1",rung="model"} 2)"));
+}
+
+TEST_F(FallbackTest, AnswersOfGrpcNameTheirRungToo) {
+  Start(R"({"rungs":["rule \"x0 * 10\""],"breaker":{"failures":1000}})");
+  ServerOptions options;
+  options.threads = 1;
+  Shared shared(endpoints_, nullptr, [] { return true; }, options);
+  Worker worker(shared, 0);
+  std::string message, eight(8, '\0');
+  const double x = 8;
+  std::memcpy(eight.data(), &x, sizeof x);
+  ProtoWriter writer(&message);
+  writer.Bytes(1, "price");
+  const std::size_t input = writer.Begin(5);
+  writer.Bytes(1, "x0");
+  writer.Bytes(2, "FP64");
+  writer.Bytes(3, "\1");
+  writer.End(input);
+  writer.Bytes(7, eight);
+  const auto ask = [&] {
+    Http2Connection connection({}, worker);
+    Http2Client client;
+    const auto id = client.Ask("/inference.GRPCInferenceService/ModelInfer", message);
+    for (int i = 0; i < 5; ++i) {
+      connection.Receive(client.Sent(), HttpPeer{1});
+      std::string out;
+      connection.Pump(&out);
+      client.Take(out);
+    }
+    return client.At(id);
+  };
+  Http2Client::Reply reply = ask();
+  EXPECT_EQ(reply.grpc(), 0) << reply.problem();
+  EXPECT_FALSE(reply.head.contains("tenon-rung"));
+  *way_ = Way::kNotANumber;
+  reply = ask();
+  EXPECT_EQ(reply.grpc(), 0) << reply.problem();
+  EXPECT_EQ(reply.head["tenon-rung"], "rule");
+  EXPECT_TRUE(Has(reply.Message(), "\x0a\x04rung\x12\x06\x1a\x04rule"));  // parameters: key, value {string_param}
+  HttpRequest request;
+  request.method = Method::kPost;
+  request.path = "/v1/endpoints/price:stream";
+  const std::string line = R"({"x0":8})" + std::string(64, ' ');
+  request.body = std::string_view(line).substr(0, 8);
+  HttpResponse response;
+  worker.Handle(request, HttpPeer{1}, response);
+  EXPECT_EQ(response.body, R"({"model":"price@1","value":80,"rung":"rule"})");
 }
 
 TEST_F(FallbackTest, ABreakerStopsAskingAndAProbeClosesIt) {

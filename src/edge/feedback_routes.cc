@@ -1,5 +1,8 @@
 // /v1/endpoints/<name>:feedback: labels that came later, joined with the answers by the request's id.
 
+#include <cmath>
+#include <limits>
+
 #include "base/json.h"
 #include "base/text.h"
 #include "edge/worker_internal.h"
@@ -25,12 +28,16 @@ Result<std::vector<serve::Feedback>> ReadLabels(std::string_view body) {
     TENON_ASSIGN(Fields label, Fields::Of(labels->array()[i], Str("labels[", i, "]")));
     serve::Feedback feedback;
     TENON_TRY(label.Read("id", &feedback.request_id));
-    TENON_TRY(label.Read("instance", &feedback.instance));
+    double instance = 0;  // 3.0 is a whole number as well
+    TENON_TRY(label.Read("instance", &instance));
     TENON_TRY(label.ReadScalar("label", &feedback.label));
     TENON_TRY(label.Done());
     if (feedback.request_id.empty()) return label.Wrong("id", "expected the X-Request-Id of the answer");
     if (feedback.label.empty()) return label.Wrong("label", "expected the class or the number that would have been right");
-    if (feedback.instance < 0) return label.Wrong("instance", "expected the row of the request, counted from 0");
+    if (!(instance >= 0 && instance <= std::numeric_limits<int>::max() && std::trunc(instance) == instance)) {
+      return label.Wrong("instance", "expected the row of the request, counted from 0");
+    }
+    feedback.instance = static_cast<int>(instance);
     out.push_back(std::move(feedback));
   }
   return out;

@@ -178,13 +178,21 @@ Result<void> ReadOutput(std::string_view bytes, OipRequest& request) {
   return {};
 }
 
-void WriteAnswer(const Lane& lane, OipMemory& memory, std::string* out) {
+void WriteAnswer(const Lane& lane, OipMemory& memory, serve::Rung rung, std::string* out) {
   ProtoWriter writer(out);
   writer.Bytes(1, lane.served().endpoint);
   char version[16];
   const int size = std::snprintf(version, sizeof version, "%d", lane.served().version);
   writer.Bytes(2, {version, static_cast<std::size_t>(size)});
   writer.Bytes(3, memory.request.id);
+  if (rung != serve::Rung::kModel) {  // parameters["rung"].string_param
+    const std::size_t entry = writer.Begin(4);
+    writer.Bytes(1, "rung");
+    const std::size_t value = writer.Begin(2);
+    writer.Bytes(3, serve::NameOf(rung));
+    writer.End(value);
+    writer.End(entry);
+  }
   for (const OipChosen& chosen : memory.chosen) {
     const std::size_t begin = writer.Begin(5);
     writer.Bytes(1, chosen.output->name);
@@ -219,8 +227,9 @@ Result<void> Infer(Worker& worker, const RpcRequest& request, RpcResponse& respo
     worker.Count(*lane, RowOf(inferred.error().code()).http);
     return inferred;
   }
-  WriteAnswer(*lane, memory, &response.message);
+  WriteAnswer(*lane, memory, worker.lowest(), &response.message);
   if (!id.empty()) response.metadata = Str("X-Request-Id: ", id, "\r\n");
+  if (worker.lowest() != serve::Rung::kModel) response.metadata += Str("Tenon-Rung: ", serve::NameOf(worker.lowest()), "\r\n");
   worker.LogKept(*lane, id);
   worker.Count(*lane, 200);
   return {};

@@ -111,7 +111,12 @@ void Worker::Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& 
   for (int code = 0; response.status != 0 && code < kCodeCount; ++code) {
     if (RowOf(static_cast<tenon::Code>(code)).grpc == response.status) told.status = RowOf(static_cast<tenon::Code>(code)).http;
   }
-  observer_->End({*request.head, peer, told, asker_.name, answered_, began_, response.status});
+  const bool payloads = observer_->KeepsPayloads() && (method->path.ends_with("/ModelInfer") || method->path.ends_with("/ModelStreamInfer"));
+  if (!payloads) return observer_->End({*request.head, peer, told, asker_.name, answered_, began_, response.status});
+  HttpRequest whole = *request.head;  // with the message, which is what an event of its payload holds
+  whole.body = request.message;
+  told.body = response.message;
+  observer_->End({whole, peer, told, asker_.name, answered_, began_, response.status});
 }
 
 void Worker::CallSeen(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, RpcResponse& response) {

@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kGrpc = "/inference.GRPCInferenceService/";
 
 bool IsHealth(std::string_view path) {
-  return path == "/" || path == "/healthz" || path == "/health" || path.starts_with("/v2/health/") || path == "/grpc.health.v1.Health/Check" ||
+  return path == "/" || path == "/docs" || path == "/healthz" || path == "/health" || path.starts_with("/v2/health/") || path == "/grpc.health.v1.Health/Check" ||
          path == "/grpc.health.v1.Health/Watch" || path == "/inference.GRPCInferenceService/ServerLive" ||
          path == "/inference.GRPCInferenceService/ServerReady" || path == "/inference.GRPCInferenceService/ModelReady";
 }

@@ -27,6 +27,8 @@ TEST(GuardTest, NeedsFollowMethodAndPath) {
   };
   for (const Case& c : std::initializer_list<Case>{{Method::kGet, "/", Need::kNothing},
                                                    {Method::kGet, "/healthz", Need::kNothing},
+                                                   {Method::kGet, "/docs", Need::kNothing},
+                                                   {Method::kGet, "/openapi.json", Need::kKnown},
                                                    {Method::kGet, "/v2/health/ready", Need::kNothing},
                                                    {Method::kGet, "/metrics", Need::kMetrics},
                                                    {Method::kGet, "/v2/models/a/stats", Need::kMetrics},

@@ -18,6 +18,8 @@ void AnswerHealth(Worker& worker, const HttpRequest& request, HttpResponse& resp
 
 void AnswerRoot(Worker&, const HttpRequest& request, HttpResponse& response) {
   if (!Allowed(request, {Method::kGet}, response)) return;
+  response.AddHeader("Vary", "Accept");
+  if (HasToken(request.Header("accept"), "text/html")) return AnswerDocs(request, response);  // a browser
   response.body = R"({"status":"alive"})";
 }
 

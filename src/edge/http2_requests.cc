@@ -155,12 +155,7 @@ void Http2Requests::Say(Http2Stream& stream, std::string_view message, std::stri
     head_.push_back({"grpc-encoding", stream.coding});
     head_.push_back({"grpc-accept-encoding", kTakes});
   }
-  std::string lower;
-  if (!metadata.empty()) {
-    const std::size_t colon = metadata.find(": ");
-    lower = ToLower(metadata.substr(0, colon));
-    head_.push_back({lower, metadata.substr(colon + 2, metadata.find("\r\n") - colon - 2)});
-  }
+  AddHeaders(metadata);
   StartAnswer(stream, true);
 }
 
@@ -213,7 +208,12 @@ void Http2Requests::End(Http2Stream& stream) {
 void Http2Requests::FrameHead() {
   status_ = std::to_string(response_.status);
   head_.assign({{":status", status_}, {"content-type", response_.content_type}, {"server", "tenon"}});
-  names_ = response_.headers;  // "Name: value\r\n" lines; the names in small letters here
+  AddHeaders(response_.headers);
+}
+
+// "Name: value\r\n" lines; the names in small letters here.
+void Http2Requests::AddHeaders(std::string_view lines) {
+  names_ = lines;
   for (std::size_t at = 0; at < names_.size();) {
     const std::size_t colon = names_.find(':', at), end = names_.find("\r\n", at);
     if (colon == std::string::npos || end == std::string::npos) break;

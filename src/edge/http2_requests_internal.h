@@ -60,6 +60,7 @@ class Http2Requests {
   void BeginLive(Http2Stream& stream);
   void Live(Http2Stream& stream, std::string_view bytes, bool end);
   void FrameHead();  // of response_, into head_
+  void AddHeaders(std::string_view lines);  // to head_
   // Frames one message behind the stream's others and sees that it is sent.
   void Say(Http2Stream& stream, std::string_view message, std::string_view metadata);
   void StartAnswer(Http2Stream& stream, bool body);

@@ -9,13 +9,15 @@ struct Verb {
   std::string_view name;
   Method method;
 };
-constexpr std::array<Verb, 7> kVerbs = {{{"GET", Method::kGet},
+constexpr std::array<Verb, 9> kVerbs = {{{"GET", Method::kGet},
                                          {"HEAD", Method::kHead},
                                          {"POST", Method::kPost},
                                          {"PUT", Method::kPut},
                                          {"DELETE", Method::kDelete},
                                          {"PATCH", Method::kPatch},
-                                         {"OPTIONS", Method::kOptions}}};
+                                         {"OPTIONS", Method::kOptions},
+                                         {"TRACE", Method::kTrace},
+                                         {"QUERY", Method::kQuery}}};
 
 }  // namespace
 

@@ -69,8 +69,9 @@ int HexDigit(char c) {
 
 bool ReadMethod(std::string_view name, Method* out) {
   struct Row { std::string_view name; Method method; };
-  static constexpr std::array<Row, 7> kRows = {{{"POST", Method::kPost}, {"GET", Method::kGet}, {"HEAD", Method::kHead},
-      {"PUT", Method::kPut}, {"DELETE", Method::kDelete}, {"PATCH", Method::kPatch}, {"OPTIONS", Method::kOptions}}};
+  static constexpr std::array<Row, 9> kRows = {{{"POST", Method::kPost}, {"GET", Method::kGet}, {"HEAD", Method::kHead},
+      {"PUT", Method::kPut}, {"DELETE", Method::kDelete}, {"PATCH", Method::kPatch}, {"OPTIONS", Method::kOptions},
+      {"TRACE", Method::kTrace}, {"QUERY", Method::kQuery}}};
   for (const Row& row : kRows) {
     if (row.name == name) {
       *out = row.method;

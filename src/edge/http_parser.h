@@ -7,7 +7,7 @@
 
 namespace tenon::edge {
 
-enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kDelete, kPatch, kOptions };
+enum class Method : std::uint8_t { kGet, kHead, kPost, kPut, kDelete, kPatch, kOptions, kTrace, kQuery };
 
 // What a request may be at most; more is refused with the status that fits (414, 431, 413).
 struct HttpLimits {

@@ -1,5 +1,6 @@
 #include <simdjson.h>
 
+#include <cmath>
 #include <cstring>
 #include <deque>
 
@@ -43,9 +44,20 @@ struct Pass {
 
   error_code Value(int slot, od::value value) {
     const table::Type type = reader.served().fields[static_cast<std::size_t>(slot)].type;
+    if (type == table::Type::kInt64) {
+      std::int64_t whole = 0;
+      if (value.get_int64().get(whole) == SUCCESS) {
+        reader.Number(slot, static_cast<double>(whole));
+        return SUCCESS;
+      }
+    }
     if (type == table::Type::kFloat64 || type == table::Type::kInt64) {
       double number = 0;
       if (value.get_double().get(number) == SUCCESS) {
+        if (type == table::Type::kInt64 && std::abs(number) >= 0x1p63) {  // what fits was read above
+          reader.Wrong(slot, Str(FormatDouble(number), ", which takes more than 64 bits"));
+          return SUCCESS;
+        }
         reader.Number(slot, number);
         return SUCCESS;
       }

@@ -14,7 +14,7 @@ constexpr std::uint64_t kRingBytes = 1 << 20, kEventRingBytes = 8 << 20;
 constexpr std::size_t kMostAgent = 200, kMostPath = 2048, kMostId = 128;
 
 std::string_view NameOf(Method method) {
-  static constexpr std::string_view kNames[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"};
+  static constexpr std::string_view kNames[] = {"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "QUERY"};
   return kNames[static_cast<std::size_t>(method)];
 }
 
@@ -66,7 +66,7 @@ std::string_view RouteOf(std::string_view path) {
     return "/v2/models/{name}";
   }
   if (path.starts_with("/v2/repository/")) return "/v2/repository";
-  for (const std::string_view route : {"/", "/healthz", "/metrics", "/v1/endpoints", "/v1/models", "/v2", "/v2/models", "/v2/health/live", "/v2/health/ready"}) {
+  for (const std::string_view route : {"/", "/healthz", "/metrics", "/v1/endpoints", "/v1/models", "/openapi.json", "/docs", "/v2", "/v2/models", "/v2/health/live", "/v2/health/ready"}) {
     if (path == route) return route;
   }
   return {};
@@ -122,7 +122,8 @@ void Observer::End(const Seen& seen) {
   const std::int64_t now = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   if (shared_.access_log != nullptr) WriteLine(seen, nanos, now);
   if (shared_.traces != nullptr && trace_.sampled()) WriteSpan(seen, nanos, now);
-  if (shared_.events != nullptr && IsInference(RouteOf(seen.request.path))) WriteEvents(seen, nanos, now);
+  const bool inference = seen.grpc >= 0 ? !seen.request.body.empty() : IsInference(RouteOf(seen.request.path));
+  if (shared_.events != nullptr && inference) WriteEvents(seen, nanos, now);
 }
 
 void Observer::WriteLine(const Seen& seen, std::int64_t nanos, std::int64_t now) {
@@ -230,6 +231,7 @@ void Observer::WriteEvents(const Seen& seen, std::int64_t nanos, std::int64_t no
   }
   event.content_type = seen.request.Header("content-type");
   if (event.content_type.empty()) event.content_type = kJson;
+  if (seen.grpc >= 0) event.content_type = "application/protobuf";  // the message alone, without the frames of gRPC
   event.traceparent = traceparent_;
   event.source = shared_.source;
   const std::string& mode = shared_.options.events.mode;

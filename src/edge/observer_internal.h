@@ -65,6 +65,7 @@ class Observer {
   // Finds the request's trace, or begins one.
   void Begin(const HttpRequest& request);
   void End(const Seen& seen);
+  bool KeepsPayloads() const { return shared_.events != nullptr; }
 
  private:
   void WriteLine(const Seen& seen, std::int64_t nanos, std::int64_t now);

@@ -254,7 +254,9 @@ void AnswerIndex(Worker& worker, const HttpRequest& request, HttpResponse& respo
   if (!request.body.empty()) {
     auto body = Json::Parse(request.body, "body");
     if (!body.ok() || !body->is_object()) return SetPlainError(400, "the body must be an object such as {\"ready\":true}, or empty", response);
-    ready_only = body->BoolAt("ready", false);
+    const Json* ready = body->Find("ready");
+    if (ready != nullptr && !ready->is_bool()) return SetPlainError(400, Str("'ready' must be true or false, not ", ready->KindName()), response);
+    ready_only = ready != nullptr && ready->Bool();
   }
   Json list = Json::MakeArray();
   for (const OipIndexLine& line : OipIndex(worker, ready_only)) {

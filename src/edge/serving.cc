@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "base/json.h"
 #include "base/text.h"
 #include "edge/oip_internal.h"
@@ -56,6 +58,10 @@ void ReadFeature(const std::string& name, const Json& given, serve::RowReader& r
   const Json& value = given.is_array() && given.array().size() == 1 ? given.array()[0] : given;
   if (value.is_null()) return reader.Null(slot);
   if (value.is_bool()) return reader.Bool(slot, value.Bool());
+  const bool whole = reader.served().fields[static_cast<std::size_t>(slot)].type == table::Type::kInt64;
+  if (whole && value.is_number() && !value.is_int() && std::abs(value.Number()) >= 0x1p63) {
+    return reader.Wrong(slot, Str(FormatDouble(value.Number()), ", which takes more than 64 bits"));
+  }
   if (value.is_number()) return reader.Number(slot, value.Number());
   if (value.is_string()) return reader.Text(slot, value.String());
   reader.Wrong(slot, value.KindName());

@@ -166,6 +166,40 @@ TEST_F(ShapesTest, AnswersInTheShapeOfVertex) {
   EXPECT_EQ(Ask(Method::kGet, base + "loan:predict").Find("error")->IntAt("code"), 405);
 }
 
+// Every reference of a document leads somewhere.
+void CheckReferences(const Json& node, const Json& document) {
+  if (node.is_array()) {
+    for (const Json& item : node.array()) CheckReferences(item, document);
+  }
+  if (!node.is_object()) return;
+  for (const auto& [key, value] : node.object()) {
+    CheckReferences(value, document);
+    if (key != "$ref") continue;
+    const Json* at = &document;
+    for (const std::string& part : Split(std::string_view(value.String()).substr(2), '/')) at = at == nullptr ? nullptr : at->Find(part);
+    EXPECT_NE(at, nullptr) << value.String();
+  }
+}
+
+TEST_F(ShapesTest, DescribesItself) {
+  const Json document = Ask(Method::kGet, "/openapi.json");
+  ASSERT_EQ(response_.status, 200);
+  CheckReferences(document, document);
+  const Json& paths = *document.Find("paths");
+  for (const auto& [path, item] : paths.object()) EXPECT_EQ(path.find("{name}"), std::string::npos) << path;
+  EXPECT_NE(paths.Find("/v1/models/loan:regress"), nullptr);
+  EXPECT_NE(paths.Find("/v1/models/kind:classify"), nullptr);
+  EXPECT_EQ(paths.Find("/v1/models/kind:regress"), nullptr);  // of three classes
+  EXPECT_EQ(paths.Find("/v1/models/price:classify"), nullptr);
+  const Json& schemas = *document.Find("components")->Find("schemas");
+  const Json& row = *schemas.Find("Instance.loan");
+  EXPECT_EQ(row.Find("required")->Dump(), R"(["age"])");
+  EXPECT_EQ(row.Find("properties")->Find("age")->StringAt("type"), "integer");
+  EXPECT_EQ(row.Find("properties")->Find("job")->Find("type")->Dump(), R"(["string","null"])");
+  EXPECT_EQ(schemas.Find("Label.loan")->Find("enum")->Dump(), R"(["no","yes"])");
+  EXPECT_EQ(schemas.Find("ModelPrediction.price")->Find("type")->Dump(), R"(["number","null"])");
+}
+
 TEST_F(ShapesTest, BytesMayComeAsBase64) {
   const std::string row = Str(R"({"instances":[{"age":40,"income":2500.5,"job":{"b64":")", ToBase64("baker"), R"("},"owner":false}]})");
   EXPECT_EQ(Post("/v1/models/loan:predict", row), Post("/v1/models/loan:predict", Str(R"({"instances":[)", kRow, "]}")));

@@ -52,6 +52,10 @@ Result<Target> ReadTarget(Worker& worker, std::string_view rest) {
     *to = std::string(worker.Decoded(part));
     if (to->empty()) return Error(Code::kNotFound, "the path is not well-formed");
   }
+  for (const std::string& name : {target.project, target.location}) {
+    const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_'; };
+    if (name.size() > 100 || !std::ranges::all_of(name, plain)) return Error(Code::kNotFound, "projects and locations are named by 1 to 100 letters, digits, '-' and '_'");
+  }
   const std::size_t colon = target.endpoint.rfind(':');
   if (colon != std::string::npos) {
     target.verb = target.endpoint.substr(colon);

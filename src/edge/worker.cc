@@ -236,8 +236,10 @@ void Worker::Route(const HttpRequest& request, HttpResponse& response) {
   if (path == "/healthz") return AnswerHealth(*this, request, response);
   if (path == "/metrics") return AnswerMetrics(*this, request, response);
   if (AnswerFeatures(*this, request, response)) return;
+  if (path == "/openapi.json") return AnswerOpenApi(*this, request, response);
+  if (path == "/docs") return AnswerDocs(request, response);
   if (path == "/") return AnswerRoot(*this, request, response);
-  SetError(Code::kNotFound, Str("no route ", path, "; there are /v1/endpoints, /v2, /v1/models, /v1/projects, /healthz, /metrics"), response);
+  SetError(Code::kNotFound, Str("no route ", path, "; there are /v1/endpoints, /v2, /v1/models, /v1/projects, /healthz, /metrics, /openapi.json, /docs"), response);
 }
 
 std::string_view Worker::RequestId(std::string_view given) {

@@ -120,6 +120,7 @@ class Worker final : public HttpHandler {
   serve::Rung rung(std::size_t i) const { return rungs_.empty() ? serve::Rung::kModel : rungs_[i]; }
   // Of a cascade: the name of the model that gave row i of the rows predicted last; empty where none of its two did.
   std::string_view StageOf(const Lane& lane, std::size_t i) const;
+  serve::Rung lowest() const { return furthest_; }  // of all rows of the request
   bool Unanswered() const { return furthest_ == serve::Rung::kNone; }
   static constexpr std::string_view kUnanswered = "the model failed and no rung of the endpoint's fallback has an answer";
   // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
@@ -231,6 +232,8 @@ void AnswerFeedback(Worker& worker, const HttpRequest& request, std::string_view
 void AnswerHealth(Worker& worker, const HttpRequest& request, HttpResponse& response);
 // False when the path is none of Feast's, or there are no features here.
 bool AnswerFeatures(Worker& worker, const HttpRequest& request, HttpResponse& response);
+void AnswerOpenApi(Worker& worker, const HttpRequest& request, HttpResponse& response);
+void AnswerDocs(const HttpRequest& request, HttpResponse& response);
 void AnswerRoot(Worker& worker, const HttpRequest& request, HttpResponse& response);
 
 // 405 unless the method is one of those; GET stands for HEAD, too.

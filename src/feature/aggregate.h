@@ -22,6 +22,8 @@ struct Value {
 };
 
 inline constexpr Micros kNever = std::numeric_limits<Micros>::max();
+// Times further from 1970 than this (some 126,000 years) never count, so that reckoning with windows cannot overflow.
+inline constexpr Micros kFarthest = 4'000'000'000'000'000'000;
 
 // One event as a view sees it. Borrows its texts for the call.
 struct Event {
@@ -130,7 +132,7 @@ class WindowState {
   struct Parts;
   std::shared_ptr<const ViewPlan> plan_;
   std::unique_ptr<Parts> parts_;
-  Micros now_ = std::numeric_limits<Micros>::min();
+  Micros now_ = -kFarthest;
 };
 
 // The features' values as columns of plan.output()'s types: values[row * features + feature].

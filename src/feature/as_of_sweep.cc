@@ -16,19 +16,27 @@ struct Stretch {
   std::size_t known_from, known_until;
 };
 
-// The known row that stands for a key within the stretch, or kNoRow: then an earlier stretch may have it.
+// The known row that stands for a key within the stretch, or kNoRow: then an earlier stretch may have it. A step takes the known
+// row that is next, or answers the asking row that is next, by arithmetic: which of them comes no processor can guess.
 void Sweep(const TimedKeys& asking, const TimedKeys& known, std::int64_t least, const Stretch& stretch, std::int32_t* last, std::int32_t* out) {
   const std::int64_t* known_key = known.key.data();
   const Micros* known_time = known.time.data();
+  const std::int64_t* asking_key = asking.key.data();
+  const Micros* asking_time = asking.time.data();
   std::size_t j = stretch.known_from;
-  for (std::size_t i = stretch.asking_from; i < stretch.asking_until; ++i) {
-    const Micros now = asking.time[i];
-    while (j < stretch.known_until && known_time[j] <= now) {
-      last[known_key[j] - least] = static_cast<std::int32_t>(j);
-      ++j;
-    }
-    out[i] = last[asking.key[i] - least];
+  std::size_t i = stretch.asking_from;
+  while (i < stretch.asking_until && j < stretch.known_until) {
+    const std::size_t take = known_time[j] <= asking_time[i] ? 1 : 0;
+    const std::int64_t mask = -static_cast<std::int64_t>(take);
+    const std::int64_t key = (known_key[j] & mask) | (asking_key[i] & ~mask);
+    std::int32_t& row = last[key - least];
+    const auto narrow = static_cast<std::int32_t>(mask);
+    row = (static_cast<std::int32_t>(j) & narrow) | (row & ~narrow);
+    out[i] = row;  // of a known row it is written over when the asking row's turn comes
+    j += take;
+    i += 1 - take;
   }
+  for (; i < stretch.asking_until; ++i) out[i] = last[asking_key[i] - least];
   for (; j < stretch.known_until; ++j) last[known_key[j] - least] = static_cast<std::int32_t>(j);
 }
 

@@ -213,6 +213,7 @@ Result<std::shared_ptr<const ViewPlan>> ViewPlan::Make(FeatureView view, const t
 }
 
 ViewPlan::Interval ViewPlan::CountsIn(const Slot& slot, const Event& event) const {
+  if (event.at < -kFarthest || event.at > kFarthest) return {0, 0};
   const Micros length = slot.window.length.count();
   const Micros after = view_.same_instant ? 0 : 1;
   Interval out{Later(Later(event.at, slot.delay), after), kNever};

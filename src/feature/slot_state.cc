@@ -5,6 +5,8 @@
 namespace tenon::feature {
 namespace {
 
+bool InRange(Micros at) { return at >= -kFarthest && at <= kFarthest; }
+
 void SaveValue(double value, ByteWriter* out) { out->F64(value); }
 void SaveValue(const std::string& value, ByteWriter* out) { out->Text(value); }
 void SaveValue(const HeldRow& row, ByteWriter* out) {
@@ -201,13 +203,16 @@ class Counted final : public SlotState {
         std::isfinite(part) ? sum->Add(part) : in->Fail();
       }
     }
-    for (std::size_t n = in->Size(9); n > 0; --n) {
+    std::int64_t left = tally_.count;
+    for (std::size_t n = in->Size(9); n > 0 && !in->failed(); --n) {
       V value{};
       LoadValue(in, inputs_, &value);
-      tally_.sorted[value] = in->I64();
+      const std::int64_t times = in->I64();
+      if (times <= 0 || times > left || !slot_.sorted || !tally_.sorted.try_emplace(value, times).second) return in->Fail();
+      left -= times;
     }
-    LoadEntries(in, [&](Micros, Entry<V> entry) { order_.insert(std::move(entry)); });
-    if (tally_.count < 0) in->Fail();
+    LoadEntries(in, [&](Micros when, Entry<V> entry) { when == 0 && slot_.ordered && order_.empty() ? void(order_.insert(std::move(entry))) : in->Fail(); });
+    if (tally_.count < 0 || (slot_.sorted && left != 0)) in->Fail();
   }
 
  private:
@@ -310,7 +315,8 @@ class Counted final : public SlotState {
       entry.known = in->I64();
       entry.until = in->I64();
       LoadValue(in, slot_.latest ? inputs_ : 0, &entry.value);
-      taken(when, std::move(entry));
+      if (!InRange(entry.at)) in->Fail();
+      if (!in->failed()) taken(when, std::move(entry));
     }
   }
 
@@ -411,12 +417,17 @@ class Decay final : public SlotState {
         entry.known = in->I64();
         entry.until = in->I64();
         LoadValue(in, 0, &entry.value);
+        if (!InRange(entry.at) || in->failed()) return in->Fail();
         line->Insert(when, entry);
       }
     }
+    const Micros farthest = DecayBlockOf(slot_, kFarthest);
     for (std::size_t n = in->Size(32); n > 0; --n) {
-      Part& part = blocks_[in->I64()];
+      const Micros block = in->I64();
+      if (block < -farthest - 2 || block > farthest) return in->Fail();
+      Part& part = blocks_[block];
       part.count = in->I64();
+      if (part.count <= 0) return in->Fail();
       for (RunningSum* sum : {&part.weights, &part.sum}) {
         for (std::size_t k = in->Size(8); k > 0; --k) {
           const double value = in->F64();

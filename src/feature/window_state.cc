@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cassert>
 
 #include "base/hash.h"
@@ -44,6 +45,7 @@ void WindowState::Remove(const Event& event) {
 }
 
 void WindowState::Advance(Micros now) {
+  now = std::min(now, kFarthest);
   if (now <= now_) return;
   now_ = now;
   for (auto& slot : parts_->slots) slot->Advance(now);
@@ -98,7 +100,10 @@ Result<WindowState> WindowState::Load(std::shared_ptr<const ViewPlan> plan, std:
     return Error(Code::kFailedPrecondition, Str("the state is of another definition of view ", out.plan_->view().name));
   }
   out.now_ = in.I64();
-  for (auto& slot : out.parts_->slots) slot->Load(&in, out.now_);
+  if (out.now_ < -kFarthest || out.now_ > kFarthest) in.Fail();
+  for (auto& slot : out.parts_->slots) {
+    if (!in.failed()) slot->Load(&in, out.now_);
+  }
   TENON_TRY(in.Done(), Str("a state of view ", out.plan_->view().name));
   return out;
 }

@@ -125,7 +125,7 @@ std::string LabelPlot(const std::vector<View>& views, const std::string& label) 
     plot.Bar(i, order[i].first, Ink::kFirst);
     plot.Note(i, order[i].first, FormatShort(order[i].first, 2));
   }
-  return Str("<section><h2>The label</h2>", plot.Html(), "</section>");
+  return Str("<section><h2>The label</h2><div class=\"grid\">", plot.Html(), "</div></section>");
 }
 
 std::string MissingSection(const table::Profile& profile, const std::vector<View>& views) {
@@ -160,7 +160,7 @@ std::string MissingSection(const table::Profile& profile, const std::vector<View
     table += Str("<tr><td>", EscapeHtml(together[i].second.substr(0, cut)), "</td><td>", EscapeHtml(together[i].second.substr(cut + 9)), "</td><td class=\"n\">", FormatShort(together[i].first, 2), "</td></tr>");
   }
   if (!table.empty()) table = Str("<h3>Missing together</h3><div class=\"scroll\"><table><tr><th>Column</th><th>Column</th><th class=\"n\">Correlation</th></tr>", table, "</table></div>");
-  return Str("<section><h2>What is missing</h2>", plot.Html(), table, "</section>");
+  return Str("<section><h2>What is missing</h2><div class=\"grid\">", plot.Html(), "</div>", table, "</section>");
 }
 
 // How rows, the label and what is missing go with time.

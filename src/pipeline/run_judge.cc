@@ -243,7 +243,7 @@ Result<Json> RunState::JudgeStep(const Call& step, const registry::ModelVersion*
   out["baseline"] = BaselineIn(report, by_rule ? "rule" : "prior", card.metric, metric->Compute(of_baseline));
   Tell(report, results, card.metric, &out);
   if (!cascade.is_null()) TellCascade(report, card.metric, &cascade, &out);
-  if (!no_cascade.is_null()) {
+  if (cascade.is_null() && !no_cascade.is_null()) {
     out["no_cascade"] = no_cascade;
     out["text"] = Str(out.StringAt("text"), "; ", no_cascade.StringAt("why"));
   }

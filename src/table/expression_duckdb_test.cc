@@ -16,7 +16,7 @@
 namespace tenon::table {
 namespace {
 
-constexpr int kExpressions = 2000;
+constexpr int kExpressions = 10000;
 constexpr int kRows = 40;
 
 struct DuckDb {
@@ -137,7 +137,8 @@ class Generator {
         return {"- " + a.ours, "- " + a.duck, kSign};
       }
       case 5: return Wrapped(Any({"LN", "LOG10", "SQRT"}), {number()});
-      case 6: return Wrapped("EXP", {Apply("LEAST", "LEAST", {number(), Literal()})});
+      // Not so large that a product becomes infinite: infinity times zero is null here and NaN there.
+      case 6: return Wrapped("EXP", {Apply("LEAST", "LEAST", {number(), Same(Any({"1", "2.5", "7", "100"}))})});
       case 7: return Wrapped("POW", {number(), {Any({"2", "-1", "0.5", "0"}), ""}});
       case 8: {
         const std::string name = Any({"ABS", "FLOOR", "CEIL"});

@@ -27,6 +27,7 @@ ColumnProfile::State::State(const State& other)
     : field(other.field), count(other.count), missing(other.missing),
       infinities{other.infinities[0], other.infinities[1]}, zeros(other.zeros), negatives(other.negatives),
       least(other.least), most(other.most), shortest(other.shortest), longest(other.longest), length(other.length),
+      weekly(other.weekly), norms(other.norms ? std::make_unique<ColumnProfile>(*other.norms) : nullptr),
       numbers(other.numbers), texts(other.texts),
       number_sketches(other.number_sketches ? std::make_unique<NumberSketches>(*other.number_sketches) : nullptr),
       text_sketches(other.text_sketches ? std::make_unique<TextSketches>(*other.text_sketches) : nullptr) {}
@@ -170,6 +171,7 @@ void ColumnProfile::AddNumber(double value) {
   } else if (state.whole()) {
     const std::int64_t whole = WholeOf(value);
     state.AddFinite(static_cast<double>(whole), static_cast<std::uint64_t>(whole), 1);
+    if (state.field.type == Type::kTimestamp) state.AddMoment(whole, 1);
   } else {
     state.AddFinite(value + 0.0, KeyOf(value), 1);
   }
@@ -210,6 +212,14 @@ Result<void> ColumnProfile::Merge(const ColumnProfile& other) {
   to.zeros += from.zeros;
   to.negatives += from.negatives;
   to.length += from.length;
+  if (!from.weekly.empty()) {
+    to.weekly.resize(from.weekly.size());
+    for (std::size_t i = 0; i < from.weekly.size(); ++i) to.weekly[i] += from.weekly[i];
+  }
+  if (from.norms != nullptr) {
+    if (to.norms == nullptr) to.norms = std::make_unique<ColumnProfile>(from.norms->field());
+    TENON_TRY(to.norms->Merge(*from.norms));
+  }
   // Sketches absorb exact counts; exact counts collapse when there are too many together.
   if (from.number_sketches != nullptr && to.number_sketches == nullptr) to.CollapseNumbers();
   if (from.text_sketches != nullptr && to.text_sketches == nullptr) to.CollapseTexts();

@@ -76,6 +76,11 @@ class ColumnProfile {
   std::int64_t longest() const;
   double mean_length() const;
 
+  // Of timestamps: values by weekday and hour in UTC, 24 a day, Monday first; empty for other types.
+  std::vector<std::int64_t> Weekly() const;
+  // Of embeddings: the profile of their Euclidean norms; null for other types.
+  const ColumnProfile* norms() const;
+
   Json ToJson() const;                   // the summary for people and pages, not all of the state
   std::string Save() const;              // all of the state; equal states give equal bytes
   static Result<ColumnProfile> Load(std::string_view bytes);

@@ -283,6 +283,7 @@ void ColumnProfile::State::AddWholes(const Column& values) {
     count += none;
     missing += none;
     if (block.size + 64 > Block::kRows || from + 64 >= values.size()) {
+      for (std::size_t i = 0; i < block.size && field.type == Type::kTimestamp; ++i) AddMoment(static_cast<std::int64_t>(block.keys[i]), 1);
       AddKeys(&block);
       block.size = 0;
     }
@@ -290,14 +291,35 @@ void ColumnProfile::State::AddWholes(const Column& values) {
   if (number_sketches != nullptr) number_sketches->moments.Drain(&block.cells);
 }
 
+void ColumnProfile::State::AddMoment(std::int64_t micros, std::int64_t times) {
+  constexpr std::int64_t kHour = 3'600'000'000;
+  const std::int64_t hours = micros / kHour - (micros % kHour < 0 ? 1 : 0);
+  if (weekly.empty()) weekly.resize(168);
+  const std::int64_t at = (hours + 72) % 168;  // the epoch began on a Thursday
+  weekly[static_cast<std::size_t>(at < 0 ? at + 168 : at)] += times;
+}
+
+void ColumnProfile::State::AddEmbeddings(const Column& values) {
+  const auto width = static_cast<std::size_t>(values.width());
+  std::vector<double> lengths;
+  for (std::int64_t i = 0; i < values.size(); ++i) {
+    if (values.IsNull(i)) continue;
+    double sum = 0;
+    for (const float x : values.floats().subspan(static_cast<std::size_t>(i) * width, width)) sum += static_cast<double>(x) * static_cast<double>(x);
+    lengths.push_back(std::sqrt(sum));
+  }
+  count += values.size();
+  missing += values.size() - static_cast<std::int64_t>(lengths.size());
+  if (lengths.empty()) return;
+  if (norms == nullptr) norms = std::make_unique<ColumnProfile>(Field{field.name, Type::kFloat64, 0});
+  norms->Add(Column::Of(std::move(lengths)));
+}
+
 void ColumnProfile::Add(const Column& values) {
   assert(values.type() == state_->field.type);
   State& state = *state_;
   switch (state.field.type) {
-    case Type::kEmbedding:
-      state.count += values.size();
-      state.missing += values.null_count();
-      return;
+    case Type::kEmbedding: return state.AddEmbeddings(values);
     case Type::kString: state.AddTexts(values); break;
     case Type::kFloat64: state.AddDoubles(values); break;
     default: state.AddWholes(values);

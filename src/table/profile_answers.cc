@@ -224,6 +224,13 @@ double ColumnProfile::mean_length() const {
   return static_cast<double>(state_->length) / static_cast<double>(state_->present());
 }
 
+std::vector<std::int64_t> ColumnProfile::Weekly() const {
+  if (state_->field.type != Type::kTimestamp) return {};
+  return state_->weekly.empty() ? std::vector<std::int64_t>(168) : state_->weekly;
+}
+
+const ColumnProfile* ColumnProfile::norms() const { return state_->norms.get(); }
+
 Json ColumnProfile::ToJson() const {
   constexpr int kBins = 32;
   constexpr int kTop = 20;
@@ -232,7 +239,11 @@ Json ColumnProfile::ToJson() const {
   out["type"] = NameOf(field().type);
   out["count"] = count();
   out["missing"] = missing();
-  if (field().type == Type::kEmbedding) return out;
+  if (field().type == Type::kEmbedding) {
+    if (norms() != nullptr) out["norms"] = norms()->ToJson();
+    return out;
+  }
+  if (field().type == Type::kTimestamp) out["weekly"] = Json::ListOf(Weekly());
   out["distinct"] = distinct();
   out["distinct_is_exact"] = distinct_is_exact();
   if (numeric()) {

@@ -38,6 +38,8 @@ struct ColumnProfile::State {
   std::int64_t shortest = 0;            // of texts, when there are any
   std::int64_t longest = 0;
   std::int64_t length = 0;              // of all texts
+  std::vector<std::int64_t> weekly;     // of timestamps: 168 counts once there is one
+  std::unique_ptr<ColumnProfile> norms; // of embeddings, once there is one
   NumberCounts numbers;                 // while there are no sketches
   TextCounts texts;
   std::unique_ptr<NumberSketches> number_sketches;
@@ -56,6 +58,8 @@ struct ColumnProfile::State {
   void AddFinite(double value, std::uint64_t key, std::int64_t times);
   struct Block;                         // some values and what it takes to add them
   void AddKeys(Block* block);
+  void AddMoment(std::int64_t micros, std::int64_t times);
+  void AddEmbeddings(const Column& values);
   void AddDoubles(const Column& values);
   void AddWholes(const Column& values);
   void AddText(std::string_view text, std::int64_t times);

@@ -12,8 +12,8 @@
 namespace tenon::table {
 namespace {
 
-// "TnPf", version 2: docs/formats/profile.md.
-constexpr std::string_view kColumnMagic = "TnPf\x02";
+// "TnPf", version 3: docs/formats/profile.md.
+constexpr std::string_view kColumnMagic = "TnPf\x03";
 constexpr std::string_view kTableMagic = "TnPt\x01";
 
 std::string Sealed(std::string_view magic, const std::string& body) {
@@ -80,6 +80,10 @@ std::string ColumnProfile::Save() const {
       out.Count(static_cast<std::uint64_t>(entry->count));
     }
   }
+  if (state.field.type == Type::kTimestamp) {
+    for (const std::int64_t rows : Weekly()) out.Count(static_cast<std::uint64_t>(rows));
+  }
+  if (state.field.type == Type::kEmbedding) out.Text(state.norms != nullptr ? state.norms->Save() : "");
   return Sealed(kColumnMagic, out.bytes());
 }
 
@@ -151,6 +155,25 @@ Result<ColumnProfile> ColumnProfile::Load(std::string_view bytes) {
   if (!(state.least <= state.most)) return Damaged("its extremes are out of order");
   if (!std::isfinite(state.least) || !std::isfinite(state.most)) return Damaged("its extremes are not finite");
   TENON_TRY(out.LoadValues(&in), Str("column '", state.field.name, "'"));
+  const bool has_weeks = bytes[4] >= 3;
+  if (has_weeks && state.field.type == Type::kTimestamp) {
+    std::int64_t sum = 0;
+    for (std::size_t i = 0; i < 168; ++i) {
+      TENON_ASSIGN(const std::int64_t rows, in.NotNegative());
+      if (rows > 0 && state.weekly.empty()) state.weekly.resize(168);
+      if (rows > 0) state.weekly[i] = rows;
+      sum += rows;
+      if (sum > state.present()) return Damaged("it has more moments than rows");
+    }
+  }
+  if (has_weeks && state.field.type == Type::kEmbedding) {
+    TENON_ASSIGN(const std::string_view saved, in.Text());
+    if (!saved.empty()) {
+      TENON_ASSIGN(ColumnProfile norms, ColumnProfile::Load(saved), "its norms");
+      if (norms.field().type != Type::kFloat64 || norms.count() > state.present()) return Damaged("its norms are not of its rows");
+      state.norms = std::make_unique<ColumnProfile>(std::move(norms));
+    }
+  }
   if (in.left() != 0) return Damaged("bytes follow its end");
   return out;
 }

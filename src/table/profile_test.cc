@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/testing.h"
 #include "base/text.h"
+#include "table/profile_slices.h"
 #include "table/sketch_internal.h"
 
 namespace tenon::table {
@@ -403,9 +404,60 @@ TEST(ColumnProfile, CodedTextsCountAsPlainOnes) {
   EXPECT_DOUBLE_EQ(coded.mean_length(), 14.0 / 5);
 }
 
+TEST(ColumnProfile, MomentsByWeekdayAndHour) {
+  ColumnProfile profile(Field{"at", Type::kTimestamp});
+  const std::int64_t hour = 3'600'000'000;
+  profile.Add(Column::Of(std::vector<std::int64_t>{0, hour - 1, -1, 4 * 24 * hour + 5 * hour}, Type::kTimestamp));
+  const auto weekly = profile.Weekly();
+  ASSERT_EQ(weekly.size(), 168U);
+  EXPECT_EQ(weekly[3 * 24], 2);       // 1 January 1970, a Thursday, midnight
+  EXPECT_EQ(weekly[2 * 24 + 23], 1);  // the moment before
+  EXPECT_EQ(weekly[5], 1);            // Monday at five
+  ColumnProfile twice(Field{"at", Type::kTimestamp});
+  ASSERT_OK(twice.Merge(profile));
+  ASSERT_OK(twice.Merge(profile));
+  EXPECT_EQ(twice.Weekly()[3 * 24], 4);
+  ASSERT_OK_AND_ASSIGN(const ColumnProfile loaded, ColumnProfile::Load(twice.Save()));
+  EXPECT_EQ(loaded.Weekly(), twice.Weekly());
+}
+
+TEST(ColumnProfile, NormsOfEmbeddings) {
+  ColumnBuilder builder(Type::kEmbedding, 2);
+  builder.AddFloats(std::vector<float>{3, 4});
+  builder.AddNull();
+  builder.AddFloats(std::vector<float>{0, 1});
+  const Column column = builder.Finish();
+  ColumnProfile profile(Field{"e", Type::kEmbedding, 2});
+  profile.Add(column);
+  ASSERT_NE(profile.norms(), nullptr);
+  EXPECT_EQ(profile.norms()->max(), 5);
+  EXPECT_EQ(profile.norms()->mean(), 3);
+  EXPECT_EQ(profile.missing(), 1);
+  ColumnProfile merged(Field{"e", Type::kEmbedding, 2});
+  ASSERT_OK(merged.Merge(profile));
+  EXPECT_EQ(merged.Save(), profile.Save());
+  ASSERT_OK_AND_ASSIGN(const ColumnProfile loaded, ColumnProfile::Load(profile.Save()));
+  EXPECT_EQ(loaded.Save(), profile.Save());
+}
+
 TEST(ColumnProfile, TypesDoNotMix) {
   ColumnProfile number(Field{"x", Type::kFloat64});
   ASSERT_CODE(kInvalidArgument, number.Merge(ColumnProfile(Field{"x", Type::kString})));
+}
+
+TEST(SlicedProfile, EachValueHasItsRows) {
+  const Schema schema({{"a", Type::kFloat64}, {"town", Type::kString}});
+  const auto shared = std::make_shared<const Schema>(schema);
+  const Batch batch(shared, {Column::Of(std::vector<double>{1, 2, 3, 10}), Column::Of(std::vector<std::string>{"Bonn", "Bonn", "Graz", "Bonn"})});
+  ASSERT_OK_AND_ASSIGN(SlicedProfile slices, SlicedProfile::Make(schema, "town"));
+  ASSERT_OK_AND_ASSIGN(SlicedProfile other, SlicedProfile::Make(schema, "town"));
+  slices.Add(batch.Slice(0, 2));
+  other.Add(batch.Slice(2, 2));
+  ASSERT_OK(slices.Merge(other));
+  ASSERT_EQ(slices.slices().size(), 2U);
+  EXPECT_EQ(slices.slices().at("Bonn").Find("a")->mean(), 13.0 / 3);
+  EXPECT_EQ(slices.slices().at("Graz").rows(), 1);
+  ASSERT_CODE(kNotFound, SlicedProfile::Make(schema, "twon"));
 }
 
 TEST(Profile, ThreadsAndBatchesChangeNothing) {

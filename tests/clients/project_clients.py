@@ -252,6 +252,34 @@ def grpcurl(binary, base, types, columns, want):
     check("grpcurl: health", "SERVING" in run(base, "grpc.health.v1.Health/Check").stdout)
 
 
+def over_tls(tenon, folder, temporary, types, columns, want, decisions):
+    """tritonclient over TLS, by gRPC and HTTP, on one port."""
+    import tritonclient.grpc as grpc
+    from tritonclient.utils import InferenceServerException
+
+    key, certificate = temporary / "key.pem", temporary / "cert.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost", "-addext",
+                    "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True)
+    server = subprocess.Popen([tenon, "serve", folder, "--port", "0", "--tls-cert", certificate, "--tls-key", key, "--json"], stdout=subprocess.PIPE, text=True)
+    try:
+        base = json.loads(server.stdout.readline())["url"].removeprefix("https://").replace("127.0.0.1", "localhost")
+        client = grpc.InferenceServerClient(base, ssl=True, root_certificates=str(certificate))
+        check("triton grpc over TLS: live and ready", client.is_server_live() and client.is_model_ready(MODEL))
+        result = client.infer(MODEL, inputs_of(grpc, types, columns), client_timeout=20)
+        check("triton grpc over TLS: infer", result.as_numpy("probability").tobytes() == want.tobytes() and decided(result.as_numpy("decision")) == decisions)
+        client.close()
+        try:
+            grpc.InferenceServerClient(base).is_server_live(client_timeout=5)
+            check("grpc in clear is refused there", False)
+        except InferenceServerException as error:
+            check(f"grpc in clear is refused there: {error.status()}", True)
+        curl = subprocess.run(["curl", "-s", "--max-time", "20", "--cacert", certificate, f"https://{base}/v2/health/ready"], capture_output=True, text=True)
+        check("curl over TLS", curl.stdout == '{"live":true,"ready":true}')
+    finally:
+        server.terminate()
+        check("the server ends with status 0", server.wait(20) == 0)
+
+
 def main():
     tenon, tool = pathlib.Path(sys.argv[1]).absolute(), sys.argv[2]
     with tempfile.TemporaryDirectory() as temporary:
@@ -290,6 +318,7 @@ def main():
             check("the kserve clients", other.exitcode == 0)
             health(grpc_base)
             curl(http_base, instances, types, columns, want)
+            over_tls(tenon, folder, pathlib.Path(temporary), types, columns, want, decisions)
             if tool:
                 grpcurl(tool, grpc_base, types, columns, want)
         finally:

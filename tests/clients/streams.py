@@ -8,6 +8,7 @@ import http.client
 import json
 import pathlib
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import websockets
 
 NAME = "loan-approval"
 ROWS = 200
+STOPPED = []
 
 
 def check(what, good, seen=""):
@@ -172,10 +174,39 @@ def main():
             turn_by_turn(base, rows, want)
             asyncio.run(sockets(base, rows, want))
             asyncio.run(unread(base, rows, want))
+            deaf(base, rows, want, server)
             asyncio.run(stopped(base, rows, server))
         finally:
-            server.terminate()
+            if server.poll() is None and not STOPPED:
+                server.terminate()
             check("the server ends with status 0", server.wait(20) == 0)
+
+
+def resident(process):
+    with open(f"/proc/{process.pid}/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
+
+
+def deaf(base, rows, want, process):
+    """Clients that send requests of HTTP/1.1 one behind the other and read none of the answers."""
+    host, port = base.split(":")
+    body = json.dumps({"instances": rows[:50]}).encode()
+    request = (f"POST /v1/endpoints/{NAME}:predict HTTP/1.1\r\nHost: {base}\r\nContent-Length: {len(body)}\r\n\r\n").encode() + body
+    before, sockets_, sent = resident(process), [], 0
+    for _ in range(8):
+        one = socket.create_connection((host, int(port)), timeout=1)
+        sockets_.append(one)
+        try:
+            while sent < 1 << 30:
+                sent += one.send(request)
+        except TimeoutError:
+            pass  # it is read no further
+    grown = resident(process) - before
+    check(f"eight clients that read nothing: {sent >> 20} MB were taken of them, the server grew by {grown >> 20} MB", sent < 400 << 20 and grown < 64 << 20)
+    got = fetch(f"http://{base}/v1/endpoints/{NAME}:predict", {"instances": rows})["predictions"]
+    check("others are answered meanwhile", got == want)
+    for one in sockets_:
+        one.close()
 
 
 async def stopped(base, rows, server):
@@ -183,6 +214,7 @@ async def stopped(base, rows, server):
         await socket.send(json.dumps(rows[0]))
         await socket.recv()
         server.terminate()
+        STOPPED.append(True)  # a second signal would not let it finish
         try:
             await socket.recv()
         except websockets.ConnectionClosed:

@@ -1,5 +1,5 @@
 """Runs a service with tracing, access log and payload events on, and reads what it tells. Called by run.sh."""
-import collections, http.server, json, pathlib, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
+import collections, http.server, json, pathlib, struct, subprocess, sys, tempfile, threading, time, urllib.error, urllib.request
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 from prometheus_client.parser import text_string_to_metric_families
@@ -96,6 +96,18 @@ def main():
 ROW = {"tenure_months": 33, "plan": "plus", "region": "west", "monthly_fee": 32.93, "support_calls": 0, "late_payments": 1, "data_gb": 6.7}
 
 
+def infer_request(row):
+    """A ModelInferRequest (api/inference.proto) for one row, by hand."""
+    def field(number, data):
+        return bytes([number << 3 | 2]) + bytes([len(data)] if len(data) < 128 else [len(data) & 127 | 128, len(data) >> 7]) + data
+
+    out = field(1, b"p")
+    for name, value in row.items():
+        kind, contents = ("BYTES", field(8, value.encode())) if isinstance(value, str) else ("FP64", field(7, struct.pack("<d", value)))
+        out += field(5, field(1, name.encode()) + field(2, kind.encode()) + field(3, b"\1") + field(5, contents))
+    return out
+
+
 def ask(url, path, body=None, headers=None):
     request = urllib.request.Request(url + path, json.dumps(body).encode() if body is not None else None, headers or {})
     try:
@@ -152,6 +164,15 @@ def observe(url, folder):
           headers["ce-component"] == "predictor" and headers["Content-Type"] == "application/json" and headers["ce-modelversion"] == "p@1", headers)
     ask(url, predict, body, {"Ce-Id": "mine"})
     check("a client's own id is kept", wait(lambda: sum(h["ce-id"] == "mine" for h, _ in Sink.events) == 2))
+
+    message = infer_request(ROW)
+    (folder / "call").write_bytes(b"\0" + len(message).to_bytes(4, "big") + message)
+    answer = subprocess.run(["curl", "-s", "--http2-prior-knowledge", "--max-time", "20", "-H", "content-type: application/grpc", "-H", "te: trailers", "-H", "ce-id: grpc",
+                             "--data-binary", f"@{folder / 'call'}", url + "/inference.GRPCInferenceService/ModelInfer"], capture_output=True, check=True).stdout
+    check("a call of gRPC has events too", wait(lambda: sum(h["ce-id"] == "grpc" for h, _ in Sink.events) == 2))
+    mine = {h["ce-type"].rsplit(".", 1)[1]: (h, payload) for h, payload in Sink.events if h["ce-id"] == "grpc"}
+    check("their payloads are its messages", len(mine) == 2 and mine["request"][1] == message and mine["response"][1] == answer[5:] != b"" and
+          mine["response"][0]["Content-Type"] == "application/protobuf" and mine["response"][0]["ce-modelversion"] == "p@1", mine)
 
     log = folder / "p/logs/access.jsonl"
     check("a line a request", wait(lambda: len(log.read_text().splitlines()) >= 7))

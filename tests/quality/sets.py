@@ -129,6 +129,41 @@ def fraud():
     return [(FRAUD, files)]
 
 
+# The same features by views instead of SQL, which only says which rows are for what.
+FRAUD_VIEWS = """
+problem: {label: {column: TX_FRAUD, positive: 1}, metric: average_precision}
+data:
+  read: transactions_*.csv.gz
+  key: TRANSACTION_ID
+  time: TX_DATETIME
+  sql: |
+    WITH known AS (SELECT DISTINCT CUSTOMER_ID FROM data WHERE TX_FRAUD = 1 AND TX_DATETIME >= '2018-07-25' AND TX_DATETIME < '2018-08-01'),
+    later AS (SELECT CUSTOMER_ID, min(TX_DATETIME) AS since FROM data WHERE TX_FRAUD = 1 AND TX_DATETIME >= '2018-08-01' GROUP BY 1)
+    SELECT data.* EXCLUDE (TX_FRAUD_SCENARIO),
+      CASE WHEN TX_DATETIME >= '2018-07-25' AND TX_DATETIME < '2018-08-01' THEN CASE WHEN hash(TRANSACTION_ID) % 5 = 0 THEN 'validation' ELSE 'train' END
+        WHEN TX_DATETIME >= '2018-08-08' AND TX_DATETIME < '2018-08-15' AND known.CUSTOMER_ID IS NULL
+          AND (later.since IS NULL OR date_trunc('day', later.since) + INTERVAL 7 DAYS > date_trunc('day', TX_DATETIME)) THEN 'test'
+        ELSE 'unused' END AS part
+    FROM data LEFT JOIN known USING (CUSTOMER_ID) LEFT JOIN later ON later.CUSTOMER_ID = data.CUSTOMER_ID
+    ORDER BY TRANSACTION_ID
+features:
+  customer:
+    entity: CUSTOMER_ID
+    aggregate: {TX_AMOUNT: {count: [1d, 7d, 30d], mean: [1d, 7d, 30d]}}
+  terminal:
+    entity: TERMINAL_ID
+    aggregate: {TX_FRAUD: {count: [1d, 7d, 30d], mean: [1d, 7d, 30d], delay: 7d, fill: 0}}
+  on_demand: {weekend: weekday(TX_DATETIME) >= 5, night: hour(TX_DATETIME) <= 6}
+split: {by: column, column: part}
+transform: {drop: [TX_DATETIME, CUSTOMER_ID, TERMINAL_ID]}
+train: {learners: [boosted_trees]}
+"""
+
+
+def fraud_views():
+    return [(FRAUD_VIEWS, fraud()[0][1])]
+
+
 # name: (projects, folder of the data)
 SETS = {
     "adult": (adult, "adult_income"),
@@ -138,6 +173,7 @@ SETS = {
     "segment": (segment, "segment"),
     "german": (german, "german_credit"),
     "fraud": (fraud, "fraud_handbook"),
+    "fraud_views": (fraud_views, "fraud_handbook"),
 }
 
 

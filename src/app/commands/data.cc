@@ -1,7 +1,11 @@
+#include <algorithm>
+#include <functional>
+
 #include "app/commands/all.h"
 #include "dataset/sensitive.h"
 #include "dataset/snapshot.h"
 #include "pipeline/data_pages.h"
+#include "table/profile_slices.h"
 
 namespace tenon::app {
 namespace {
@@ -66,6 +70,47 @@ void ShowProfile(Context& context, const table::Profile& profile, const ingest::
   context.terminal.Table(rows);
 }
 
+// The statistics for programs, without the values of what is sensitive.
+Json ProfileJson(const table::Profile& profile, const ingest::Sensitive& sensitive) {
+  Json out = profile.ToJson();
+  for (Json& column : out["columns"].array()) {
+    if (!sensitive.contains(column.StringAt("name"))) continue;
+    for (const char* key : {"top", "min", "max", "mean", "quantiles", "histogram"}) column[key] = nullptr;
+  }
+  return out;
+}
+
+// Every row of a source, in memory that does not grow with it: a file that can be had in pieces is read so.
+Result<void> EachBatch(Context& context, const ingest::SourceSpec& source, const std::function<Result<void>(const table::Schema&)>& begin,
+                       const std::function<void(const table::Batch&)>& add) {
+  constexpr std::uint64_t kBytes = 8 << 20;
+  TENON_ASSIGN(const auto pieces, ingest::ReadPieces(context.call, source, context.kits.readers));
+  if (pieces == nullptr) {
+    TENON_ASSIGN(auto reader, ingest::Read(context.call, source, context.kits.readers));
+    TENON_TRY(begin(*reader->schema()));
+    while (true) {
+      TENON_ASSIGN(std::optional<table::Batch> batch, reader->Next(context.call));
+      if (!batch) return {};
+      add(*batch);
+    }
+  }
+  TENON_TRY(pieces->Learn(context.call));
+  TENON_TRY(begin(*pieces->schema()));
+  std::int64_t lines = pieces->lines_before();
+  for (std::uint64_t at = pieces->begin(); at < pieces->end();) {
+    TENON_ASSIGN(const ingest::Piece piece, pieces->Read(context.call, at, std::min(at + kBytes, pieces->end()), {}));
+    if (!piece.bad.empty()) {
+      return Error(Code::kInvalidArgument, Str(pieces->path(), ":", lines + piece.bad[0].line, ": ", piece.bad[0].problem));
+    }
+    if (piece.rows.rows() > 0) add(piece.rows);
+    lines += piece.lines;
+    if (piece.end <= at) break;
+    pieces->Forget(at, piece.end);
+    at = piece.end;
+  }
+  return {};
+}
+
 // Batch by batch, so that any number of rows takes the memory of some: no snapshot is made.
 Result<int> ProfileFiles(Context& context, const Args& args) {
   TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
@@ -73,20 +118,30 @@ Result<int> ProfileFiles(Context& context, const Args& args) {
     project.source.paths = args.Texts("files");
     project.source.folder = ".";
   }
-  TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
-  table::Profile profile(*reader->schema());
-  while (true) {
-    TENON_ASSIGN(std::optional<table::Batch> batch, reader->Next(context.call));
-    if (!batch) break;
-    profile.Add(*batch);
+  table::Profile profile;
+  std::optional<table::SlicedProfile> slices;
+  const auto begin = [&](const table::Schema& schema) -> Result<void> {
+    profile = table::Profile(schema);
+    const std::string by = args.Text("by");
+    if (by.empty()) return {};
+    if (project.source.sensitive.contains(by)) return Error(Code::kInvalidArgument, Str("--by: '", by, "' is sensitive (data.sensitive); its values are not shown"));
+    TENON_ASSIGN(slices, table::SlicedProfile::Make(schema, by), "--by");
+    return {};
+  };
+  TENON_TRY(EachBatch(context, project.source, begin, [&](const table::Batch& batch) { slices ? slices->Add(batch) : profile.Add(batch); }));
+  if (slices) {
+    for (const auto& [value, one] : slices->slices()) {
+      Json line = ProfileJson(one, project.source.sensitive);
+      line["slice"] = value;
+      if (context.json) context.terminal.JsonLine(line);
+      if (context.json) continue;
+      context.terminal.Line(Str(args.Text("by"), " ", value, ": ", FormatCount(one.rows()), " rows"));
+      ShowProfile(context, one, project.source.sensitive);
+    }
+    return 0;
   }
   if (context.json) {
-    Json line = profile.ToJson();
-    for (Json& column : line["columns"].array()) {
-      if (!project.source.sensitive.contains(column.StringAt("name"))) continue;
-      for (const char* key : {"top", "min", "max", "mean", "quantiles", "histogram"}) column[key] = nullptr;
-    }
-    context.terminal.JsonLine(line);
+    context.terminal.JsonLine(ProfileJson(profile, project.source.sensitive));
     return 0;
   }
   context.terminal.Line(Str(FormatCount(profile.rows()), " rows"));
@@ -172,7 +227,7 @@ void AddData(std::vector<Command>& to) {
   to.push_back({.name = "data profile",
                 .summary = "Read the project's source (or the files given) once and show the columns' statistics; keeps nothing",
                 .example = "tenon data profile examples/loan-approval",
-                .flags = {ProjectFlag(), {.name = "--files", .help = "read these instead of the project's", .kind = Flag::Kind::kTexts}},
+                .flags = {ProjectFlag(), {.name = "--by", .help = "a column: the statistics of each of its values' rows"}, {.name = "--files", .help = "read these instead of the project's", .kind = Flag::Kind::kTexts}},
                 .run = ProfileFiles});
   to.push_back({.name = "data explore",
                 .summary = "Write a page about the data: distributions, correlations, time, what is missing, suggested transforms",

@@ -63,7 +63,7 @@ Shares TextShares(const table::ColumnProfile& before, const table::ColumnProfile
   }
   out.before.push_back(std::max(0.0, rest_before));
   out.now.push_back(std::max(0.0, rest_now));
-  if (rest_now - rest_before > change) out.largest = Str("other values ", Percent(rest_before), " -> ", Percent(rest_now));
+  if (rest_now - rest_before > change) out.largest = Str("other values ", Percent(std::max(0.0, std::round(1e9 * rest_before) / 1e9)), " -> ", Percent(rest_now));
   return out;
 }
 
