@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "app/feature_service.h"
 #include "app/told.h"
 #include "base/text.h"
 #include "govern/access.h"
@@ -56,6 +57,11 @@ class ProjectService final : public Service {
     settled.mirror = &mirror_;
     settled.feedback = &feedback_;
     settled.readiness = [this] { return Readiness(); };
+    TENON_ASSIGN(features_, FeatureService::Make(call, store_.files(), project_, kits_));
+    if (features_ != nullptr) {
+      settled.features = features_->door();
+      settled.complete = features_->complete();
+    }
     ready_ = true;  // the model is proved: whoever asks as soon as the port is open is answered
     TENON_ASSIGN(server_, edge::StartServer(settled, endpoints_, log_.get(), [this] { return ready_.load(); }));
     return {};
@@ -390,6 +396,7 @@ class ProjectService final : public Service {
   std::uint64_t disguise_secret_ = 0;
   std::unique_ptr<platform::TlsServer> tls_;
   std::unique_ptr<serve::InferenceLog> log_;
+  std::unique_ptr<FeatureService> features_;  // null: the project has none
   std::unique_ptr<edge::Server> server_;
   std::atomic<bool> ready_ = false;
   std::string process_;

@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kGrpc = "/inference.GRPCInferenceService/";
 
 bool IsHealth(std::string_view path) {
-  return path == "/" || path == "/docs" || path == "/healthz" || path.starts_with("/v2/health/") || path == "/grpc.health.v1.Health/Check" ||
+  return path == "/" || path == "/docs" || path == "/healthz" || path == "/health" || path.starts_with("/v2/health/") || path == "/grpc.health.v1.Health/Check" ||
          path == "/grpc.health.v1.Health/Watch" || path == "/inference.GRPCInferenceService/ServerLive" ||
          path == "/inference.GRPCInferenceService/ServerReady" || path == "/inference.GRPCInferenceService/ModelReady";
 }
@@ -30,6 +30,8 @@ govern::Scope ScopeOf(Need need) {
   }
 }
 
+bool MayReadSensitive(const govern::Scopes& scopes) { return scopes.Has(govern::Scope::kSensitive) || scopes.Has(govern::Scope::kAdmin); }
+
 }  // namespace
 
 Need NeedOf(Method method, std::string_view path) {
@@ -43,6 +45,7 @@ Need NeedOf(Method method, std::string_view path) {
   for (const std::string_view end : {":predict", "/infer", ":rawPredict", ":classify", ":regress", "/generate"}) {
     if (path.ends_with(end)) return Need::kPredict;
   }
+  if (path == "/get-online-features") return Need::kPredict;
   if (path == "/v2/repository/index") return Need::kKnown;
   return Need::kAdmin;
 }
@@ -72,7 +75,7 @@ Guard::Verdict Guard::Judge(const govern::Scopes& scopes, Need need, std::string
 }
 
 Guard::Verdict Guard::Check(std::string_view authorization, std::string_view key, const HttpPeer& peer, Need need, Asker* asker) {
-  *asker = {{}, peer.client, 0};
+  *asker = {{}, peer.client, 0, rules_->open};
   if (rules_->open) return Verdict::kIn;
   if (need == Need::kNothing && authorization.empty() && key.empty()) return Verdict::kIn;
   if (key.empty() && authorization.size() > 7 && EqualsIgnoringCase(authorization.substr(0, 7), "bearer ")) {
@@ -86,14 +89,14 @@ Guard::Verdict Guard::Check(std::string_view authorization, std::string_view key
     } else if (principal->expires != 0 && principal->expires <= Call().Now()) {
       problem_ = Str("the API key '", principal->name, "' ended at ", FormatTimestamp(principal->expires));
     } else {
-      *asker = {principal->name, principal->hash, principal->rate};
+      *asker = {principal->name, principal->hash, principal->rate, MayReadSensitive(principal->scopes)};
       return need == Need::kNothing ? Verdict::kIn : Judge(principal->scopes, need, principal->name);
     }
     return need == Need::kNothing ? Verdict::kIn : Verdict::kUnknown;
   }
   if (rules_->certificates && !peer.certificate.empty()) {
     if (certificate_.size() != peer.certificate.size() + 5 || !certificate_.ends_with(peer.certificate)) certificate_ = Str("cert:", peer.certificate);
-    *asker = {certificate_, Hash64(certificate_, 0x6b6579), 0};
+    *asker = {certificate_, Hash64(certificate_, 0x6b6579), 0, MayReadSensitive(rules_->certificate_scopes)};
     return need == Need::kNothing ? Verdict::kIn : Judge(rules_->certificate_scopes, need, certificate_);
   }
   if (need == Need::kNothing) return Verdict::kIn;

@@ -22,6 +22,7 @@ struct Asker {
   std::string_view name;   // "" when nobody said
   std::uint64_t hash = 0;  // to count by: of the principal, else of the client's address
   double rate = 0;         // requests a second that its key allows; 0: what the service allows
+  bool sensitive = false;  // may read features that are marked so
 };
 
 // One thread's view of a service's rules: says of a request who asks and whether that may be. Nothing is allocated for

@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/call.h"
 #include "edge/observe.h"
@@ -15,6 +17,17 @@
 #include "serve/route.h"
 
 namespace tenon::edge {
+
+// The answer to a call of the feature server.
+struct FeatureReply {
+  int status = 200;
+  std::string body;  // JSON, or nothing
+};
+// Answers one; from any thread. `sensitive`: whether the asker may read features that are marked so.
+using AnswerFeatureCall = std::function<FeatureReply(std::string_view path, std::string_view query, std::string_view body, bool sensitive)>;
+
+// Adds to the rows of a request {"instances":[...]} the features that a model with these fields reads; from any thread.
+using CompleteRows = std::function<Result<std::string>(std::string_view body, const std::vector<std::string>& fields)>;
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
@@ -36,6 +49,8 @@ struct ServerOptions {
   serve::Tallies* tallies = nullptr;       // counts what the arms do
   serve::Mirror* mirror = nullptr;         // shows requests to shadows
   serve::FeedbackLog* feedback = nullptr;  // takes labels; without it there is no :feedback
+  CompleteRows complete;                   // empty: requests bring all that a model reads
+  AnswerFeatureCall features;              // Feast's calls over the online features; empty: there are none
   std::function<Json()> readiness;         // what /healthz says beside "ready": the arms, and why one is left out
   std::chrono::seconds idle = std::chrono::seconds(60);      // a connection without a request is closed
   std::chrono::seconds slow = std::chrono::seconds(10);      // a request that takes longer to arrive is 408

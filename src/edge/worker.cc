@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::size_t kMostRequestId = 128;
 constexpr std::size_t kLeastPacked = 1024;   // bytes of an answer worth compressing
-constexpr std::size_t kJsonPadding = 64;     // that the decoder may read behind a body
 
 // The rest of a path below a prefix: "" for the prefix itself, "/x" below it, null data() when it is another path.
 std::string_view Below(std::string_view path, std::string_view prefix) {
@@ -27,7 +26,7 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
                const ServerOptions& options)
     : endpoints(all), log(its_log), tallies(options.tallies), mirror(options.mirror), feedback(options.feedback),
-      readiness(options.readiness), ready_to_serve(std::move(is_ready)), metrics(options.threads),
+      readiness(options.readiness), features(options.features), complete(options.complete), ready_to_serve(std::move(is_ready)), metrics(options.threads),
       access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)),
       idle(options.idle), slow(options.slow),
       repository(options.repository) {
@@ -156,7 +155,7 @@ bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRe
 
 bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
   guard_.Refresh();
-  asker_ = {{}, peer.client, 0};
+  asker_ = {{}, peer.client, 0, guard_.open()};
   if (guard_.open() && shared_->rate == 0 && shared_->budget == nullptr && !shared_->sheds) return true;
   const std::int64_t now = std::chrono::nanoseconds(began_.time_since_epoch()).count();
   const bool late = peer.turn_away_at != 0 && now > peer.turn_away_at;
@@ -226,12 +225,17 @@ void Worker::Pack(const HttpRequest& request, HttpResponse& response) {
 
 void Worker::Route(const HttpRequest& request, HttpResponse& response) {
   const std::string_view path = request.path;
-  if (auto rest = Below(path, "/v1/endpoints"); rest.data() != nullptr) return AnswerEndpoints(*this, request, rest, response);
+  if (auto rest = Below(path, "/v1/endpoints"); rest.data() != nullptr) {
+    const HttpRequest* whole = shared_->complete ? Complete(request, rest, response) : &request;
+    if (whole != nullptr) AnswerEndpoints(*this, *whole, rest, response);
+    return;
+  }
   if (auto rest = Below(path, "/v2"); rest.data() != nullptr) return AnswerOip(*this, request, rest, response);
   if (auto rest = Below(path, "/v1/models"); rest.data() != nullptr) return AnswerV1Models(*this, request, rest, response);
   if (auto rest = Below(path, "/v1/projects"); rest.data() != nullptr) return AnswerVertex(*this, request, rest, response);
   if (path == "/healthz") return AnswerHealth(*this, request, response);
   if (path == "/metrics") return AnswerMetrics(*this, request, response);
+  if (AnswerFeatures(*this, request, response)) return;
   if (path == "/openapi.json") return AnswerOpenApi(*this, request, response);
   if (path == "/docs") return AnswerDocs(request, response);
   if (path == "/") return AnswerRoot(*this, request, response);

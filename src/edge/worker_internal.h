@@ -30,6 +30,8 @@ struct Shared {
   serve::Mirror* mirror;
   serve::FeedbackLog* feedback;
   std::function<Json()> readiness;  // may be empty
+  AnswerFeatureCall features;       // may be empty, as the next
+  CompleteRows complete;
   std::function<bool()> ready_to_serve;
   Metrics metrics;
   const govern::Access* access;        // may be null
@@ -77,6 +79,9 @@ struct Lane {
 };
 
 struct GrpcMethod;
+
+// That a decoder may read behind a body.
+inline constexpr std::size_t kJsonPadding = 64;
 
 // One thread's part of the server: finds the route of a request and answers it.
 class Worker final : public HttpHandler {
@@ -164,6 +169,8 @@ class Worker final : public HttpHandler {
   void Route(const HttpRequest& request, HttpResponse& response);
   // Decompresses a body into inflated_; false when it was answered with an error instead.
   bool Unpack(const HttpRequest& request, HttpResponse& response);
+  // The request with the features that its endpoint's model reads looked up; null when it was answered with an error instead.
+  const HttpRequest* Complete(const HttpRequest& request, std::string_view endpoint, HttpResponse& response);
   void Pack(const HttpRequest& request, HttpResponse& response);
 
   Shared* shared_;
@@ -199,6 +206,8 @@ class Worker final : public HttpHandler {
   std::string decoded_;
   HttpRequest unpacked_;  // the request with its body decompressed
   std::string inflated_;
+  HttpRequest completed_request_;  // with features looked up
+  std::string completed_;
   struct Answer {
     serve::Row row;
     std::vector<float> values;
@@ -221,6 +230,8 @@ void AnswerOip(Worker& worker, const HttpRequest& request, std::string_view rest
 void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& response);
 void AnswerFeedback(Worker& worker, const HttpRequest& request, std::string_view name, HttpResponse& response);
 void AnswerHealth(Worker& worker, const HttpRequest& request, HttpResponse& response);
+// False when the path is none of Feast's, or there are no features here.
+bool AnswerFeatures(Worker& worker, const HttpRequest& request, HttpResponse& response);
 void AnswerOpenApi(Worker& worker, const HttpRequest& request, HttpResponse& response);
 void AnswerDocs(const HttpRequest& request, HttpResponse& response);
 void AnswerRoot(Worker& worker, const HttpRequest& request, HttpResponse& response);

@@ -13,7 +13,8 @@ struct Row {
 constexpr std::array<Row, kScopeCount> kScopes = {{{"predict", "ask for predictions"},
                                                    {"explain", "ask why an answer is as it is"},
                                                    {"metrics", "read counters and statistics"},
-                                                   {"admin", "change what the service does"}}};
+                                                   {"admin", "change what the service does"},
+                                                   {"sensitive", "read features that are marked sensitive"}}};
 
 }  // namespace
 

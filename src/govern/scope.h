@@ -10,8 +10,8 @@
 namespace tenon::govern {
 
 // What one may be allowed to do with a service. Whoever may anything may also see which models there are.
-enum class Scope : std::uint8_t { kPredict, kExplain, kMetrics, kAdmin };
-inline constexpr int kScopeCount = 4;
+enum class Scope : std::uint8_t { kPredict, kExplain, kMetrics, kAdmin, kSensitive };
+inline constexpr int kScopeCount = 5;
 
 std::string_view NameOf(Scope scope);     // "predict"
 std::string_view SummaryOf(Scope scope);  // "ask for predictions"

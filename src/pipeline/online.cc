@@ -24,7 +24,7 @@ Result<FeatureRows> ReadFeatureRows(const Call& call, const Project& project, co
     const bool read = std::ranges::any_of(project.features.views, [&](const feature::FeatureView& view) { return view.from == source->name; });
     if (!read) continue;
     TENON_ASSIGN(auto reader, ingest::Read(call, *source, kits.readers), Str("data.", source->name));
-    SourceRows& rows = out[source->name];
+    OnlineRows& rows = out[source->name];
     rows.schema = reader->schema();
     while (true) {
       TENON_ASSIGN(auto batch, reader->Next(call));

@@ -14,11 +14,11 @@
 namespace tenon::pipeline {
 
 // The rows that a project's feature views are made from, by the name of their source.
-struct SourceRows {
+struct OnlineRows {
   std::shared_ptr<const table::Schema> schema;
   std::vector<table::Batch> rows;
 };
-using FeatureRows = std::map<std::string, SourceRows, std::less<>>;
+using FeatureRows = std::map<std::string, OnlineRows, std::less<>>;
 using FeatureSchemas = std::map<std::string, std::shared_ptr<const table::Schema>, std::less<>>;
 Result<FeatureRows> ReadFeatureRows(const Call& call, const Project& project, const Kits& kits);
 // Their columns alone: as they were when features were last made online, else from the rows.

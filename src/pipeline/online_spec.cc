@@ -36,6 +36,7 @@ Result<OnlineSpec> OnlineSpec::Parse(const Json* json, std::string_view file) {
   if (json == nullptr || json->is_null()) return spec;
   TENON_ASSIGN(Fields fields, Fields::Of(*json, "online", file));
   if (const Json* store = fields.Find("store"); store != nullptr) TENON_TRY(ReadKind(*store, "online.store", file, &spec.store, &spec.settings));
+  TENON_TRY(fields.Read("overrides", &spec.overrides));
   TENON_TRY(fields.Done());
   return spec;
 }

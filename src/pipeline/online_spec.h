@@ -13,6 +13,7 @@ namespace tenon::pipeline {
 struct OnlineSpec {
   std::string store = "embedded";  // a kind of feature/stores/
   Json settings = Json::MakeObject();
+  bool overrides = false;          // whether a request may bring features itself
   static Result<OnlineSpec> Parse(const Json* json, std::string_view file);
 };
 

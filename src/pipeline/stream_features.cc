@@ -46,7 +46,7 @@ class Run {
   }
   StreamReport& report() { return report_; }
 
-  Result<void> History(const SourceRows& rows, std::string_view time, std::int64_t from) {
+  Result<void> History(const OnlineRows& rows, std::string_view time, std::int64_t from) {
     if (rows.rows.empty()) return {};
     const table::Batch all = table::Batch::Concat(rows.rows);
     TENON_ASSIGN(const table::Column at, all.Named(time));

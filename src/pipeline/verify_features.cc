@@ -48,7 +48,7 @@ std::vector<Column> FeaturesOf(const Batch& joined, const feature::ViewPlan& pla
 
 class Replay {
  public:
-  Replay(const Call& call, const SourceRows& rows, const OnlineView& view) : call_(call), rows_(rows), plan_(view.plan), layout_(view.layout) {}
+  Replay(const Call& call, const OnlineRows& rows, const OnlineView& view) : call_(call), rows_(rows), plan_(view.plan), layout_(view.layout) {}
 
   Result<void> Run(std::int64_t most, FeatureParity* out) {
     TENON_TRY(Prepare(most));
@@ -129,7 +129,7 @@ class Replay {
   }
 
   const Call& call_;
-  const SourceRows& rows_;
+  const OnlineRows& rows_;
   std::shared_ptr<const feature::ViewPlan> plan_;
   const feature::RecordLayout& layout_;
   Batch all_;
@@ -140,7 +140,7 @@ class Replay {
 };
 
 // Every record that is online, against offline at the moment it was computed for.
-Result<void> VerifyLive(const Call& call, const SourceRows& rows, const OnlineView& view, FeatureParity* out) {
+Result<void> VerifyLive(const Call& call, const OnlineRows& rows, const OnlineView& view, FeatureParity* out) {
   if (rows.rows.empty()) return {};
   const feature::ViewPlan& plan = *view.plan;
   const Batch all = Batch::Concat(rows.rows);

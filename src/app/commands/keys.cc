@@ -87,7 +87,7 @@ void AddKeys(std::vector<Command>& to) {
                 .example = "tenon keys add mobile-app --scope predict --project examples/loan-approval",
                 .flags = {{.name = "name", .help = "who will use it", .required = true},
                           project,
-                          {.name = "--scope", .help = "predict, explain, metrics, admin or all; may be given again", .kind = Flag::Kind::kTexts, .fallback = "predict"},
+                          {.name = "--scope", .help = "predict, explain, metrics, admin, sensitive (features marked so) or all; may be given again", .kind = Flag::Kind::kTexts, .fallback = "predict"},
                           {.name = "--expires", .help = "a time such as 2030-01-31, or a duration such as 90d"},
                           {.name = "--rate", .help = "requests a second; 0: the service's own limit", .kind = Flag::Kind::kNumber, .fallback = "0"}},
                 .run = Add});

@@ -1,0 +1,41 @@
+#include "app/feature_service.h"
+
+#include "pipeline/complete.h"
+#include "pipeline/stream_features.h"
+
+namespace tenon::app {
+
+Result<std::unique_ptr<FeatureService>> FeatureService::Make(const Call& call, platform::Files& files, const pipeline::Project& project, const pipeline::Kits& kits) {
+  if (project.features.views.empty()) return std::unique_ptr<FeatureService>();
+  TENON_ASSIGN(const auto schemas, pipeline::ReadFeatureSchemas(call, files, project, kits));
+  TENON_ASSIGN(auto online, pipeline::OnlineFeatures::Open(files, project, schemas), "opening the features");
+  std::unique_ptr<FeatureService> out(new FeatureService(std::move(online), project.online.overrides));
+  FeatureService* self = out.get();
+  pipeline::FeastDoor::Work work;
+  work.service = project.name;
+  work.event_source = project.stream.source.empty() ? project.source.name : project.stream.source;
+  work.materialize = [self, &project, &kits](const std::vector<std::string>& views, Micros until) -> Result<void> {
+    TENON_ASSIGN(const pipeline::FeatureRows rows, pipeline::ReadFeatureRows(Call(), project, kits));
+    TENON_ASSIGN(const auto done, self->features_->Materialize(Call(), rows, views, until, false));
+    (void)done;
+    return {};
+  };
+  work.publish = [self, &files, &project](const std::vector<Json>& events) { return pipeline::PublishEvents(files, project, events, self->clock_.Now()); };
+  out->door_ = std::make_unique<pipeline::FeastDoor>(*out->features_, out->clock_, std::move(work));
+  return out;
+}
+
+edge::AnswerFeatureCall FeatureService::door() {
+  return [this](std::string_view path, std::string_view query, std::string_view body, bool sensitive) {
+    pipeline::FeastReply reply = door_->Answer(path, query, body, sensitive);
+    return edge::FeatureReply{reply.status, std::move(reply.body)};
+  };
+}
+
+edge::CompleteRows FeatureService::complete() {
+  return [this](std::string_view body, const std::vector<std::string>& fields) {
+    return pipeline::CompleteInstances(*features_, clock_.Now(), overrides_, body, fields);
+  };
+}
+
+}  // namespace tenon::app
