@@ -147,10 +147,12 @@ int RunCommandLine(int argc, char** argv, Context& context, const std::vector<Co
       const std::string group = name.substr(0, blank);
       name = name.substr(blank + 1);
       if (!groups.contains(group)) {
-        groups[group] = app.add_subcommand(group, Str("Commands on ", group));
+        groups[group] = app.add_subcommand(group, "");
         groups[group]->require_subcommand(1);
       }
       parent = groups[group];
+      const std::string before = parent->get_description();
+      parent->description(before.empty() ? name : Str(before, ", ", name));
     }
     CLI::App* parser = parent->add_subcommand(name, command.summary);
     givens.push_back(std::make_unique<Given>());
