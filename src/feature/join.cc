@@ -199,7 +199,7 @@ class ViewJoin {
 // The values of one view for all rows, kept until they can be written in order.
 class Answers {
  public:
-  Answers(std::size_t rows, const table::Schema& features) : features_(features), width_(static_cast<std::size_t>(features.size())), numbers_(rows * width_, std::numeric_limits<double>::quiet_NaN()) {
+  Answers(std::size_t rows, const table::Schema& features) : width_(static_cast<std::size_t>(features.size())), numbers_(rows * width_, std::numeric_limits<double>::quiet_NaN()) {
     for (const table::Field& field : features.fields()) any_text_ = any_text_ || field.type == Type::kString;
     if (any_text_) {
       texts_.resize(rows * width_);
@@ -224,7 +224,6 @@ class Answers {
   }
 
  private:
-  const table::Schema& features_;
   std::size_t width_;
   bool any_text_ = false;
   std::vector<double> numbers_;

@@ -20,7 +20,7 @@ enum Setting {
   kLowSpeedTime = 20, kProtocols = 10318,
 };
 constexpr int kStatusInfo = 0x200002;
-constexpr int kWriteStopped = 23, kAborted = 42, kBadUrl = 3, kBadScheme = 1;
+constexpr int kAborted = 42, kBadUrl = 3, kBadScheme = 1;
 constexpr std::size_t kMostSmall = 8 << 20;  // bytes of an answer that is kept
 
 struct Api {
