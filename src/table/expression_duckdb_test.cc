@@ -180,7 +180,8 @@ class Generator {
         return Apply(name, name, {text()});
       }
       case 3: return Apply("SUBSTR", "SUBSTR", {text(), Same(Any({"-3", "-1", "0", "1", "2", "9"}))});
-      case 4: return Apply("SUBSTR", "SUBSTR", {text(), Same(Any({"-3", "-1", "0", "1", "2", "9"})), Same(Any({"0", "1", "3"}))});
+      // Not from before the text's begin with a count: what is cut off there differs in DuckDB itself, by whether it knows that all is ASCII.
+      case 4: return Apply("SUBSTR", "SUBSTR", {text(), Same(Any({"-1", "0", "1", "2", "9"})), Same(Any({"0", "1", "3"}))});
       case 5: return Apply("CONCAT", "CONCAT", {text(), text(), text()});
       case 6: return Apply("REPLACE", "REPLACE", {text(), Same(Any({"'a'", "'ö'", "''", "'ab'", "s"})), text()});
       case 7: {
