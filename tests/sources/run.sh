@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Sources against real servers, started on free ports of this machine and stopped again: tests/sources/run.sh <tenon>
 set -euo pipefail
+tenon=$(realpath "${1:-$(dirname "$0")/../../build/bin/tenon}")
 cd "$(dirname "$0")"
-tenon=$(realpath "${1:-../../build/bin/tenon}")
 if ! compgen -G "/usr/lib/postgresql/*/bin/postgres" >/dev/null; then
   as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
   as_root apt-get update -qq
