@@ -75,11 +75,4 @@ Result<int> Run(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace tenon::bench
 
-int main(int count, char** arguments) {
-  auto status = tenon::bench::Run({arguments + 1, arguments + count});
-  if (!status.ok()) {
-    std::fprintf(stderr, "%s\n", status.error().ToString().c_str());
-    return 1;
-  }
-  return *status;
-}
+int main(int count, char** arguments) { return tenon::bench::Main(count, arguments, tenon::bench::Run); }

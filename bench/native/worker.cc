@@ -80,6 +80,15 @@ int Obey(const std::string& version, const std::vector<Case>& cases) {
   return 0;
 }
 
+int Main(int count, char** arguments, Result<int> (*run)(const std::vector<std::string>& words)) {
+  auto status = run({arguments + 1, arguments + count});
+  if (!status.ok()) {
+    std::fprintf(stderr, "%s\n", status.error().ToString().c_str());
+    return 1;
+  }
+  return *status;
+}
+
 Result<std::string> ReadText(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return Error(Code::kNotFound, Str("cannot read ", path));

@@ -24,6 +24,9 @@ struct Case {
 // Says it is ready and what it is, and obeys until told to quit or its input ends. The exit status.
 int Obey(const std::string& version, const std::vector<Case>& cases);
 
+// The whole of a worker's main: `run` with the words of the command line; its status, or 1 when its error was told.
+int Main(int count, char** arguments, Result<int> (*run)(const std::vector<std::string>& words));
+
 // A whole file of one type of number.
 Result<std::vector<float>> ReadFloats(const std::string& path);
 Result<std::string> ReadText(const std::string& path);

@@ -1,5 +1,4 @@
 #include <cstdlib>
-#include <exception>
 #include <thread>
 
 #include "app/command.h"
@@ -23,14 +22,5 @@ int main(int argc, char** argv) {
   call.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
   if (const char* user = std::getenv("USER"); user != nullptr && *user != '\0') call.actor = user;
   app::Context context{.call = call, .files = *files, .kits = *kits, .terminal = terminal};
-  int status = 0;
-  try {
-    status = app::RunCommandLine(argc, argv, context, app::AllCommands());
-  } catch (const std::exception& unforeseen) {
-    terminal.Note(std::string("error: ") + unforeseen.what());
-    status = RowOf(Code::kInternal).exit;
-  }
-  // Libraries loaded on use start threads of their own; leaving at once spares their teardown order.
-  std::fflush(nullptr);
-  std::_Exit(status);
+  app::Leave(terminal, [&] { return app::RunCommandLine(argc, argv, context, app::AllCommands()); });
 }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <exception>
 #include <thread>
 
 #include "app/command.h"
@@ -203,14 +202,8 @@ int main(int argc, char** argv) {
   app::StopOnSignals(stop);
   app::Terminal terminal;
   auto files = platform::RealFiles();
-  int status = 0;
-  try {
+  app::Leave(terminal, [&] {
     app::Program program(stop.get_token(), terminal, *files);
-    status = app::RunOnly(argc, argv, terminal, app::Described(), [&program](const app::Args& args, bool json) { return program.Run(args, json); });
-  } catch (const std::exception& unforeseen) {
-    terminal.Note(std::string("error: ") + unforeseen.what());
-    status = RowOf(Code::kInternal).exit;
-  }
-  std::fflush(nullptr);
-  std::_Exit(status);
+    return app::RunOnly(argc, argv, terminal, app::Described(), [&program](const app::Args& args, bool json) { return program.Run(args, json); });
+  });
 }

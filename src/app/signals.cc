@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <thread>
 
 namespace tenon::app {
@@ -31,6 +33,18 @@ int InheritedSocket() {
   const char* count = std::getenv("LISTEN_FDS");
   const bool ours = process != nullptr && count != nullptr && std::atol(process) == ::getpid() && std::atoi(count) >= 1;
   return ours ? 3 : -1;
+}
+
+void Leave(Terminal& terminal, const std::function<int()>& work) {
+  int status = 0;
+  try {
+    status = work();
+  } catch (const std::exception& unforeseen) {
+    terminal.Note(std::string("error: ") + unforeseen.what());
+    status = RowOf(Code::kInternal).exit;
+  }
+  std::fflush(nullptr);
+  std::_Exit(status);
 }
 
 }  // namespace tenon::app

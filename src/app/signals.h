@@ -1,6 +1,9 @@
 #pragma once
 
+#include <functional>
 #include <stop_token>
+
+#include "app/terminal.h"
 
 namespace tenon::app {
 
@@ -11,5 +14,9 @@ void StopOnSignals(std::stop_source stop);
 // The socket that whoever started this program listens at for it (sd_listen_fds(3): LISTEN_PID and LISTEN_FDS), so that
 // requests wait there until it is up; -1 when there is none. Once, before programs are started.
 int InheritedSocket();
+
+// The last thing in main: does the work and leaves with the status it gives, at once, as libraries loaded on use start threads
+// of their own whose teardown has no order. What is thrown all the same is told, as an internal error.
+[[noreturn]] void Leave(Terminal& terminal, const std::function<int()>& work);
 
 }  // namespace tenon::app

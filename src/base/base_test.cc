@@ -33,6 +33,11 @@ TEST(ErrorTest, KeepsTheTrailAndMasksSecrets) {
   EXPECT_EQ(error.Clone().ToString(), error.ToString());
 }
 
+TEST(ErrorTest, NamesAFileOnce) {
+  EXPECT_EQ(Error(Code::kInvalidArgument, "a.csv:5: 'x' is no number").Context("a.csv").Context("run 41").ForPeople(), "run 41: a.csv:5: 'x' is no number");
+  EXPECT_EQ(Error(Code::kInvalidArgument, "a.csv.gz:5: 'x' is no number").Context("a.csv").ForPeople(), "a.csv: a.csv.gz:5: 'x' is no number");
+}
+
 TEST(TextTest, FormatsNumbers) {
   EXPECT_EQ(FormatDouble(0.1), "0.1");
   EXPECT_EQ(FormatDouble(-std::numeric_limits<double>::infinity()), "-Infinity");

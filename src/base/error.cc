@@ -61,9 +61,12 @@ Error&& Error::Context(std::string doing, const char* file, int line) && {
 }
 
 std::string Error::ForPeople() const {
-  std::string out;
-  for (auto frame = body_->trail.rbegin(); frame + 1 < body_->trail.rend(); ++frame) out += frame->doing + ": ";
-  return out + body_->message;
+  std::string out = body_->message;
+  for (std::size_t i = 1; i < body_->trail.size(); ++i) {
+    const std::string& doing = body_->trail[i].doing;
+    if (!out.starts_with(doing + ":")) out = doing + ": " + out;  // a file that was named already is not named again
+  }
+  return out;
 }
 
 std::string Error::ToString() const {

@@ -8,13 +8,9 @@
 
 #include "model/forest_ranks_internal.h"
 
-#if defined(__x86_64__)
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"        // GCC 12 takes the undefined registers of its own header for ours
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
+#include "base/x86.h"
 
+#if defined(__x86_64__)
 #define TENON_AVX2 __attribute__((target("avx2,popcnt")))
 #define TENON_AVX2_INLINE __attribute__((target("avx2,popcnt"), always_inline)) inline
 

@@ -2,13 +2,9 @@
 
 #include "model/forest_ranks_internal.h"
 
-#if defined(__x86_64__)
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"        // GCC 12 takes the undefined registers of its own header for ours
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
+#include "base/x86.h"
 
+#if defined(__x86_64__)
 #define TENON_AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,popcnt,bmi,bmi2")))
 #define TENON_AVX512_INLINE \
   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,popcnt,bmi,bmi2"), always_inline)) inline

@@ -5,16 +5,10 @@
 #include <cstring>
 #include <limits>
 
-#if defined(__x86_64__)
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"        // GCC 12 takes the undefined registers of its own header for ours
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#endif
-
 #include "base/hash.h"
 #include "table/profile_internal.h"
+
+#include "base/x86.h"
 
 namespace tenon::table {
 namespace {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include "base/hash.h"
@@ -163,6 +164,28 @@ void KeyCounts::AddCoded(const Lane& lane, std::int64_t n) {
   std::int64_t* counts = by_code_.data() + 1;
   for (std::int64_t i = 0; i < n; ++i) ++counts[lane.codes[i]];
   missing_ += std::exchange(by_code_[0], 0);
+}
+
+std::vector<std::int32_t> InOrder(const KeyTable& table, bool number) {
+  std::vector<std::int32_t> order(static_cast<std::size_t>(table.size()));
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+    const std::string_view x = table.key(a);
+    const std::string_view y = table.key(b);
+    if ((x == kMissingKey) != (y == kMissingKey)) return y == kMissingKey;
+    return KeyBefore(x, y, number);
+  });
+  return order;
+}
+
+void SaveKeys(const KeyTable& table, Writer& out) {
+  for (std::int32_t id = 0; id < table.size(); ++id) out.Text(table.key(id));
+}
+
+void LoadKeys(std::size_t size, Reader& in, KeyTable* table) {
+  for (std::size_t i = 0; i < size && !in.failed(); ++i) {
+    if (table->Insert(in.Text()) != static_cast<std::int32_t>(i)) in.Fail();
+  }
 }
 
 void KeyCounts::Settle() const {

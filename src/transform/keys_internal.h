@@ -30,6 +30,13 @@ bool KeyNamed(std::string_view name, bool number, std::string* key);
 // Whether a comes before b: numbers by value, texts by bytes.
 bool KeyBefore(std::string_view a, std::string_view b, bool number);
 
+// The key under which a missing value counts as a value of its own, for ops that want that; no valid text.
+inline constexpr std::string_view kMissingKey("\xFF\x00missing", 9);
+inline std::string_view KeyOrMissing(const Lane& lane, std::int64_t i, double* room) {
+  const std::string_view key = KeyAt(lane, i, room);
+  return key.data() == nullptr ? kMissingKey : key;
+}
+
 // Distinct keys numbered in the order of their insertion. Open addressing; a key is hashed once, and one of up to 16 bytes
 // is compared without leaving its slot.
 class KeyTable {
@@ -71,6 +78,12 @@ class KeyTable {
   std::vector<Entry> entries_;
   std::string bytes_;
 };
+
+// The keys' numbers in the order of KeyBefore, kMissingKey last: the same however the keys came in.
+std::vector<std::int32_t> InOrder(const KeyTable& table, bool number);
+// A table's keys, in their own order, as part of a state's bytes. Loading what is no such table makes `in` fail.
+void SaveKeys(const KeyTable& table, Writer& out);
+void LoadKeys(std::size_t size, Reader& in, KeyTable* table);
 
 // How often each key came, and how often none. Adding and merging in any order gives the same Sorted().
 class KeyCounts {

@@ -4,13 +4,7 @@
 #include <cstring>
 #include <limits>
 
-#if defined(__x86_64__)
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wuninitialized"        // GCC 12 takes the undefined registers of its own header for ours
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#endif
+#include "base/x86.h"
 
 #define TENON_INLINE __attribute__((always_inline)) inline
 

@@ -176,6 +176,14 @@ std::string Some(const std::vector<std::string>& values, std::size_t most) {
   return out;
 }
 
+std::vector<std::int64_t> SomeRows(const Evidence& evidence, std::size_t most) {
+  const std::int64_t all = evidence.snapshot->rows();
+  const auto kept = std::min<std::int64_t>(all, static_cast<std::int64_t>(most));
+  std::vector<std::int64_t> rows;
+  for (std::int64_t i = 0; i < kept; ++i) rows.push_back(i * all / kept);
+  return rows;
+}
+
 std::vector<std::int64_t> TrainingRows(const Evidence& evidence, const Target& target, std::size_t most) {
   std::vector<std::int64_t> out;
   for (std::size_t i = 0; i < target.values.size(); ++i) {

@@ -52,6 +52,8 @@ std::string Some(const std::vector<std::string>& values, std::size_t most = 5);
 // stand for the target's mean of the other folds' rows. 0.5 (classes) or 0 (numbers) when the column tells nothing.
 double StrengthOf(const Evidence& evidence, const Target& target, const table::Column& column,
                   const std::vector<std::int64_t>& rows);
+// The numbers of the snapshot's rows, thinned out evenly to at most `most`.
+std::vector<std::int64_t> SomeRows(const Evidence& evidence, std::size_t most);
 // The training rows with a label, thinned out evenly to at most `most`.
 std::vector<std::int64_t> TrainingRows(const Evidence& evidence, const Target& target, std::size_t most);
 

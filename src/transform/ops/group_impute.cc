@@ -9,8 +9,6 @@
 namespace tenon::transform {
 namespace {
 
-constexpr std::string_view kMissingKey("\xFF\x00missing", 9);  // no valid text
-
 // What is learned of the numbers of one group.
 struct Group {
   Moments moments{false};
@@ -38,8 +36,7 @@ class Learned final : public State {
       const double value = in[0].numbers[i];
       if (!std::isfinite(value)) continue;
       all_.Add(value, median_);
-      std::string_view key = KeyAt(in[1], i, &room);
-      if (key.data() == nullptr) key = kMissingKey;
+      const std::string_view key = KeyOrMissing(in[1], i, &room);
       At(key).Add(value, median_);
     }
   }
@@ -53,16 +50,8 @@ class Learned final : public State {
     return {};
   }
   Result<void> Finish() override {
-    std::vector<std::int32_t> order;
-    for (std::int32_t id = 0; id < table_.size(); ++id) {
-      if (groups_[static_cast<std::size_t>(id)].Count(median_) >= least_) order.push_back(id);
-    }
-    std::sort(order.begin(), order.end(), [this](std::int32_t a, std::int32_t b) {
-      const std::string_view x = table_.key(a);
-      const std::string_view y = table_.key(b);
-      if ((x == kMissingKey) != (y == kMissingKey)) return y == kMissingKey;
-      return KeyBefore(x, y, number_);
-    });
+    std::vector<std::int32_t> order = InOrder(table_, number_);
+    std::erase_if(order, [this](std::int32_t id) { return groups_[static_cast<std::size_t>(id)].Count(median_) < least_; });
     for (const std::int32_t id : order) {
       keys.Insert(table_.key(id));
       fills.push_back(groups_[static_cast<std::size_t>(id)].Middle(median_));
@@ -74,7 +63,7 @@ class Learned final : public State {
   std::string Save() const override {
     Writer out;
     out.Size(fills.size());
-    for (std::int32_t id = 0; id < keys.size(); ++id) out.Text(keys.key(id));
+    SaveKeys(keys, out);
     for (const double fill : fills) out.F64(fill);
     return out.Take();
   }
@@ -82,9 +71,7 @@ class Learned final : public State {
     Reader in(bytes);
     const std::size_t size = in.Size(8);
     if (size == 0) in.Fail();
-    for (std::size_t i = 0; i + 1 < size && !in.failed(); ++i) {
-      if (keys.Insert(in.Text()) != static_cast<std::int32_t>(i)) in.Fail();
-    }
+    LoadKeys(size == 0 ? 0 : size - 1, in, &keys);
     for (std::size_t i = 0; i < size && !in.failed(); ++i) fills.push_back(in.F64());
     return in.Done();
   }

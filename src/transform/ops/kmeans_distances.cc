@@ -8,7 +8,7 @@
 #include <map>
 
 #include "base/hash.h"
-#include "transform/columns_internal.h"
+#include "transform/points_internal.h"
 
 namespace tenon::transform {
 namespace {
@@ -158,7 +158,7 @@ class Learned final : public State {
     for (double& value : centres) value = in.F64();
     return in.Done();
   }
-  std::size_t groups() const { return centres.size() / inputs_; }
+  std::size_t width() const { return centres.size() / inputs_; }
 
   std::vector<double> means, factors;  // (x - mean) / factor; without scaling the factors are 1
   std::vector<double> centres;         // of each group, so shifted and scaled
@@ -195,7 +195,7 @@ class Learned final : public State {
   // Groups have no order of their own: by their middles.
   void Order() {
     std::vector<std::vector<double>> rows;
-    for (std::size_t g = 0; g < groups(); ++g) {
+    for (std::size_t g = 0; g < width(); ++g) {
       const auto from = centres.begin() + static_cast<std::ptrdiff_t>(g * inputs_);
       rows.emplace_back(from, from + static_cast<std::ptrdiff_t>(inputs_));
     }
@@ -208,50 +208,30 @@ class Learned final : public State {
   std::map<Key, std::int64_t> sample_;
 };
 
-class KmeansDistances final : public Op {
+class KmeansDistances final : public PointOp<Learned, Settings> {
  public:
-  explicit KmeansDistances(Settings settings) : settings_(settings) {}
+  explicit KmeansDistances(Settings settings) : PointOp(settings, "groups", kMostInputs) {}
 
-  Result<std::vector<Port>> Outputs(std::span<const Port> in, const State* state) const override {
-    TENON_TRY(CheckNumbers(in, kMostInputs));
-    Port port{.name = in.size() == 1 ? Str(in[0].name, "_groups") : "groups", .kind = Port::Kind::kVector, .width = 0};
-    if (state != nullptr) port.width = static_cast<int>(static_cast<const Learned*>(state)->groups());
-    for (int g = 0; g < port.width; ++g) port.parts.push_back(Str(port.name, "~", g + 1));
-    return std::vector<Port>{std::move(port)};
-  }
-  std::unique_ptr<State> NewState(std::span<const Port> in, int) const override { return std::make_unique<Learned>(settings_, in.size()); }
-  Result<std::unique_ptr<State>> LoadState(std::span<const Port> in, std::string_view bytes) const override {
-    auto state = std::make_unique<Learned>(settings_, in.size());
-    TENON_TRY(state->Load(bytes));
-    return state;
-  }
   void Map(const State* state, std::span<const Lane> in, std::span<const Lane> out, std::int64_t n,
            std::vector<std::string>*) const override {
     const auto& learned = *static_cast<const Learned*>(state);
     double place[kMostInputs];
     for (std::int64_t row = 0; row < n; ++row) {
-      for (std::size_t i = 0; i < in.size(); ++i) {
-        const double x = in[i].numbers[row];
-        // What is missing counts as average.
-        place[i] = std::isfinite(x) ? (x - learned.means[i]) / learned.factors[i] : 0;
-      }
+      Centre(learned, in, row, place);
       float* to = out[0].vectors + row * out[0].stride;
       std::size_t best = 0;
       double least = std::numeric_limits<double>::infinity();
-      for (std::size_t g = 0; g < learned.groups(); ++g) {
+      for (std::size_t g = 0; g < learned.width(); ++g) {
         const double distance = std::sqrt(Squared(place, learned.centres.data() + g * in.size(), in.size()));
-        if (!settings_.nearest) to[g] = static_cast<float>(distance);
+        if (!settings().nearest) to[g] = static_cast<float>(distance);
         if (distance < least) {
           least = distance;
           best = g;
         }
       }
-      if (settings_.nearest && learned.groups() > 0) to[best] = 1;
+      if (settings().nearest && learned.width() > 0) to[best] = 1;
     }
   }
-
- private:
-  Settings settings_;
 };
 
 }  // namespace

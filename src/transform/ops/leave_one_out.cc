@@ -9,8 +9,6 @@
 namespace tenon::transform {
 namespace {
 
-constexpr std::string_view kMissingKey("\xFF\x00missing", 9);  // no valid text
-
 struct Learned {
   double smooth = 0;
   int classes = 0;  // 0: regression
@@ -40,8 +38,7 @@ struct Learned {
     all.resize(static_cast<std::size_t>(width));
     for (std::int64_t i = 0; i < n; ++i) {
       if (!Teaches(label[i])) continue;
-      std::string_view key = KeyAt(in, i, &room);
-      if (key.data() == nullptr) key = kMissingKey;
+      const std::string_view key = KeyOrMissing(in, i, &room);
       const auto id = static_cast<std::size_t>(table.Insert(key));
       if (id == counts.size()) {
         counts.push_back(0);
@@ -72,14 +69,7 @@ struct Learned {
     for (std::size_t part = 0; part < other.all.size(); ++part) all[part].Merge(other.all[part]);
   }
   void Finish() {
-    std::vector<std::int32_t> order;
-    for (std::int32_t id = 0; id < table.size(); ++id) order.push_back(id);
-    std::sort(order.begin(), order.end(), [this](std::int32_t a, std::int32_t b) {
-      const std::string_view x = table.key(a);
-      const std::string_view y = table.key(b);
-      if ((x == kMissingKey) != (y == kMissingKey)) return y == kMissingKey;
-      return KeyBefore(x, y, number);
-    });
+    const std::vector<std::int32_t> order = InOrder(table, number);
     const auto keep = [this](std::int64_t count, const std::vector<CompactSum>& of) {
       rows.push_back(static_cast<double>(count));
       for (const CompactSum& part : of) {
@@ -98,7 +88,7 @@ struct Learned {
   void Save(Writer& out) const {
     out.I64(classes);
     out.Size(static_cast<std::size_t>(keys.size()));
-    for (std::int32_t id = 0; id < keys.size(); ++id) out.Text(keys.key(id));
+    SaveKeys(keys, out);
     for (const double value : rows) out.F64(value);
     for (const double value : totals) out.F64(value);
   }
@@ -108,9 +98,8 @@ struct Learned {
     if (saved_classes < 0 || saved_classes > 1 << 20) return in.Fail();
     classes = static_cast<int>(saved_classes);
     SetWidth();
-    for (std::size_t i = 0; i < size; ++i) {
-      if (keys.Insert(in.Text()) != static_cast<std::int32_t>(i)) return in.Fail();
-    }
+    LoadKeys(size, in, &keys);
+    if (in.failed()) return;
     if ((size + 1) * static_cast<std::size_t>(width + 1) > in.left() / 8) return in.Fail();
     rows.resize(size + 1);
     totals.resize((size + 1) * static_cast<std::size_t>(width));
@@ -166,8 +155,7 @@ class LeaveOneOut final : public EachKey<Learned> {
     for (std::size_t i = 0; i < in.size(); ++i) {
       const Learned& learned = At(state, i);
       for (std::int64_t row = 0; row < n; ++row) {
-        std::string_view key = KeyAt(in[i], row, &room);
-        if (key.data() == nullptr) key = kMissingKey;
+        const std::string_view key = KeyOrMissing(in[i], row, &room);
         learned.Expect(learned.keys.Find(key), label + row, out[i].vectors + row * out[i].stride);
       }
     }

@@ -32,7 +32,7 @@ struct Learned {
   void Save(Writer& out) const {
     out.U8(missing ? 1 : 0);
     out.Size(static_cast<std::size_t>(levels.size()));
-    for (std::int32_t id = 0; id < levels.size(); ++id) out.Text(levels.key(id));
+    SaveKeys(levels, out);
   }
   void Load(Reader& in) {
     missing = in.U8() != 0;

@@ -26,7 +26,7 @@ struct Learned {
   }
   void Save(Writer& out) const {
     out.Size(static_cast<std::size_t>(places.size()));
-    for (std::int32_t id = 0; id < places.size(); ++id) out.Text(places.key(id));
+    SaveKeys(places, out);
   }
   void Load(Reader& in) {
     const std::size_t size = in.Size(8);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "transform/columns_internal.h"
+#include "transform/points_internal.h"
 #include "transform/compact_sum_internal.h"
 #include "transform/eigen_internal.h"
 
@@ -96,7 +96,7 @@ class Learned final : public State {
     for (double& weight : weights) weight = in.F64();
     return in.Done();
   }
-  std::size_t components() const { return weights.size() / inputs_; }
+  std::size_t width() const { return weights.size() / inputs_; }
 
   std::vector<double> means, factors;  // of each input: (x - mean) / factor
   std::vector<double> weights;         // of each component, of each input
@@ -157,45 +157,25 @@ class Learned final : public State {
   std::vector<CompactSum> products_;  // of the lower triangle
 };
 
-class Pca final : public Op {
+class Pca final : public PointOp<Learned, Settings> {
  public:
-  explicit Pca(Settings settings) : settings_(settings) {}
+  explicit Pca(Settings settings) : PointOp(settings, "components", kMostInputs) {}
 
-  Result<std::vector<Port>> Outputs(std::span<const Port> in, const State* state) const override {
-    TENON_TRY(CheckNumbers(in, kMostInputs));
-    Port port{.name = in.size() == 1 ? Str(in[0].name, "_components") : "components", .kind = Port::Kind::kVector, .width = 0};
-    if (state != nullptr) port.width = static_cast<int>(static_cast<const Learned*>(state)->components());
-    for (int c = 0; c < port.width; ++c) port.parts.push_back(Str(port.name, "~", c + 1));
-    return std::vector<Port>{std::move(port)};
-  }
-  std::unique_ptr<State> NewState(std::span<const Port> in, int) const override { return std::make_unique<Learned>(settings_, in.size()); }
-  Result<std::unique_ptr<State>> LoadState(std::span<const Port> in, std::string_view bytes) const override {
-    auto state = std::make_unique<Learned>(settings_, in.size());
-    TENON_TRY(state->Load(bytes));
-    return state;
-  }
   void Map(const State* state, std::span<const Lane> in, std::span<const Lane> out, std::int64_t n,
            std::vector<std::string>*) const override {
     const auto& learned = *static_cast<const Learned*>(state);
     double centred[kMostInputs];
     for (std::int64_t row = 0; row < n; ++row) {
-      for (std::size_t i = 0; i < in.size(); ++i) {
-        const double x = in[i].numbers[row];
-        // What is missing counts as average.
-        centred[i] = std::isfinite(x) ? (x - learned.means[i]) / learned.factors[i] : 0;
-      }
+      Centre(learned, in, row, centred);
       const double* weight = learned.weights.data();
       float* to = out[0].vectors + row * out[0].stride;
-      for (std::size_t c = 0; c < learned.components(); ++c) {
+      for (std::size_t c = 0; c < learned.width(); ++c) {
         double sum = 0;
         for (std::size_t i = 0; i < in.size(); ++i) sum += *weight++ * centred[i];
         to[c] = static_cast<float>(sum);
       }
     }
   }
-
- private:
-  Settings settings_;
 };
 
 }  // namespace

@@ -30,7 +30,7 @@ struct Learned {
   }
   void Save(Writer& out) const {
     out.Size(names.size());
-    for (std::int32_t id = 0; id < kept.size(); ++id) out.Text(kept.key(id));
+    SaveKeys(kept, out);
   }
   void Load(Reader& in) {
     const std::size_t size = in.Size(8);

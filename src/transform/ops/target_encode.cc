@@ -25,8 +25,6 @@ struct Cell {
 };
 using Cells = std::vector<Cell>;  // by fold
 
-constexpr std::string_view kMissingKey("\xFF\x00missing", 9);  // no valid text
-
 struct Learned {
   double smooth = 0;
   bool scaled = false;
@@ -63,8 +61,7 @@ struct Learned {
     for (std::int64_t i = 0; i < n; ++i) {
       // Rows without a label, and labels that are no class, teach nothing.
       if (!std::isfinite(label[i]) || (classes > 0 && !(label[i] >= 0 && label[i] < classes))) continue;
-      std::string_view key = KeyAt(in, i, &room);
-      if (key.data() == nullptr) key = kMissingKey;
+      const std::string_view key = KeyOrMissing(in, i, &room);
       const auto id = static_cast<std::size_t>(table.Insert(key));
       if (id == cells.size()) cells.emplace_back();
       const std::size_t at = fold == nullptr ? 0 : fold[i];
@@ -123,14 +120,7 @@ struct Learned {
   void Finish() {
     width = classes == 0 ? 1 : std::max(1, classes - 1);
     folds = all.size() > 1 ? static_cast<int>(all.size()) : 0;
-    std::vector<std::int32_t> order;
-    for (std::int32_t id = 0; id < table.size(); ++id) order.push_back(id);
-    std::sort(order.begin(), order.end(), [this](std::int32_t a, std::int32_t b) {
-      const std::string_view x = table.key(a);
-      const std::string_view y = table.key(b);
-      if ((x == kMissingKey) != (y == kMissingKey)) return y == kMissingKey;
-      return KeyBefore(x, y, number);
-    });
+    const std::vector<std::int32_t> order = InOrder(table, number);
     double shift = 0;
     double factor = 1;
     if (scaled && classes == 0) Scale(&shift, &factor);
@@ -161,7 +151,7 @@ struct Learned {
     out.I64(classes);
     out.I64(folds);
     out.Size(static_cast<std::size_t>(keys.size()));
-    for (std::int32_t id = 0; id < keys.size(); ++id) out.Text(keys.key(id));
+    SaveKeys(keys, out);
     for (const float value : encoded) out.F64(static_cast<double>(value));
     for (const float value : left_out) out.F64(static_cast<double>(value));
   }
@@ -173,9 +163,8 @@ struct Learned {
     classes = static_cast<int>(saved_classes);
     folds = static_cast<int>(saved_folds);
     width = classes == 0 ? 1 : std::max(1, classes - 1);
-    for (std::size_t i = 0; i < size; ++i) {
-      if (keys.Insert(in.Text()) != static_cast<std::int32_t>(i)) return in.Fail();
-    }
+    LoadKeys(size, in, &keys);
+    if (in.failed()) return;
     const std::size_t floats = (size + 1) * static_cast<std::size_t>(width);
     if (floats * static_cast<std::size_t>(folds + 1) > in.left() / 8) return in.Fail();
     encoded.resize(floats);
@@ -215,8 +204,7 @@ class TargetEncode final : public EachKey<Learned> {
     for (std::size_t i = 0; i < in.size(); ++i) {
       const Learned& learned = At(state, i);
       for (std::int64_t row = 0; row < n; ++row) {
-        std::string_view key = KeyAt(in[i], row, &room);
-        if (key.data() == nullptr) key = kMissingKey;
+        const std::string_view key = KeyOrMissing(in[i], row, &room);
         const std::size_t table = learned.encoded.size();
         const float* from = fold[row] < learned.folds ? learned.left_out.data() + fold[row] * table : learned.encoded.data();
         Copy(learned, from, learned.keys.Find(key), out[i].vectors + row * out[i].stride);

@@ -21,7 +21,7 @@ struct Learned {
   }
   void Save(Writer& out) const {
     out.Size(static_cast<std::size_t>(words.size()));
-    for (std::int32_t id = 0; id < words.size(); ++id) out.Text(words.key(id));
+    SaveKeys(words, out);
   }
   void Load(Reader& in) {
     const std::size_t size = in.Size(8);

@@ -11,7 +11,6 @@ namespace tenon::transform {
 namespace {
 
 using Pair = std::array<std::int64_t, 2>;  // rows of each class
-constexpr std::string_view kMissingKey("\xFF\x00missing", 9);  // no valid text
 constexpr std::size_t kFolds = 256;
 
 struct Learned {
@@ -37,8 +36,7 @@ struct Learned {
     double room = 0;
     for (std::int64_t i = 0; i < n; ++i) {
       if (label[i] != 0 && label[i] != 1) continue;
-      std::string_view key = KeyAt(in, i, &room);
-      if (key.data() == nullptr) key = kMissingKey;
+      const std::string_view key = KeyOrMissing(in, i, &room);
       const auto id = static_cast<std::size_t>(table.Insert(key));
       if (id == counts.size()) counts.emplace_back();
       const std::size_t at = fold == nullptr ? 0 : fold[i];
@@ -87,14 +85,7 @@ struct Learned {
                                                classes == 0 ? "numbers" : Str(classes, " classes"), "; use target_encode"));
     }
     folds = all.size() > 1 ? static_cast<int>(all.size()) : 0;
-    std::vector<std::int32_t> order;
-    for (std::int32_t id = 0; id < table.size(); ++id) order.push_back(id);
-    std::sort(order.begin(), order.end(), [this](std::int32_t a, std::int32_t b) {
-      const std::string_view x = table.key(a);
-      const std::string_view y = table.key(b);
-      if ((x == kMissingKey) != (y == kMissingKey)) return y == kMissingKey;
-      return KeyBefore(x, y, number);
-    });
+    const std::vector<std::int32_t> order = InOrder(table, number);
     for (const std::int32_t id : order) {
       keys.Insert(table.key(id));
       encoded.push_back(Evidence(counts[static_cast<std::size_t>(id)], kFolds));
@@ -111,7 +102,7 @@ struct Learned {
   void Save(Writer& out) const {
     out.I64(folds);
     out.Size(static_cast<std::size_t>(keys.size()));
-    for (std::int32_t id = 0; id < keys.size(); ++id) out.Text(keys.key(id));
+    SaveKeys(keys, out);
     for (const double value : encoded) out.F64(value);
     for (const double value : left_out) out.F64(value);
   }
@@ -120,9 +111,8 @@ struct Learned {
     const std::size_t size = in.Size(8);
     if (saved_folds < 0 || saved_folds > static_cast<std::int64_t>(kFolds)) return in.Fail();
     folds = static_cast<int>(saved_folds);
-    for (std::size_t i = 0; i < size; ++i) {
-      if (keys.Insert(in.Text()) != static_cast<std::int32_t>(i)) return in.Fail();
-    }
+    LoadKeys(size, in, &keys);
+    if (in.failed()) return;
     if ((size + 1) * static_cast<std::size_t>(folds + 1) > in.left() / 8) return in.Fail();
     encoded.resize(size + 1);
     left_out.resize((size + 1) * static_cast<std::size_t>(folds));
@@ -151,8 +141,7 @@ class WeightOfEvidence final : public EachKey<Learned> {
     for (std::size_t i = 0; i < in.size(); ++i) {
       const Learned& learned = At(state, i);
       for (std::int64_t row = 0; row < n; ++row) {
-        std::string_view key = KeyAt(in[i], row, &room);
-        if (key.data() == nullptr) key = kMissingKey;
+        const std::string_view key = KeyOrMissing(in[i], row, &room);
         const std::size_t at = learned.Row(learned.keys.Find(key));
         const std::size_t table = learned.encoded.size();
         out[i].numbers[row] = fold[row] < learned.folds ? learned.left_out[fold[row] * table + at] : learned.encoded[at];

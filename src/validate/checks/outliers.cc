@@ -120,9 +120,7 @@ class Outliers final : public Check {
     std::vector<Anomaly> out;
     const std::int64_t all = evidence.snapshot->rows();
     if (all < static_cast<std::int64_t>(kEnoughRows)) return out;
-    std::vector<std::int64_t> rows;
-    const auto kept = std::min<std::int64_t>(all, static_cast<std::int64_t>(kMostRows));
-    for (std::int64_t i = 0; i < kept; ++i) rows.push_back(i * all / kept);
+    const std::vector<std::int64_t> rows = SomeRows(evidence, kMostRows);
     std::vector<std::string> names;
     std::vector<Point> points(rows.size());
     for (const std::string& name : FeatureColumns(evidence)) {
