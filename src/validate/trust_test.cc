@@ -145,6 +145,22 @@ TEST(AfterEvent, FindsMomentsThatAreLater) {
   EXPECT_EQ(found[0].short_text, "after the event in 25 % of rows");
 }
 
+TEST(Freshness, TellsWhatIsOlderThanPromised) {
+  constexpr std::int64_t kHour = 3'600'000'000;
+  const std::int64_t now = Call().Now();
+  for (const bool fresh : {true, false}) {
+    Table rows;
+    rows.Add("at", Column::Of(std::vector<std::int64_t>{now - 900 * kHour, now - (fresh ? 1 : 72) * kHour, now - 500 * kHour}, Type::kTimestamp));
+    ASSERT_OK_AND_ASSIGN(auto found, Look("freshness", rows, "", R"({"freshness": "2d"})"));
+    ASSERT_EQ(found.size(), 1U);  // nobody said which column is the time
+    EXPECT_EQ(found[0].short_text, "freshness cannot be told");
+    rows.about["time"] = "at";
+    ASSERT_OK_AND_ASSIGN(found, Look("freshness", rows, "", R"({"freshness": "2d"})"));
+    ASSERT_EQ(found.size(), fresh ? 0U : 1U) << All(found);
+    if (!fresh) EXPECT_NE(found[0].long_text.find("3 days ago; at most 2d was promised"), std::string::npos) << found[0].long_text;
+  }
+}
+
 TEST(Availability, FindsWhatIsFilledInLater) {
   Table rows;
   std::mt19937_64 random(2);
