@@ -47,7 +47,7 @@ void AppendRecord(std::string* out, std::int64_t offset, const Message& message,
 
 // The record at `at`; false when it is not whole.
 bool ReadRecord(std::string_view bytes, std::size_t at, std::int64_t offset, Message* out, std::size_t* next) {
-  if (bytes.size() - at < kHead) return false;
+  if (at > bytes.size() || bytes.size() - at < kHead) return false;
   std::uint64_t sum;
   std::uint32_t key, value;
   std::memcpy(&sum, bytes.data() + at, 8);
@@ -62,6 +62,13 @@ bool ReadRecord(std::string_view bytes, std::size_t at, std::int64_t offset, Mes
   out->value = bytes.substr(at + kHead + key, value);
   *next = at + kHead + size;
   return true;
+}
+
+// Whether a segment has its head: not when its writer died at once. data_loss when it is something else.
+Result<bool> HasHead(std::string_view bytes, const std::string& path) {
+  if (bytes.starts_with(kMagic)) return true;
+  if (kMagic.starts_with(bytes)) return false;
+  return Error(Code::kDataLoss, Str(path, " does not begin as a segment of an event log does; put it aside to go on without its events"));
 }
 
 }  // namespace
@@ -94,10 +101,15 @@ Result<void> EventLogWriter::Adopt() {
     at = size_;
     next = next_;
   }
-  if (!view.starts_with(kMagic)) return Begin(next);  // its writer died at once
+  TENON_ASSIGN(const bool begun, HasHead(view, path));
+  if (!begun) return Begin(next);
   Message message;
   while (ReadRecord(view, at, next, &message, &at)) ++next;
-  if (at < view.size()) TENON_TRY(files_.Write(path, view.substr(0, at)), "cutting off a record that is not whole");
+  if (at < view.size()) {
+    // Half a record of a killed writer, or one that was damaged and whole ones behind it: they are kept for who wants to look.
+    TENON_TRY(files_.Write(Str(path, ".", next, ".cut"), view.substr(at)), "keeping what is not whole");
+    TENON_TRY(files_.Write(path, view.substr(0, at)), "cutting off a record that is not whole");
+  }
   TENON_ASSIGN(appender_, files_.Append(path));
   segment_ = path;
   size_ = at;
@@ -165,7 +177,7 @@ Result<bool> EventLogReader::Open(std::int64_t offset) {
     next_ = first;
     at_ = kMagic.size();
   }
-  return bytes_->view().starts_with(kMagic);
+  return HasHead(bytes_->view(), segment_);
 }
 
 Result<std::span<const Message>> EventLogReader::Read(std::int64_t from, std::size_t most) {
@@ -204,7 +216,8 @@ Result<std::span<const Message>> EventLogReader::Read(std::int64_t from, std::si
     TENON_ASSIGN(bytes_, files_.Map(segment_));
     at_ = kMagic.size();
     opened = true;
-    if (!bytes_->view().starts_with(kMagic)) break;
+    TENON_ASSIGN(const bool begun, HasHead(bytes_->view(), segment_));
+    if (!begun) break;
   }
   return std::span<const Message>(messages_);
 }
@@ -212,11 +225,14 @@ Result<std::span<const Message>> EventLogReader::Read(std::int64_t from, std::si
 Result<std::int64_t> EventLogReader::End() {
   TENON_ASSIGN(const std::vector<std::int64_t> segments, SegmentsOf(files_, folder_));
   if (segments.empty()) return 0;
-  TENON_ASSIGN(const auto bytes, files_.Map(platform::JoinPath(folder_, SegmentName(segments.back()))));
+  const std::string path = platform::JoinPath(folder_, SegmentName(segments.back()));
+  TENON_ASSIGN(const auto bytes, files_.Map(path));
   std::int64_t next = segments.back();
+  TENON_ASSIGN(const bool begun, HasHead(bytes->view(), path));
+  if (!begun) return next;
   std::size_t at = kMagic.size();
   Message message;
-  while (at <= bytes->view().size() && ReadRecord(bytes->view(), at, next, &message, &at)) ++next;
+  while (ReadRecord(bytes->view(), at, next, &message, &at)) ++next;
   return next;
 }
 

@@ -86,6 +86,8 @@ TEST(EventLog, ATornRecordIsCutOffAndADamagedOneIsTold) {
     ASSERT_OK_AND_ASSIGN(const std::int64_t offset, AppendOne(writer, "after"));
     ASSERT_EQ(offset, 4) << cut;
     EXPECT_EQ(All(reader).back(), "after");
+    ASSERT_OK_AND_ASSIGN(const std::string kept, files.Read(path + ".4.cut"));
+    EXPECT_TRUE(whole.substr(0, whole.size() - cut).ends_with(kept));
   }
   std::string damaged = whole;
   damaged[60] ^= 1;
@@ -95,6 +97,20 @@ TEST(EventLog, ATornRecordIsCutOffAndADamagedOneIsTold) {
   Result<std::span<const Message>> read = reader.Read(0, 1);
   while (read.ok() && !read->empty()) read = reader.Read(read->back().offset + 1, 1);
   ASSERT_CODE(kDataLoss, read);
+}
+
+TEST(EventLog, WhatIsNoSegmentIsLeftAlone) {
+  platform::MemoryFiles files;
+  const std::string path = "log/00000000000000000000.events";
+  ASSERT_OK(files.MakeFolders("log"));
+  ASSERT_OK(files.Write(path, "tnevlog9 and records of a later version"));
+  EventLogReader reader(files, "log");
+  EventLogWriter writer(files, "log", Sync::kBatch);
+  ASSERT_CODE(kDataLoss, reader.Read(0, 1));
+  ASSERT_CODE(kDataLoss, reader.End());
+  ASSERT_CODE(kDataLoss, AppendOne(writer, "more"));
+  ASSERT_OK_AND_ASSIGN(const std::string left, files.Read(path));
+  EXPECT_EQ(left, "tnevlog9 and records of a later version");
 }
 
 // The power is cut at each step in turn: what was appended with kBatch is there.

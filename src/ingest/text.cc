@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "platform/files.h"
 
 namespace tenon::ingest {
@@ -21,14 +22,6 @@ constexpr std::size_t kStep = 1 << 20;
 constexpr std::array<char32_t, 32> kWindows = {
     0x20AC, 0,      0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0, 0x017D, 0,
     0,      0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161, 0x203A, 0x0153, 0, 0x017E, 0x0178};
-
-void Put(char32_t point, std::string* out) {
-  const auto byte = [&](char32_t value) { out->push_back(static_cast<char>(value)); };
-  if (point < 0x80) return byte(point);
-  if (point < 0x800) return byte(0xC0 | point >> 6), byte(0x80 | (point & 0x3F));
-  if (point < 0x10000) return byte(0xE0 | point >> 12), byte(0x80 | (point >> 6 & 0x3F)), byte(0x80 | (point & 0x3F));
-  byte(0xF0 | point >> 18), byte(0x80 | (point >> 12 & 0x3F)), byte(0x80 | (point >> 6 & 0x3F)), byte(0x80 | (point & 0x3F));
-}
 
 std::int64_t LineAt(std::string_view text, std::size_t at) {
   return 1 + std::ranges::count(text.substr(0, at), '\n');
@@ -49,9 +42,9 @@ Result<std::string> FromOneByte(std::string_view bytes, bool windows, const std:
         return Error(Code::kInvalidArgument, Str(path, ":", LineAt(bytes, i), ": byte ", static_cast<int>(byte),
                                                  " is no character of windows-1252; try `encoding: latin-1`"));
       }
-      Put(kWindows[byte - 0x80U], &out);
+      AppendUtf8(kWindows[byte - 0x80U], &out);
     } else {
-      Put(byte, &out);
+      AppendUtf8(byte, &out);
     }
   }
   return out;
@@ -78,7 +71,7 @@ Result<std::string> FromUtf16(std::string_view bytes, bool big, const std::strin
       point = 0x10000 + ((point - 0xD800) << 10) + (low - 0xDC00);
       at += 2;
     }
-    Put(point, &out);
+    AppendUtf8(point, &out);
   }
   return out;
 }

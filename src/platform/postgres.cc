@@ -3,14 +3,12 @@
 #include <poll.h>
 
 #include <array>
-#include <bit>
 #include <chrono>
-#include <cstring>
-#include <limits>
 #include <utility>
 
 #include "base/text.h"
 #include "platform/library.h"
+#include "platform/postgres_copy_internal.h"
 
 // libpq's functions are declared here, not by its header: they have kept their form for twenty years, and building needs
 // no package then.
@@ -26,8 +24,6 @@ using Type = PostgresColumn::Type;
 
 constexpr auto kConnectLimit = std::chrono::seconds(10);
 constexpr int kTick = 100;  // milliseconds between looks at the call
-constexpr std::int64_t kEpoch = 946'684'800'000'000;  // 2000-01-01, where the server's times begin
-constexpr std::string_view kMark("PGCOPY\n\xFF\r\n\0", 11);
 enum { kCommandOk = 1, kRowsOk = 2, kCopyOut = 3 };           // PGRES_...
 enum { kPollFailed = 0, kPollRead = 1, kPollWrite = 2, kPollOk = 3 };  // PGRES_POLLING_...
 
@@ -89,16 +85,6 @@ Code CodeOf(std::string_view state) {
   if (state.starts_with("53")) return Code::kResourceExhausted;
   if (state.starts_with("42") || state.starts_with("22") || state == "25006" || state == "0A000") return Code::kInvalidArgument;
   return Code::kUnavailable;
-}
-
-
-template <typename T>
-T Big(const char* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  if constexpr (sizeof(T) == 2) return static_cast<T>(__builtin_bswap16(static_cast<std::uint16_t>(value)));
-  if constexpr (sizeof(T) == 4) return static_cast<T>(__builtin_bswap32(static_cast<std::uint32_t>(value)));
-  return static_cast<T>(__builtin_bswap64(static_cast<std::uint64_t>(value)));
 }
 
 class Rows final : public PostgresRows {
@@ -182,14 +168,14 @@ class Rows final : public PostgresRows {
 
   Result<bool> Next(const Call& call, std::vector<PostgresValue>* row) override {
     if (done_) return false;
-    if ((rows_ & 4095) == 0) TENON_TRY(call.Check());
-    row->resize(columns_.size());
+    if ((copy_.rows() & 4095) == 0) TENON_TRY(call.Check());
+    using Found = PostgresCopy::Found;
     while (true) {
-      TENON_ASSIGN(const Parsed parsed, Parse(row));
-      if (parsed == Parsed::kRow) return ++rows_, true;
-      if (parsed == Parsed::kEnd) break;
+      TENON_ASSIGN(const Found found, copy_.Next(columns_, row));
+      if (found == Found::kRow) return true;
+      if (found == Found::kEnd) break;
       TENON_ASSIGN(const bool more, Receive(call));
-      if (!more) return Error(Code::kDataLoss, Str("PostgreSQL ended its answer in the midst of row ", rows_ + 1));
+      if (!more) return Error(Code::kDataLoss, Str("PostgreSQL ended its answer in the midst of row ", copy_.rows() + 1));
     }
     while (true) {
       TENON_ASSIGN(const bool more, Receive(call));
@@ -203,8 +189,6 @@ class Rows final : public PostgresRows {
   }
 
  private:
-  enum class Parsed { kRow, kEnd, kMore };
-
   Result<std::size_t> Find(const std::string& name) const {
     std::vector<std::string> names;
     for (std::size_t i = 0; i < columns_.size(); ++i) {
@@ -261,18 +245,17 @@ class Rows final : public PostgresRows {
 
   Error Broken() {
     std::string said = Said(api_.PQerrorMessage(connection_));
-    return Error(Code::kUnavailable, Str("the connection to PostgreSQL broke", rows_ > 0 ? Str(" after ", FormatCount(rows_), " rows") : "",
+    return Error(Code::kUnavailable, Str("the connection to PostgreSQL broke", copy_.rows() > 0 ? Str(" after ", FormatCount(copy_.rows()), " rows") : "",
                                          "; nothing of it is kept, read again: ", said));
   }
 
   // Appends what the server sent; false at the end of the rows.
   Result<bool> Receive(const Call& call) {
-    if (at_ > (1U << 20)) buffer_.erase(0, std::exchange(at_, 0));
     while (true) {
       char* bytes = nullptr;
       const int size = api_.PQgetCopyData(connection_, &bytes, 1);
       if (size > 0) {
-        buffer_.append(bytes, static_cast<std::size_t>(size));
+        copy_.Add({bytes, static_cast<std::size_t>(size)});
         api_.PQfreemem(bytes);
         return true;
       }
@@ -282,59 +265,6 @@ class Rows final : public PostgresRows {
       if (Wait(POLLIN) && api_.PQconsumeInput(connection_) == 0) return copying_ = false, Broken();
     }
   }
-
-  Result<Parsed> Parse(std::vector<PostgresValue>* row) {
-    std::size_t at = at_;
-    const auto have = [&](std::size_t bytes) { return buffer_.size() - at >= bytes; };
-    if (!begun_) {
-      if (!have(kMark.size() + 8)) return Parsed::kMore;
-      if (!std::string_view(buffer_).starts_with(kMark)) return Error(Code::kDataLoss, "PostgreSQL's rows do not begin as its binary form does");
-      const auto extra = Big<std::uint32_t>(buffer_.data() + kMark.size() + 4);
-      if (!have(kMark.size() + 8 + extra)) return Parsed::kMore;
-      at_ = at = kMark.size() + 8 + extra;
-      begun_ = true;
-    }
-    if (!have(2)) return Parsed::kMore;
-    const auto count = Big<std::int16_t>(buffer_.data() + at);
-    at += 2;
-    if (count == -1) return at_ = at, Parsed::kEnd;
-    if (static_cast<std::size_t>(count) != columns_.size()) return Wrong("has another number of values");
-    for (std::size_t i = 0; i < columns_.size(); ++i) {
-      if (!have(4)) return Parsed::kMore;
-      const auto size = Big<std::int32_t>(buffer_.data() + at);
-      at += 4;
-      PostgresValue& value = (*row)[i];
-      value.null = size == -1;
-      if (size == -1) continue;
-      if (size < 0) return Wrong("has a value of negative length");
-      if (!have(static_cast<std::size_t>(size))) return Parsed::kMore;
-      TENON_TRY(Take(columns_[i], {buffer_.data() + at, static_cast<std::size_t>(size)}, &value));
-      at += static_cast<std::size_t>(size);
-    }
-    at_ = at;
-    return Parsed::kRow;
-  }
-
-  Result<void> Take(const PostgresColumn& column, std::string_view bytes, PostgresValue* value) const {
-    const std::size_t wanted = column.type == Type::kBool ? 1 : column.type == Type::kText ? bytes.size() : 8;
-    if (bytes.size() != wanted) return Wrong(Str("has ", bytes.size(), " bytes in column '", column.name, "'"));
-    switch (column.type) {
-      case Type::kBool: value->number = bytes[0] != 0 ? 1 : 0; break;
-      case Type::kInt: value->number = Big<std::int64_t>(bytes.data()); break;
-      case Type::kReal: value->real = std::bit_cast<double>(Big<std::int64_t>(bytes.data())); break;
-      case Type::kText: value->text = bytes; break;
-      case Type::kTime: {
-        const auto micros = Big<std::int64_t>(bytes.data());
-        if (micros == std::numeric_limits<std::int64_t>::max() || micros == std::numeric_limits<std::int64_t>::min()) {
-          return Error(Code::kInvalidArgument, Str("row ", rows_ + 1, ", column '", column.name, "': an infinite time; select NULLIF(\"", column.name, "\", 'infinity')"));
-        }
-        value->number = micros + kEpoch;
-      }
-    }
-    return {};
-  }
-
-  Error Wrong(std::string_view what) const { return Error(Code::kDataLoss, Str("row ", rows_ + 1, " from PostgreSQL ", what)); }
 
   void Cancel() {
     pg_cancel* cancel = api_.PQgetCancel(connection_);
@@ -356,10 +286,8 @@ class Rows final : public PostgresRows {
   std::string password_;
   pg_conn* connection_ = nullptr;
   std::vector<PostgresColumn> columns_;
-  std::string buffer_;
-  std::size_t at_ = 0;  // what was parsed of it
-  std::int64_t rows_ = 0;
-  bool begun_ = false, copying_ = false, done_ = false;
+  PostgresCopy copy_;
+  bool copying_ = false, done_ = false;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/utf8.h"
 #include "table/expression_internal.h"
 
 namespace tenon::table {
@@ -70,16 +71,6 @@ std::uint32_t Decode(std::string_view bytes) {
   return (byte(0) & 0x0F) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F);
 }
 
-void AppendPoint(std::uint32_t point, std::string* out) {
-  if (point < 0x800) {
-    out->push_back(static_cast<char>(0xC0 | point >> 6));
-  } else {
-    out->push_back(static_cast<char>(0xE0 | point >> 12));
-    out->push_back(static_cast<char>(0x80 | (point >> 6 & 0x3F)));
-  }
-  out->push_back(static_cast<char>(0x80 | (point & 0x3F)));
-}
-
 template <typename OfPoint>
 void AppendMapped(std::string_view text, char first, char last, int shift, OfPoint of_point, std::string* out) {
   for (std::size_t at = 0; at < text.size();) {
@@ -88,7 +79,7 @@ void AppendMapped(std::string_view text, char first, char last, int shift, OfPoi
     if (c >= first && c <= last) {
       out->push_back(static_cast<char>(c + shift));
     } else if (size == 2 || size == 3) {
-      AppendPoint(of_point(Decode(text.substr(at, size))), out);
+      AppendUtf8(of_point(Decode(text.substr(at, size))), out);
     } else {
       out->append(text.substr(at, size));
     }

@@ -3,41 +3,18 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/text.h"
 #include "ingest/aws_signature_internal.h"
 #include "ingest/download_internal.h"
 #include "ingest/place.h"
+#include "ingest/s3_answers_internal.h"
 
 namespace tenon::ingest {
 namespace {
 
 constexpr std::size_t kMostObjects = 100'000;
-
-// The text between <name> and </name>, from *at on, which goes behind it.
-std::optional<std::string_view> Element(std::string_view xml, std::string_view name, std::size_t* at) {
-  const std::string open = Str("<", name, ">"), close = Str("</", name, ">");
-  const std::size_t begin = xml.find(open, *at);
-  if (begin == std::string_view::npos) return std::nullopt;
-  const std::size_t end = xml.find(close, begin);
-  if (end == std::string_view::npos) return std::nullopt;
-  *at = end + close.size();
-  return xml.substr(begin + open.size(), end - begin - open.size());
-}
-
-std::string Decoded(std::string_view text) {
-  const auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; };
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0) {
-      out.push_back(static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2])));
-      i += 2;
-    } else {
-      out.push_back(text[i] == '+' ? ' ' : text[i]);
-    }
-  }
-  return out;
-}
 
 class S3 final : public Place {
  public:
@@ -110,16 +87,10 @@ class S3 final : public Place {
       platform::FetchRequest request{.url = Url("", AwsQuery(query)), .headers = Signed(call, "", query), .ca = ca_};
       TENON_ASSIGN(const platform::FetchAnswer answer, fetcher_->Get(call, request));
       if (answer.status != 200) return Said(answer, Str("s3://", bucket_));
-      std::size_t at = 0;
-      while (const auto object = Element(answer.body, "Contents", &at)) {
-        std::size_t inner = 0;
-        const auto key = Element(*object, "Key", &inner);
-        if (!key) return Error(Code::kDataLoss, "the list of objects has one without a key");
-        keys.push_back(Decoded(*key));
-      }
-      at = 0;
-      const auto next = Element(answer.body, "NextContinuationToken", &at);
-      more = next ? std::string(*next) : "";
+      TENON_ASSIGN(ObjectList page, ReadObjectList(answer.body));
+      if (!page.more.empty() && page.more == more) return Error(Code::kDataLoss, "the list of objects goes on with itself");
+      keys.insert(keys.end(), std::make_move_iterator(page.keys.begin()), std::make_move_iterator(page.keys.end()));
+      more = std::move(page.more);
       if (keys.size() > kMostObjects) return Error(Code::kResourceExhausted, Str("more than ", kMostObjects, " objects begin with '", prefix, "'; give a longer prefix"));
     } while (!more.empty());
     std::ranges::sort(keys);
@@ -128,8 +99,7 @@ class S3 final : public Place {
 
   // The store says why in a small document.
   static Error Said(const platform::FetchAnswer& answer, const std::string& shown) {
-    std::size_t at = 0, from = 0;
-    const std::string code(Element(answer.body, "Code", &at).value_or("")), why(Element(answer.body, "Message", &from).value_or(""));
+    const auto [code, why] = ReadStoreError(answer.body);
     if (code == "ExpiredToken" || code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "InvalidToken") {
       return Error(Code::kUnauthenticated, Str(shown, ": ", code, code == "ExpiredToken" ? ": the credentials have expired; get new ones" : Str(": ", why)));
     }

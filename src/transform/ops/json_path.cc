@@ -4,6 +4,7 @@
 #include <limits>
 #include <optional>
 
+#include "base/utf8.h"
 #include "transform/columns_internal.h"
 
 namespace tenon::transform {
@@ -16,24 +17,6 @@ struct Step {
 };
 
 bool IsBlank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
-// Appends a code point as UTF-8.
-void AppendPoint(std::uint32_t point, std::string* out) {
-  const auto byte = [out](std::uint32_t value) { out->push_back(static_cast<char>(value)); };
-  if (point < 0x80) return byte(point);
-  if (point < 0x800) {
-    byte(0xC0 | point >> 6);
-  } else {
-    if (point < 0x10000) {
-      byte(0xE0 | point >> 12);
-    } else {
-      byte(0xF0 | point >> 18);
-      byte(0x80 | (point >> 12 & 0x3F));
-    }
-    byte(0x80 | (point >> 6 & 0x3F));
-  }
-  byte(0x80 | (point & 0x3F));
-}
 
 // Four hexadecimal digits; 0xFFFFFFFF when they are none.
 std::uint32_t HexAt(std::string_view text, std::size_t at) {
@@ -75,7 +58,7 @@ bool Unescape(std::string_view raw, std::string* out) {
           i += 6;
         }
         if (point >= 0xD800 && point <= 0xDFFF) return false;  // half a pair
-        AppendPoint(point, out);
+        AppendUtf8(point, out);
         break;
       }
       default: return false;
