@@ -13,6 +13,7 @@
 #include "app/told.h"
 #include "base/text.h"
 #include "govern/access.h"
+#include "pipeline/log_archive.h"
 #include "platform/random.h"
 #include "platform/tls.h"
 #include "registry/registry.h"
@@ -84,6 +85,7 @@ class ProjectService final : public Service {
     news.push_back(told_versions_.Next(Follow()));
     news.push_back(told_certificate_.Next(RefreshCertificate()));
     news.push_back(told_keys_.Next(NewsOfKeys()));
+    if (archivist_ != nullptr) news.push_back(told_archive_.Next("", ArchiveProblem()));
     std::erase(news, "");
     return Join(news, "; ");
   }
@@ -92,6 +94,7 @@ class ProjectService final : public Service {
     ready_ = false;
     if (server_ != nullptr) server_->Stop(std::chrono::seconds(5));
     server_.reset();
+    archivist_.reset();
     log_.reset();
     static_cast<void>(feedback_.Sync());
     static_cast<void>(WriteSeen());
@@ -203,6 +206,11 @@ class ProjectService final : public Service {
     return changed ? Str("the API keys changed: ", who()) : std::string();
   }
 
+  Result<void> ArchiveProblem() const {
+    auto problem = archivist_->Problem();
+    return problem ? Result<void>(std::move(*problem)) : Result<void>();
+  }
+
   // Takes keys that changed. A service that had keys stays closed when the last one goes.
   Result<bool> RefreshKeys() {
     TENON_ASSIGN(const std::int64_t revision, govern::KeysRevision(store_));
@@ -291,6 +299,9 @@ class ProjectService final : public Service {
     }
     TENON_TRY(serve::CheckLogOptions(options, endpoints_.Find(project_.serve.endpoint)->champion()->fields), "serve.log");
     TENON_ASSIGN(log_, serve::OpenInferenceLog(store_.files(), log_folder(), std::move(options)));
+    if (spec.parquet_every.count() > 0) {
+      archivist_ = pipeline::StartLogArchivist(store_.files(), {log_folder(), project_.serve.endpoint, spec.parquet_every, spec.parquet_keep});
+    }
     return {};
   }
 
@@ -396,6 +407,7 @@ class ProjectService final : public Service {
   std::uint64_t disguise_secret_ = 0;
   std::unique_ptr<platform::TlsServer> tls_;
   std::unique_ptr<serve::InferenceLog> log_;
+  std::unique_ptr<pipeline::LogArchivist> archivist_;
   std::unique_ptr<FeatureService> features_;  // null: the project has none
   std::unique_ptr<edge::Server> server_;
   std::atomic<bool> ready_ = false;
@@ -411,7 +423,8 @@ class ProjectService final : public Service {
   std::string refused_;                                              // why its challenger is not routed to
   std::map<int, std::shared_ptr<const serve::Served>> loaded_;       // by version
   std::chrono::steady_clock::time_point look_at_{}, saved_{};
-  Told told_looks_{"what the rollout needs is not kept"}, told_versions_{kRefused}, told_certificate_{kRefused}, told_keys_{kRefused};
+  Told told_looks_{"what the rollout needs is not kept"}, told_versions_{kRefused}, told_certificate_{kRefused}, told_keys_{kRefused},
+      told_archive_{"the log is kept, its Parquet files wait"};
   mutable std::mutex mutex_;
   Json readiness_;  // guarded by mutex_
 };

@@ -20,6 +20,22 @@ Result<void> ReadDuration(Fields& fields, std::string_view key, std::chrono::mic
   return {};
 }
 
+constexpr std::chrono::microseconds kDay = std::chrono::hours(24);
+
+// serve.log.parquet: {every: 1h, keep: 365d}
+Result<void> ReadParquet(const Json& json, std::string_view file, LogSpec* spec) {
+  TENON_ASSIGN(Fields fields, Fields::Of(json, "serve.log.parquet", file));
+  TENON_TRY(ReadDuration(fields, "every", &spec->parquet_every));
+  TENON_TRY(ReadDuration(fields, "keep", &spec->parquet_keep));
+  TENON_TRY(fields.Done());
+  if (spec->parquet_every < std::chrono::seconds(1) || kDay % spec->parquet_every != std::chrono::microseconds(0)) {
+    return fields.Wrong("every", "expected how long a time one file covers, a part of a day such as 1h, 15m or 24h");
+  }
+  const auto gone = spec->keep.count() > 0 ? spec->keep : std::chrono::microseconds::max();
+  if (gone < 2 * spec->parquet_every) return fields.Wrong("every", "log.keep must be at least twice as long: segments would be removed before they are in a file");
+  return {};
+}
+
 }  // namespace
 
 Result<TlsSpec> TlsSpec::Parse(const Json* json, std::string_view folder, std::string_view file) {
@@ -146,6 +162,7 @@ Result<LogSpec> LogSpec::Parse(const Json* json, std::string_view file) {
   TENON_TRY(fields.Read("keep_bytes", &spec.keep_bytes));
   TENON_TRY(fields.Read("drop", &spec.drop));
   TENON_TRY(fields.Read("hash", &spec.hash));
+  if (const Json* parquet = fields.Find("parquet"); parquet != nullptr && !parquet->is_null()) TENON_TRY(ReadParquet(*parquet, file, &spec));
   TENON_TRY(fields.Done());
   TENON_TRY(CheckShare(fields, spec.sample));
   if (spec.keep_bytes < 0) return fields.Wrong("keep_bytes", "expected bytes, 0 for no limit");

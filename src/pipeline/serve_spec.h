@@ -68,6 +68,8 @@ struct LogSpec {
   std::chrono::microseconds keep{0};
   std::int64_t keep_bytes = 0;
   std::vector<std::string> drop, hash;  // fields
+  std::chrono::microseconds parquet_every{0};  // how long a time one Parquet file covers; 0: none are written
+  std::chrono::microseconds parquet_keep{0};   // 0: for ever
   static Result<LogSpec> Parse(const Json* json, std::string_view file);
 };
 

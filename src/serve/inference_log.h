@@ -55,6 +55,9 @@ Result<std::unique_ptr<InferenceLog>> OpenInferenceLog(platform::Files& files, c
 // invalid_argument for a field that there is not, or is to be hashed and no text.
 Result<void> CheckLogOptions(const LogOptions& options, const std::vector<Served::Field>& fields);
 
+// A name as part of a file's name: what is not a letter, digit, '_' or '.' as %hh. No '-', which ends it.
+std::string FileWord(std::string_view name);
+
 // Reads the entries of an endpoint between two times, oldest first; `each` says whether to go on. A torn tail of a
 // segment (a crash) is skipped and its size reported; a damaged middle is data_loss naming file and offset.
 // The schema of each segment's model comes with the entry's position: slot names and types in `fields`.

@@ -20,9 +20,6 @@ inline constexpr char kSchemaKind = 1;
 inline constexpr char kAnswerKind = 2;
 inline constexpr char kStagedKind = 3;  // an answer of a cascade
 
-// A name as part of a file's name: what is not a letter, digit, '_' or '.' as %hh. No '-', which ends it.
-std::string FileWord(std::string_view name);
-
 void AppendLittle(std::uint64_t value, int bytes, std::string* out);
 void AppendSized(std::string_view text, std::string* out);  // u32 size, bytes
 
