@@ -162,6 +162,9 @@ TEST(ColumnProfile, CountsThatContradictEachOtherAreDataLoss) {
   };
   ColumnProfile few(Field{"x", Type::kFloat64}), many(Field{"x", Type::kFloat64});
   for (int i = 0; i < 5000; ++i) (i < 3 ? few : many).AddNumber(i);
+  ColumnProfile text(Field{"x", Type::kString});
+  text.AddText("w");
+  const std::size_t size_of_text = text.Save().size() - 8 - 3;  // "w", its count and the sum are behind it
   constexpr std::size_t kRows = 9, kMissing = 10;  // behind magic, version, name, type and width; of `few`
   struct Case {
     const char* name;
@@ -172,6 +175,7 @@ TEST(ColumnProfile, CountsThatContradictEachOtherAreDataLoss) {
   for (const Case& each : std::vector<Case>{{"more rows than values", few.Save(), kRows, 4},
                                             {"fewer rows than values", few.Save(), kRows, 2},
                                             {"more missing than rows", few.Save(), kMissing, 9},
+                                            {"a text beyond the end", text.Save(), size_of_text, 3},
                                             {"sketches of few rows", many.Save(), kRows + 1, 1}}) {
     SCOPED_TRACE(each.name);
     ASSERT_OK(ColumnProfile::Load(sealed(each.bytes)));

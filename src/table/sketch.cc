@@ -80,7 +80,8 @@ Result<double> ByteReader::Number() {
 }
 
 Result<std::string_view> ByteReader::Text() {
-  TENON_ASSIGN(const std::uint64_t size, CountUpTo(left()));
+  TENON_ASSIGN(const std::uint64_t size, Count());
+  if (size > left()) return Damaged("a text is longer than what is left");
   const std::string_view value = rest_.substr(0, size);
   rest_.remove_prefix(size);
   return value;
