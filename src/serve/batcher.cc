@@ -84,12 +84,15 @@ void Batcher::State::Refuse(BatchAsk& ask, BatchRefusal why) {
 }
 
 void Batcher::State::LeaveOutDropped() {
-  std::erase_if(queue, [&](const std::shared_ptr<BatchAsk>& ask) {
-    if (!ask->dropped_.load(std::memory_order_relaxed)) return false;
-    waiting -= ask->rows_;
-    Refuse(*ask, BatchRefusal::kGone);
-    return true;
-  });
+  for (auto at = queue.begin(); at != queue.end();) {
+    if (!(*at)->dropped_.load(std::memory_order_relaxed)) {
+      ++at;
+      continue;
+    }
+    waiting -= (*at)->rows_;
+    Refuse(**at, BatchRefusal::kGone);
+    at = queue.erase(at);
+  }
 }
 
 // Whole requests from the front, as many as a run takes; one that is larger than a run is taken alone.
