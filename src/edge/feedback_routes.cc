@@ -73,7 +73,8 @@ void AnswerFeedback(Worker& worker, const HttpRequest& request, std::string_view
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   for (serve::Feedback& feedback : *labels) {
     feedback.at = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
-    log->Add(name, feedback);
+    // The first ones may be kept already: sent again they count once.
+    if (auto added = log->Add(name, feedback); !added.ok()) return SetError(added.error().code(), added.error().message(), response);
   }
   response.status = 202;
   response.body = Str(R"({"accepted":)", labels->size(), "}");

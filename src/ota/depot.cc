@@ -233,15 +233,29 @@ Result<std::string> Depot::RefreshOne(const std::string& name) {
       held.changed = false;
     }
   }
-  if (!status.empty()) TENON_TRY(files_.Write(StatusPath(folder_, name), status));
-  if (!telemetry.empty()) {
-    TENON_ASSIGN(auto file, files_.Append(Str(folder_, "/telemetry/", name, ".jsonl")));
-    TENON_TRY(file->Append(telemetry));
-    TENON_TRY(file->Sync());
+  if (auto kept = Keep(name, status, telemetry); !kept) {
+    const MutexLock lock(mutex_);
+    Held& held = held_[name];
+    held.changed = held.changed || !status.empty();
+    held.telemetry.insert(0, telemetry);
+    return std::move(kept).error();
   }
   if (stop.empty()) return std::string();
   TENON_ASSIGN(const Entry stopped, Publisher(files_, folder_).Stop(name, stop));
   return Str("release ", stopped.number, " of ", name, " is rolled back: ", stop);
+}
+
+// All of it or nothing: the same again is right after an error.
+Result<void> Depot::Keep(const std::string& name, const std::string& status, const std::string& telemetry) {
+  if (!status.empty()) TENON_TRY(files_.Write(StatusPath(folder_, name), status));
+  if (telemetry.empty()) return {};
+  const std::string path = Str(folder_, "/telemetry/", name, ".jsonl");
+  const auto info = files_.Info(path);
+  TENON_ASSIGN(auto file, files_.Append(path));
+  auto kept = file->Append(telemetry);
+  if (kept) kept = file->Sync();
+  if (!kept) static_cast<void>(files_.Cut(path, info ? info->bytes : 0));
+  return kept;
 }
 
 Result<std::optional<SignedRelease>> Depot::Offer(std::string_view channel, std::string_view device, std::int64_t number) const {

@@ -95,6 +95,7 @@ class Depot {
     bool changed = false;
   };
   Result<std::string> RefreshOne(const std::string& name);
+  Result<void> Keep(const std::string& name, const std::string& status, const std::string& telemetry);
   mutable Mutex mutex_;
   std::map<std::string, Held, std::less<>> held_ TENON_GUARDED_BY(mutex_);
   std::map<std::string, std::shared_ptr<const platform::Bytes>, std::less<>> bundles_ TENON_GUARDED_BY(mutex_);

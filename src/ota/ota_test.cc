@@ -131,6 +131,35 @@ TEST_F(Ota, GivesOutInRingsAndTakesBackWhatFails) {
   EXPECT_EQ(ReadDevices(files_, "ota", "kiosks").size(), 3U);
 }
 
+TEST_F(Ota, WhatTheDiskRefusesOfReportsWaits) {
+  ASSERT_OK(Publish("one"));
+  const auto report = [&](std::string_view device, int entry) {
+    Json out = Report(std::string(device), 1, "ok");
+    out["telemetry"] = Json::MakeArray();
+    out["telemetry"].Push(Json(entry));
+    return out;
+  };
+  int failures = 0;
+  for (std::int64_t step = 0; step < 20; ++step) {
+    const std::string lines = "ota/telemetry/kiosks.jsonl";
+    ASSERT_OK(files_.Remove(lines));
+    Depot depot(files_, "ota");
+    ASSERT_OK(depot.Refresh(Call{}));
+    ASSERT_OK(depot.Report("kiosks", report("d1", 1), 1));
+    ASSERT_OK(depot.Refresh(Call{}));
+    ASSERT_OK(depot.Report("kiosks", report("d2", 2), 2));
+    files_.FailAfter(step, Code::kResourceExhausted);
+    failures += depot.Refresh(Call{}).ok() ? 0 : 1;
+    files_.Heal();
+    ASSERT_OK(depot.Report("kiosks", report("d3", 3), 3));
+    ASSERT_OK(depot.Refresh(Call{}));
+    ASSERT_OK_AND_ASSIGN(const std::string kept, files_.Read(lines));
+    EXPECT_EQ(kept, "{\"device\":\"d1\",\"received\":1,\"entry\":1}\n{\"device\":\"d2\",\"received\":2,\"entry\":2}\n{\"device\":\"d3\",\"received\":3,\"entry\":3}\n") << step;
+    EXPECT_EQ(ReadDevices(files_, "ota", "kiosks").size(), 3U);
+  }
+  EXPECT_GE(failures, 4);
+}
+
 TEST_F(Ota, ADevicesFolderIsMendedWhereverThePowerWent) {
   const DeviceSpec spec{.host = "127.0.0.1", .port = 1, .channel = "kiosks", .id = "d", .folder = "dev", .open_key = key_.open};
   const auto trial = [](const std::string&) -> Result<void> { return {}; };

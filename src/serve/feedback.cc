@@ -8,8 +8,13 @@
 #include "serve/log_format_internal.h"
 
 namespace tenon::serve {
+namespace {
 
-void FeedbackLog::Add(std::string_view endpoint, const Feedback& feedback) {
+constexpr std::size_t kMostWaiting = 16 << 20;  // bytes
+
+}  // namespace
+
+Result<void> FeedbackLog::Add(std::string_view endpoint, const Feedback& feedback) {
   Json line;
   line["at"] = feedback.at;
   line["id"] = feedback.request_id;
@@ -18,36 +23,50 @@ void FeedbackLog::Add(std::string_view endpoint, const Feedback& feedback) {
   const std::string text = line.Dump() + "\n";
   const std::lock_guard lock(mutex_);
   Part& part = parts_[std::string(endpoint)];
+  if (part.waiting.size() + text.size() > kMostWaiting) return Error(Code::kResourceExhausted, "labels wait for the disk; send this one again later");
   if (part.start == 0) part.start = feedback.at;
   part.waiting += text;
+  return {};
 }
 
 Result<void> FeedbackLog::Sync() {
   const std::lock_guard writing(writing_);
-  std::vector<std::pair<std::string, std::string>> taken;
+  std::vector<std::string> endpoints;
   {
     const std::lock_guard lock(mutex_);
-    for (auto& [endpoint, part] : parts_) {
-      if (!part.waiting.empty()) taken.emplace_back(endpoint, std::move(part.waiting));
-      part.waiting.clear();
+    for (const auto& [endpoint, part] : parts_) {
+      if (!part.waiting.empty()) endpoints.push_back(endpoint);
     }
   }
-  for (auto& [endpoint, lines] : taken) {
+  Result<void> out;
+  for (const std::string& endpoint : endpoints) {
+    std::string lines;
     Part* part = nullptr;
     {
       const std::lock_guard lock(mutex_);
       part = &parts_[endpoint];
+      lines.swap(part->waiting);
     }
-    if (part->file == nullptr) {
-      Micros start = part->start;
-      const auto path = [&, &name = endpoint] { return platform::JoinPath(folder_, Str(FileWord(name), "-", start, ".labels")); };
-      while (files_.Exists(path())) ++start;
-      TENON_ASSIGN(part->file, files_.Append(path()), "keeping labels");
-    }
-    TENON_TRY(part->file->Append(lines), "keeping labels");
-    TENON_TRY(part->file->Sync(), "keeping labels");
+    auto written = Write(endpoint, *part, lines);
+    if (written.ok()) continue;
+    // The file may end in half a line: what is written the next time, all of it, goes to a new one.
+    part->file.reset();
+    const std::lock_guard lock(mutex_);
+    part->waiting.insert(0, lines);
+    if (out.ok()) out = std::move(written).error().Context("keeping labels");
   }
-  return {};
+  return out;
+}
+
+Result<void> FeedbackLog::Write(const std::string& endpoint, Part& part, std::string_view lines) {
+  if (part.file == nullptr) {
+    Micros start = part.start;
+    const auto path = [&] { return platform::JoinPath(folder_, Str(FileWord(endpoint), "-", start, ".labels")); };
+    while (files_.Exists(path())) ++start;
+    TENON_ASSIGN(part.file, files_.Append(path()));
+  }
+  TENON_TRY(part.file->Append(lines));
+  return part.file->Sync();
 }
 
 Result<void> ReadFeedback(platform::Files& files, const std::string& folder, std::string_view endpoint, Micros from,

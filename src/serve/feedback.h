@@ -26,8 +26,10 @@ struct Feedback {
 class FeedbackLog {
  public:
   FeedbackLog(platform::Files& files, std::string folder) : files_(files), folder_(std::move(folder)) {}
-  void Add(std::string_view endpoint, const Feedback& feedback);
-  // Writes and syncs what was added since; called by the owner's loop and at the end.
+  // resource_exhausted when more than 16 MB wait to be written: the disk takes nothing.
+  Result<void> Add(std::string_view endpoint, const Feedback& feedback);
+  // Writes and syncs what was added since; called by the owner's loop and at the end. What could not be written waits for
+  // the next call.
   Result<void> Sync();
 
  private:
@@ -36,6 +38,7 @@ class FeedbackLog {
     Micros start = 0;
     std::unique_ptr<platform::Appender> file;
   };
+  Result<void> Write(const std::string& endpoint, Part& part, std::string_view lines);
   platform::Files& files_;
   const std::string folder_;
   std::mutex mutex_;

@@ -4,9 +4,11 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
 #include "base/testing.h"
 #include "base/text.h"
+#include "platform/memory_files.h"
 #include "serve/feedback.h"
 #include "serve/testing.h"
 
@@ -159,13 +161,13 @@ TEST_F(RolloutsTest, JoinsLabelsWithAnswersByRequestAndStage) {
     ASSERT_OK(log->Flush());
   }
   FeedbackLog labels(*files_, folder);
-  labels.Add("loan", {3000, "a", 0, "no"});
-  labels.Add("loan", {3000, "a", 1, "no"});
-  labels.Add("loan", {3000, "b", 0, "yes"});
+  ASSERT_OK(labels.Add("loan", {3000, "a", 0, "no"}));
+  ASSERT_OK(labels.Add("loan", {3000, "a", 1, "no"}));
+  ASSERT_OK(labels.Add("loan", {3000, "b", 0, "yes"}));
   ASSERT_OK(labels.Sync());
-  labels.Add("loan", {3001, "c", 0, "no"});
-  labels.Add("loan", {3002, "c", 0, "yes"});  // the last word counts
-  labels.Add("loan", {3002, "nobody", 0, "yes"});
+  ASSERT_OK(labels.Add("loan", {3001, "c", 0, "no"}));
+  ASSERT_OK(labels.Add("loan", {3002, "c", 0, "yes"}));  // the last word counts
+  ASSERT_OK(labels.Add("loan", {3002, "nobody", 0, "yes"}));
   ASSERT_OK(labels.Sync());
   Call call;
   ASSERT_OK_AND_ASSIGN(const std::int64_t joined, JoinLabels(call, *files_, folder, {"no", "yes"}, &rollout));
@@ -176,6 +178,41 @@ TEST_F(RolloutsTest, JoinsLabelsWithAnswersByRequestAndStage) {
   EXPECT_EQ(rollout.stages[0].evidence.challenger.labelled, 1);
   EXPECT_EQ(rollout.stages[0].evidence.challenger.wrong, 0);
   EXPECT_EQ(rollout.stages[1].evidence.challenger.false_negative, 1);
+}
+
+// Whatever step of writing fails, a label that was taken is there after the next try.
+TEST(FeedbackLog, WhatTheDiskRefusesWaits) {
+  int failures = 0;
+  for (std::int64_t step = 0;; ++step) {
+    platform::MemoryFiles files;
+    ASSERT_OK(files.MakeFolders("log"));
+    FeedbackLog labels(files, "log");
+    ASSERT_OK(labels.Add("loan", {1, "a", 0, "yes"}));
+    ASSERT_OK(labels.Sync());
+    ASSERT_OK(labels.Add("loan", {2, "b", 0, "no"}));
+    files.FailAfter(step, Code::kResourceExhausted);
+    const bool failed = !labels.Sync().ok();
+    files.Heal();
+    ASSERT_OK(labels.Add("loan", {3, "c", 0, "no"}));
+    ASSERT_OK(labels.Sync());
+    std::set<std::string> read;
+    ASSERT_OK(ReadFeedback(files, "log", "loan", 0, [&](Feedback feedback) { read.insert(feedback.request_id); }));
+    EXPECT_EQ(read, (std::set<std::string>{"a", "b", "c"})) << step;
+    if (!failed) break;
+    ++failures;
+  }
+  EXPECT_GE(failures, 2);
+}
+
+TEST(FeedbackLog, NoMoreWaitsThanFits) {
+  platform::MemoryFiles files;
+  FeedbackLog labels(files, "log");
+  const std::string label(1 << 20, 'x');
+  Result<void> added;
+  int taken = 0;
+  for (; added.ok(); ++taken) added = labels.Add("loan", {1, "a", 0, label});
+  EXPECT_EQ(added.error().code(), Code::kResourceExhausted);
+  EXPECT_EQ(taken, 16);
 }
 
 }  // namespace
