@@ -20,24 +20,29 @@ BatchTrial Paying(std::initializer_list<int> sizes) {
   return trial;
 }
 
+// What it gives to count by outlives it: a run that a test left under way ends after the test.
 class Latch {
  public:
   std::function<void()> Count() {
-    return [this] {
-      const MutexLock lock(mutex_);
-      ++count_;
-      changed_.NotifyAll();
+    return [state = state_] {
+      const MutexLock lock(state->mutex);
+      ++state->count;
+      state->changed.NotifyAll();
     };
   }
   void Await(int n) {
-    const MutexLock lock(mutex_);
-    while (count_ < n) changed_.Wait(mutex_);
+    State& state = *state_;
+    const MutexLock lock(state.mutex);
+    while (state.count < n) state.changed.Wait(state.mutex);
   }
 
  private:
-  Mutex mutex_;
-  Condition changed_;
-  int count_ TENON_GUARDED_BY(mutex_) = 0;
+  struct State {
+    Mutex mutex;
+    Condition changed;
+    int count TENON_GUARDED_BY(mutex) = 0;
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 class BatcherTest : public ::testing::Test {
