@@ -20,7 +20,7 @@ BatchTrial Paying(std::initializer_list<int> sizes) {
   return trial;
 }
 
-// What it gives to count by outlives it: a run that a test left under way ends after the test.
+// Counts calls; a run that ends after its test may still call.
 class Latch {
  public:
   std::function<void()> Count() {
@@ -31,9 +31,8 @@ class Latch {
     };
   }
   void Await(int n) {
-    State& state = *state_;
-    const MutexLock lock(state.mutex);
-    while (state.count < n) state.changed.Wait(state.mutex);
+    const MutexLock lock(state_->mutex);
+    while (state_->count < n) state_->changed.Wait(state_->mutex);
   }
 
  private:
