@@ -83,6 +83,32 @@ Result<std::shared_ptr<const platform::Bytes>> Artifacts::Get(std::string_view h
   return mapped;
 }
 
+Result<std::vector<Store::ArtifactInfo>> Artifacts::List() const {
+  std::vector<Store::ArtifactInfo> out;
+  if (!files_.Exists(folder_)) return out;
+  TENON_ASSIGN(const std::vector<std::string> folders, files_.List(folder_));
+  for (const std::string& two : folders) {
+    if (two.size() != 2 || !IsHex(two)) continue;
+    const std::string folder = platform::JoinPath(folder_, two);
+    TENON_ASSIGN(const std::vector<std::string> names, files_.List(folder));
+    for (const std::string& name : names) {
+      if (!IsHash(two + name)) continue;
+      TENON_ASSIGN(const platform::FileInfo info, files_.Info(platform::JoinPath(folder, name)));
+      out.push_back({two + name, static_cast<std::int64_t>(info.bytes)});
+    }
+  }
+  return out;
+}
+
+Result<void> Artifacts::Remove(std::string_view hash) {
+  if (!IsHash(hash)) return Error(Code::kNotFound, Str("'", hash, "' names no artifact"));
+  {
+    const MutexLock lock(mutex_);
+    if (const auto known = checked_.find(hash); known != checked_.end()) checked_.erase(known);
+  }
+  return files_.Remove(PathOf(hash));
+}
+
 Result<void> Artifacts::Check(const Call& call, std::vector<std::string>* findings) const {
   if (!files_.Exists(folder_)) return {};
   TENON_ASSIGN(const std::vector<std::string> folders, files_.List(folder_));

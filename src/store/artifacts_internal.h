@@ -9,6 +9,7 @@
 #include "base/call.h"
 #include "base/mutex.h"
 #include "platform/files.h"
+#include "store/store.h"
 
 namespace tenon::store {
 
@@ -22,6 +23,8 @@ class Artifacts {
   Result<void> Clear();
   Result<std::string> Put(std::string_view bytes);
   Result<std::shared_ptr<const platform::Bytes>> Get(std::string_view hash) const;
+  Result<std::vector<Store::ArtifactInfo>> List() const;
+  Result<void> Remove(std::string_view hash);
   bool Empty() const;  // none was ever kept
   bool Has(std::string_view hash) const;
   std::string PathOf(std::string_view hash) const;

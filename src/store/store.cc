@@ -64,6 +64,12 @@ class Local final : public Store {
   bool Has(std::string_view hash) const override { return artifacts_.Has(hash); }
   std::string PathOf(std::string_view hash) const override { return artifacts_.PathOf(hash); }
 
+  Result<std::vector<ArtifactInfo>> Artifacts() const override { return artifacts_.List(); }
+  Result<void> RemoveArtifact(std::string_view hash) override {
+    if (access_ != Access::kWrite) return Error(Code::kFailedPrecondition, Str("the data folder ", folder_, " is not open for writing"));
+    return artifacts_.Remove(hash);
+  }
+
   Result<std::vector<std::string>> Check(const Call& call) const override {
     std::vector<std::string> findings;
     TENON_TRY(artifacts_.Check(call, &findings));
@@ -95,6 +101,17 @@ class Local final : public Store {
         "finished = excluded.finished",
         {step.key, step.step, step.run, step.outputs.Dump(), step.started, step.finished});
   }
+
+  Result<std::vector<StepRecord>> Steps() const override {
+    TENON_ASSIGN(const auto rows, database_->Query("SELECT key, step, run, outputs, started, finished FROM steps ORDER BY started, key"));
+    std::vector<StepRecord> steps;
+    for (const Row& row : rows) {
+      TENON_ASSIGN(Json outputs, BodyOf(row[3], Str("step ", TextOf(row[0]))));
+      steps.push_back({TextOf(row[0]), TextOf(row[1]), TextOf(row[2]), std::move(outputs), IntOf(row[4]), IntOf(row[5])});
+    }
+    return steps;
+  }
+  Result<void> RemoveStep(std::string_view key) override { return Change("DELETE FROM steps WHERE key = ?", {std::string(key)}); }
 
   Result<void> PutRun(const RunRecord& run) override {
     return Change(
@@ -140,6 +157,16 @@ class Local final : public Store {
     TENON_ASSIGN(const auto rows, database_->Query("SELECT kind, name, body, sequence, at FROM records WHERE kind = ? "
                                                    "ORDER BY sequence",
                                                    {std::string(kind)}));
+    std::vector<Record> records;
+    for (const Row& row : rows) {
+      TENON_ASSIGN(Record record, RecordOf(row));
+      records.push_back(std::move(record));
+    }
+    return records;
+  }
+
+  Result<std::vector<Record>> AllRecords() const override {
+    TENON_ASSIGN(const auto rows, database_->Query("SELECT kind, name, body, sequence, at FROM records ORDER BY sequence"));
     std::vector<Record> records;
     for (const Row& row : rows) {
       TENON_ASSIGN(Record record, RecordOf(row));
@@ -218,7 +245,7 @@ class Local final : public Store {
   Access access_;
   std::unique_ptr<platform::FileLock> lock_;  // of a writer; before the database, so that it is freed after it
   std::unique_ptr<Database> database_;
-  Artifacts artifacts_;
+  store::Artifacts artifacts_;
   platform::RealClock clock_;
 };
 

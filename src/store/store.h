@@ -59,11 +59,21 @@ class Store {
   virtual Result<std::shared_ptr<const platform::Bytes>> Get(std::string_view hash) const = 0;
   virtual bool Has(std::string_view hash) const = 0;
   virtual std::string PathOf(std::string_view hash) const = 0;
+  struct ArtifactInfo {
+    std::string hash;
+    std::int64_t bytes = 0;
+  };
+  virtual Result<std::vector<ArtifactInfo>> Artifacts() const = 0;
+  // Fine when it is gone. Only when no record that stays names it: whoever removes first removes the records. Who has it
+  // mapped keeps reading it.
+  virtual Result<void> RemoveArtifact(std::string_view hash) = 0;
   // Checks every artifact and the database; the findings as text, empty when all is well.
   virtual Result<std::vector<std::string>> Check(const Call& call) const = 0;
 
   virtual Result<std::optional<StepRecord>> FindStep(std::string_view key) const = 0;
   virtual Result<void> PutStep(const StepRecord& step) = 0;  // replaces
+  virtual Result<std::vector<StepRecord>> Steps() const = 0;
+  virtual Result<void> RemoveStep(std::string_view key) = 0;
 
   virtual Result<void> PutRun(const RunRecord& run) = 0;     // replaces by id
   virtual Result<std::vector<RunRecord>> Runs(int most) const = 0;  // newest first
@@ -80,6 +90,7 @@ class Store {
   virtual Result<void> PutRecord(std::string_view kind, std::string_view name, const Json& body) = 0;
   virtual Result<std::optional<Record>> FindRecord(std::string_view kind, std::string_view name) const = 0;
   virtual Result<std::vector<Record>> Records(std::string_view kind) const = 0;  // oldest first
+  virtual Result<std::vector<Record>> AllRecords() const = 0;                    // of all kinds
   virtual Result<void> RemoveRecord(std::string_view kind, std::string_view name) = 0;
 
   // Appends to the outbox.
