@@ -29,6 +29,11 @@ class FailingStore final : public store::Store {
   Result<void> RemoveRecord(std::string_view kind, std::string_view name) override {
     return May() ? real_.RemoveRecord(kind, name) : Result<void>(Gone());
   }
+  Result<void> RemoveStep(std::string_view key) override { return May() ? real_.RemoveStep(key) : Result<void>(Gone()); }
+  Result<void> RemoveArtifact(std::string_view hash) override { return May() ? real_.RemoveArtifact(hash) : Result<void>(Gone()); }
+  Result<std::vector<ArtifactInfo>> Artifacts() const override { return real_.Artifacts(); }
+  Result<std::vector<store::StepRecord>> Steps() const override { return real_.Steps(); }
+  Result<std::vector<Record>> AllRecords() const override { return real_.AllRecords(); }
   Result<void> AddEvent(std::string_view kind, const Json& body) override { return May() ? real_.AddEvent(kind, body) : Result<void>(Gone()); }
   // The commit is a writing call as well: when it fails, nothing is there.
   Result<void> Transaction(const std::function<Result<void>()>& work) override {
