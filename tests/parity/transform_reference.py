@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import sklearn
 from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.impute import SimpleImputer
@@ -116,6 +116,10 @@ def rows(name, columns):
         # Signs are free: ours make the largest weight of a component positive.
         turned = np.sign(found.components_[np.arange(2), np.abs(found.components_).argmax(axis=1)])
         case(f"PCA whiten={whiten} of {name}", "pca", {"components": 2, "whiten": whiten}, columns, found.transform(table) * turned,
+             digits=6)
+    found = TruncatedSVD(2, algorithm="arpack", random_state=0).fit(table)
+    turned = np.sign(found.components_[np.arange(2), np.abs(found.components_).argmax(axis=1)])
+    case(f"TruncatedSVD of {name}", "pca", {"components": 2, "center": False}, columns, found.transform(table) * turned,
              digits=6)
     case(f"VarianceThreshold of {name}", "select_features", {"above": 20}, columns, VarianceThreshold(20).fit_transform(table))
 

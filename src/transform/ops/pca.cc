@@ -1,4 +1,5 @@
-// Numbers to their positions along the directions in which the training rows differ most (principal components; Jolliffe 2002).
+// Numbers to their positions along the directions in which the training rows differ most (principal components; Jolliffe 2002), or, without
+// centring, along those in which they are longest (truncated singular value decomposition).
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +18,7 @@ struct Settings {
   double share = 0;       // of the variance
   bool scale = false;
   bool whiten = false;
+  bool center = true;     // else the truncated singular value decomposition
 };
 
 class Learned final : public State {
@@ -60,7 +62,7 @@ class Learned final : public State {
     Covariance(matrix);
     if (settings_.scale) Standardize(matrix);
     const Eigen eigen = SymmetricEigen(std::move(matrix), inputs_);
-    std::size_t kept = std::min<std::size_t>(inputs_, static_cast<std::size_t>(std::max<std::int64_t>(0, count_ - 1)));
+    std::size_t kept = std::min<std::size_t>(inputs_, static_cast<std::size_t>(std::max<std::int64_t>(0, count_ - (settings_.center ? 1 : 0))));
     if (settings_.most > 0) {
       kept = std::min(kept, static_cast<std::size_t>(settings_.most));
     } else {
@@ -102,7 +104,7 @@ class Learned final : public State {
   std::vector<double> weights;         // of each component, of each input
 
  private:
-  // Of the sample (n - 1); and the means.
+  // Of the sample (n - 1); and the means. Uncentred: the mean products.
   void Covariance(std::vector<double>& matrix) {
     const auto n = static_cast<double>(count_);
     std::vector<double> high(inputs_);
@@ -120,6 +122,10 @@ class Learned final : public State {
         double q = 0;
         double q_low = 0;
         sum.Value(&q, &q_low);
+        if (!settings_.center) {
+          matrix[i * inputs_ + k] = matrix[k * inputs_ + i] = (q + q_low) / n;
+          continue;
+        }
         // n sum(xy) - sum(x) sum(y), both as a pair of doubles, as they nearly cancel.
         const double left = n * q;
         const double left_low = std::fma(n, q, -left) + n * q_low;
@@ -129,7 +135,7 @@ class Learned final : public State {
         matrix[i * inputs_ + k] = matrix[k * inputs_ + i] = value;
       }
     }
-    for (std::size_t i = 0; i < inputs_; ++i) means[i] = high[i] / n;
+    for (std::size_t i = 0; i < inputs_ && settings_.center; ++i) means[i] = high[i] / n;
   }
   void Standardize(std::vector<double>& matrix) {
     for (std::size_t i = 0; i < inputs_; ++i) {
@@ -191,9 +197,11 @@ Result<void> AddPca(Kinds<Op>& kinds) {
                     .most = kMostInputs},
                    {.name = "share", .fallback = 0.95, .help = "Keep so many that this share of the variance is kept", .least = 0, .most = 1},
                    {.name = "scale", .type = Option::Type::kBool, .fallback = false, .help = "Divide each number by its standard deviation first"},
-                   {.name = "whiten", .type = Option::Type::kBool, .fallback = false, .help = "Each component to variance 1"}}},
+                   {.name = "whiten", .type = Option::Type::kBool, .fallback = false, .help = "Each component to variance 1"},
+                   {.name = "center", .type = Option::Type::kBool, .fallback = true,
+                    .help = "Take the mean away first; false: a truncated singular value decomposition, which keeps zeros zero (what is missing counts as 0)"}}},
       [](const Options& options) -> Result<std::unique_ptr<Op>> {
-        return std::make_unique<Pca>(Settings{options.Int("components"), options.Number("share"), options.Bool("scale"), options.Bool("whiten")});
+        return std::make_unique<Pca>(Settings{options.Int("components"), options.Number("share"), options.Bool("scale"), options.Bool("whiten"), options.Bool("center")});
       });
 }
 
