@@ -129,7 +129,7 @@ TEST_F(SnapshotTest, LoadsByPrefix) {
   EXPECT_EQ(loaded->rows(), 150);
   EXPECT_EQ(loaded->source(), "loans");
   EXPECT_EQ(loaded->about().StringAt("key"), "id");
-  EXPECT_EQ(loaded->batches()[1].RowAt(7).Dump(), Rows(107, 1).RowAt(0).Dump());
+  EXPECT_EQ(loaded->batches()[0].RowAt(107).Dump(), Rows(107, 1).RowAt(0).Dump());
   ASSERT_OK_AND_ASSIGN(Column towns, loaded->Column("town"));
   EXPECT_EQ(towns.size(), 150);
   ASSERT_CODE(kNotFound, LoadSnapshot(Call(), *store_, "000000000000"));
