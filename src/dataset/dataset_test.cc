@@ -323,9 +323,9 @@ TEST(DiffTest, NamesColumnsThatCameAndWent) {
     return InMemory({Batch(schema, {Column::Of(std::vector<std::int64_t>{1, 2}), column})});
   };
   ASSERT_OK_AND_ASSIGN(Json diff, Diff(Call(), *one("x", Column::Of(std::vector<double>{1, 2})), *one("y", Column::Of(std::vector<double>{1, 2}))));
-  EXPECT_EQ(diff.Find("schema")->Dump(), R"({"added":["y"],"removed":["x"],"changed":[]})");
+  EXPECT_EQ(diff.Find("schema")->Dump(), R"({"added":["y"],"removed":["x"],"renamed":[],"changed":[]})");
   ASSERT_OK_AND_ASSIGN(diff, Diff(Call(), *one("x", Column::Of(std::vector<double>{1, 2})), *one("x", Column::Of(std::vector<std::string>{"1", "2"}))));
-  EXPECT_EQ(diff.Find("schema")->Dump(), R"({"added":[],"removed":[],"changed":[{"name":"x","before":"float64","after":"string"}]})");
+  EXPECT_EQ(diff.Find("schema")->Dump(), R"({"added":[],"removed":[],"renamed":[],"changed":[{"name":"x","before":"float64","after":"string","widened":false}]})");
 }
 
 TEST(SplitTest, SurvivesSavingAndNoticesDamage) {

@@ -257,12 +257,64 @@ Result<int> Explore(Context& context, const Args& args) {
   return 0;
 }
 
+// A snapshot by its hash, or what the project's source was at a time or as a version.
+Result<dataset::SnapshotPtr> NamedOrAsOf(Context& context, const store::Store& from, const Args& args, const std::string& name) {
+  std::int64_t number = 0;
+  const bool version = name.size() < 6 && ParseInt64(name, &number);
+  if (!version && name.find('-') == std::string::npos) return dataset::LoadSnapshot(context.call, from, name);
+  TENON_ASSIGN(const std::string source, SourceOf(context, args));
+  TENON_ASSIGN(const dataset::SourceVersion found, dataset::AsOf(from, source, name));
+  return dataset::LoadSnapshot(context.call, from, found.snapshot);
+}
+
+std::string NamesIn(const Json& list) {
+  std::vector<std::string> out;
+  for (const Json& name : list.array()) out.push_back(name.String());
+  return Join(out, ", ");
+}
+
+void ShowSchemaDiff(Context& context, const Json& schema) {
+  if (!schema.Find("added")->array().empty()) context.terminal.Line("columns that came: " + NamesIn(*schema.Find("added")));
+  if (!schema.Find("removed")->array().empty()) context.terminal.Line("columns that are gone: " + NamesIn(*schema.Find("removed")));
+  for (const Json& item : schema.Find("renamed")->array()) context.terminal.Line(Str("column ", item.StringAt("before"), " is ", item.StringAt("after"), " now"));
+  for (const Json& item : schema.Find("changed")->array()) {
+    context.terminal.Line(Str("column ", item.StringAt("name"), " was ", item.StringAt("before"), ", is ", item.StringAt("after")));
+  }
+}
+
+void ShowDiff(Context& context, const Json& diff) {
+  ShowSchemaDiff(context, *diff.Find("schema"));
+  const Json& rows = *diff.Find("rows");
+  const std::string key = diff.StringAt("key");
+  context.terminal.Line(Str("rows: ", FormatCount(rows.IntAt("before")), " before, ", FormatCount(rows.IntAt("after")), " after; ", key.empty() ? "" : Str("by ", key, " "),
+                            FormatCount(rows.IntAt("added")), " added, ", FormatCount(rows.IntAt("removed")), " removed, ", FormatCount(rows.IntAt("changed")), " changed"));
+  std::vector<std::vector<std::string>> table = {{"column", "rows changed", "psi", "missing", "mean or distinct"}};
+  for (const Json& column : diff.Find("columns")->array()) {
+    const bool time = column.StringAt("type") == NameOf(table::Type::kTimestamp);
+    const auto number = [&](const std::string& name) -> std::string {
+      const Json* value = column.Find(name);
+      if (value == nullptr || !value->is_number()) return "";
+      return time && name.starts_with("mean") ? FormatTimestamp(static_cast<Micros>(value->Number())).substr(0, 19) : FormatShort(value->Number());
+    };
+    const auto both = [&](const std::string& name) { return column.Find(name + "_before") == nullptr ? "" : Str(number(name + "_before"), " -> ", number(name + "_after")); };
+    table.push_back({column.StringAt("name"), FormatCount(column.IntAt("rows_changed")), number("psi"), both("missing"), both("mean") + both("distinct")});
+  }
+  context.terminal.Table(table);
+  for (const char* what : {"added", "removed", "changed"}) {
+    for (const Json& example : diff.Find("examples")->Find(what)->array()) context.terminal.Line(Str(what, " ", example.Dump()));
+  }
+}
+
 Result<int> Diff(Context& context, const Args& args) {
   TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
-  TENON_ASSIGN(auto before, dataset::LoadSnapshot(context.call, *opened, args.Text("before")), "before");
-  TENON_ASSIGN(auto after, dataset::LoadSnapshot(context.call, *opened, args.Text("after")), "after");
+  TENON_ASSIGN(auto before, NamedOrAsOf(context, *opened, args, args.Text("before")), "before");
+  TENON_ASSIGN(auto after, NamedOrAsOf(context, *opened, args, args.Text("after")), "after");
   TENON_ASSIGN(Json diff, dataset::Diff(context.call, *before, *after));
-  context.json ? context.terminal.JsonLine(diff) : context.terminal.Line(diff.Pretty());
+  if (context.json) {
+    context.terminal.JsonLine(diff);
+  } else {
+    ShowDiff(context, diff);
+  }
   return 0;
 }
 
@@ -302,9 +354,11 @@ void AddData(std::vector<Command>& to) {
                           {.name = "--out", .help = "where the page goes; .tenon/explore.html when not given"}},
                 .run = Explore});
   to.push_back({.name = "data diff",
-                .summary = "Compare two snapshots: columns, rows, statistics",
+                .summary = "Compare two snapshots: columns, distributions, rows by key",
                 .example = "tenon data diff 3f2a91 9c04d7 --project examples/loan-approval",
-                .flags = {{.name = "before", .help = "hash or its first digits", .required = true}, {.name = "after", .help = "hash or its first digits", .required = true}, project},
+                .flags = {{.name = "before", .help = "a hash or its first digits, the number of a version (`tenon data history`), or a time", .required = true},
+                          {.name = "after", .help = "the same", .required = true}, project,
+                          {.name = "--source", .help = "the source of versions and times; the project's own when not given"}},
                 .run = Diff});
 }
 
