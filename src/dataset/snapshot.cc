@@ -4,15 +4,16 @@
 #include <utility>
 
 #include "base/text.h"
+#include "dataset/keep_internal.h"
 #include "dataset/rows_internal.h"
 #include "dataset/sensitive.h"
-#include "table/columns_file.h"
 
 namespace tenon::dataset {
 namespace {
 
 constexpr std::string_view kKind = "snapshot";
 constexpr std::size_t kLeastPrefix = 6;
+constexpr std::size_t kLike = 4;  // older snapshots that are looked at for equal parts
 
 Json About(const ingest::SourceSpec& spec) {
   Json about = Json::MakeObject();
@@ -26,11 +27,45 @@ Json About(const ingest::SourceSpec& spec) {
 }
 
 Result<SnapshotPtr> FromArtifact(const store::Store& store, const std::string& hash, const Json& body) {
-  TENON_ASSIGN(auto bytes, store.Get(body.StringAt("artifact")), Str("snapshot ", hash));
-  TENON_ASSIGN(table::ColumnsFile file, table::OpenColumns(bytes->view(), bytes), Str("snapshot ", hash));
+  TENON_ASSIGN(table::ColumnsFile file, OpenRows(store, body.StringAt("artifact")), Str("snapshot ", hash));
   const Json* about = body.Find("about");
   return SnapshotPtr(std::make_shared<const DatasetSnapshot>(hash, body.StringAt("source"), std::move(file.batches), std::move(file.schema),
                                                              about != nullptr ? *about : Json::MakeObject()));
+}
+
+// The rows of a record are all there, undamaged.
+bool Whole(const store::Store& store, const Json& body) {
+  if (!store.Get(body.StringAt("artifact"))) return false;
+  const Json* packs = body.Find("packs");
+  return packs == nullptr || std::ranges::all_of(packs->array(), [&](const Json& pack) { return store.Get(pack.String()).ok(); });
+}
+
+// What the new rows are likely to be like: what is left of themselves, then the newest of the same source.
+Result<std::vector<std::string>> Like(const store::Store& store, const std::string& source, const std::optional<store::Store::Record>& known) {
+  std::vector<std::string> out;
+  if (known) {
+    out.push_back(known->body.StringAt("artifact"));
+    if (store.Get(out[0])) return out;
+  }
+  TENON_ASSIGN(const auto records, store.Records(kKind));
+  for (auto it = records.rbegin(); it != records.rend() && out.size() < kLike; ++it) {
+    if (it->body.StringAt("source") == source) out.push_back(it->body.StringAt("artifact"));
+  }
+  return out;
+}
+
+// Stores the rows and notes in the record's body where they are.
+Result<void> Keep(const Call& call, const std::vector<table::Batch>& batches, const ingest::SourceSpec& spec,
+                  const std::optional<store::Store::Record>& known, store::Store& store, Json* body) {
+  const auto& schema = batches[0].shared_schema();
+  TENON_ASSIGN(const std::vector<std::string> like, Like(store, spec.name, known));
+  const std::vector<table::Batch> cut = CutByContent(schema, batches, spec.key.empty() ? spec.time : spec.key);
+  TENON_ASSIGN(const Kept kept, KeepRows(call, schema, cut, like, store), "storing the rows");
+  (*body)["artifact"] = kept.artifact;
+  (*body)["packs"] = Json::ListOf(kept.packs);
+  (*body)["bytes"] = kept.bytes;
+  (*body)["added"] = kept.added;
+  return {};
 }
 
 }  // namespace
@@ -67,13 +102,15 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
   Json body = Json::MakeObject();
   std::int64_t count = 0;
   for (const table::Batch& batch : batches) count += batch.rows();
-  // The values may be there already, written with other batches: the artifact that is there stays.
+  // The values may be there already, written with other batches: what is there stays.
   TENON_ASSIGN(auto known, store.FindRecord(kKind, hash));
-  std::string artifact = known ? known->body.StringAt("artifact") : "";
-  if (artifact.empty() || !store.Get(artifact)) {
-    TENON_ASSIGN(artifact, store.Put(table::WriteColumns(schema, batches)), "storing the rows");
+  if (known && Whole(store, known->body)) {
+    for (const char* name : {"artifact", "packs", "bytes", "added"}) {
+      if (const Json* value = known->body.Find(name)) body[name] = *value;
+    }
+  } else {
+    TENON_TRY(Keep(call, batches, spec, known, store, &body));
   }
-  body["artifact"] = artifact;
   body["source"] = spec.name;
   body["rows"] = count;
   body["schema"] = schema->ToJson();
@@ -82,10 +119,15 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
   return FromArtifact(store, hash, body);
 }
 
-Result<std::string> ArtifactOf(const store::Store& store, std::string_view hash) {
+Result<Json> ArtifactsOf(const store::Store& store, std::string_view hash) {
   TENON_ASSIGN(auto record, store.FindRecord(kKind, hash));
   if (!record) return Error(Code::kNotFound, Str("no snapshot ", hash));
-  return record->body.StringAt("artifact");
+  Json out;
+  out["rows"] = record->body.StringAt("artifact");
+  if (const Json* packs = record->body.Find("packs")) {
+    for (std::size_t i = 0; i < packs->array().size(); ++i) out[Str("rows.", i + 1)] = packs->array()[i];
+  }
+  return out;
 }
 
 Result<SnapshotPtr> LoadSnapshot(const Call& call, const store::Store& store, std::string_view hash) {

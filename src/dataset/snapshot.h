@@ -11,7 +11,8 @@
 namespace tenon::dataset {
 
 // The rows of a source at one moment. Immutable, named by a hash of schema and values (not of files or their layout).
-// Kept as an artifact in the columns format (docs/formats/columns.md), which is mapped, not parsed.
+// Kept in the columns format (docs/formats/columns.md), which is mapped, not parsed; what an older snapshot of the source has
+// already is not stored again.
 class DatasetSnapshot {
  public:
   DatasetSnapshot(std::string hash, std::string source, std::vector<table::Batch> batches,
@@ -43,8 +44,8 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
                              store::Store& store, bool treated = false);
 // data_loss when the bytes are damaged; not_found. A unique prefix of at least 6 digits will do.
 Result<SnapshotPtr> LoadSnapshot(const Call& call, const store::Store& store, std::string_view hash);
-// The artifact that holds a snapshot's rows; `hash` in full. not_found.
-Result<std::string> ArtifactOf(const store::Store& store, std::string_view hash);
+// The artifacts that hold a snapshot's rows, by names of their own; `hash` in full. not_found.
+Result<Json> ArtifactsOf(const store::Store& store, std::string_view hash);
 
 // A snapshot made of another's rows by value, for tests and for requests in batch; not stored.
 SnapshotPtr InMemory(std::vector<table::Batch> batches, std::string source = "data");

@@ -39,6 +39,9 @@ class Kept final : public BatchReader {
   std::shared_ptr<const table::Schema> schema_;
 };
 
+// How the source is called in the project file.
+std::string WhereOf(const SourceSpec& spec) { return spec.name == "data" ? "data" : Str("data.", spec.name); }
+
 std::string FormatByName(std::string_view path) {
   std::string name = ToLower(platform::NameOf(path));
   if (name.ends_with(".gz")) name.resize(name.size() - 3);
@@ -112,7 +115,7 @@ Result<Brought> Bring(const Call& call, const SourceSpec& spec) {
   TENON_ASSIGN(const std::string kind, PlaceOf(spec.paths[0]));
   Kinds<Place> places;
   TENON_TRY(AddAll(places));
-  TENON_ASSIGN(auto place, places.Create(kind, spec.connect, Str("data.", spec.name, ".connect")));
+  TENON_ASSIGN(auto place, places.Create(kind, spec.connect, Str(WhereOf(spec), ".connect")));
   return place->Bring(call, spec.paths[0], spec);
 }
 
@@ -186,7 +189,7 @@ Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& sp
   }
   if (rows == nullptr) {
     TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));
-    TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, Str("data.", spec.name)), Str("source ", spec.name));
+    TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, WhereOf(spec)), Str("source ", spec.name));
     TENON_ASSIGN(rows, reader->Open(call, files, spec), Str("source ", spec.name));
   }
   TENON_ASSIGN(auto schema, Named(*rows->schema(), spec), Str("source ", spec.name));
@@ -207,7 +210,7 @@ Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& s
   TENON_ASSIGN(const std::vector<std::string> files, FindFiles(spec), Str("source ", spec.name));
   if (files.size() != 1) return std::unique_ptr<Pieces>();
   TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));
-  TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, Str("data.", spec.name)), Str("source ", spec.name));
+  TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, WhereOf(spec)), Str("source ", spec.name));
   TENON_ASSIGN(auto pieces, reader->OpenPieces(call, files[0], spec), Str("source ", spec.name));
   if (pieces != nullptr) TENON_TRY(CheckRoles(*pieces->schema(), spec), Str("source ", spec.name));
   return pieces;

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "dataset/acquire.h"
+#include "dataset/history.h"
 #include "pipeline/references.h"
 #include "pipeline/run_internal.h"
 
@@ -61,13 +62,14 @@ Result<std::string> RunState::IngestSource(const ingest::SourceSpec& source, con
     Json out;
     out["library"] = got.library;
     out["snapshot"] = made->hash();
-    TENON_ASSIGN(out["artifacts"]["rows"], dataset::ArtifactOf(store, made->hash()));
+    TENON_ASSIGN(out["artifacts"], dataset::ArtifactsOf(store, made->hash()));
     out["rows"] = made->rows();
     out["columns"] = made->schema().size();
     out["text"] = Str(FormatCount(made->rows()), " rows x ", made->schema().size(), " columns, snapshot ", made->hash().substr(0, 12));
     if (&source == &project.source) loaded_snapshot_ = std::move(made);
     return out;
   }));
+  TENON_TRY(dataset::NoteVersion(call, store, source.name, outputs.StringAt("snapshot")), step_name);
   if (&source == &project.source) reading_library = outputs.StringAt("library");
   return outputs.StringAt("snapshot");
 }

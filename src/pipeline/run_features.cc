@@ -50,7 +50,7 @@ Result<Json> RunState::FeaturesStep(const Call& step, const std::vector<std::pai
   for (const feature::FeatureView& view : project.features.views) features += static_cast<std::int64_t>(view.features.size());
   Json out;
   out["snapshot"] = made->hash();
-  TENON_ASSIGN(out["artifacts"]["rows"], dataset::ArtifactOf(store, made->hash()));
+  TENON_ASSIGN(out["artifacts"], dataset::ArtifactsOf(store, made->hash()));
   out["features"] = features;
   out["text"] = Str(features, " features of ", project.features.views.size(), project.features.views.size() == 1 ? " view" : " views",
                     ", as known at the time of each of ", FormatCount(rows), " rows");

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <map>
 
 #include "base/hash.h"
 #include "base/testing.h"
@@ -168,6 +169,68 @@ TEST(ColumnsFileTest, RefusesNewerVersions) {
   std::string bytes = WriteColumns(Batches()[0].shared_schema(), Batches());
   bytes[8] = 2;
   ASSERT_CODE(kFailedPrecondition, OpenColumns(bytes, nullptr));
+}
+
+// Packs by name, as a store has them.
+struct Packs {
+  std::map<std::string, std::shared_ptr<const std::string>> by_name;
+  std::vector<PlacedBuffer> buffers;
+
+  ColumnsList Write(const std::vector<Batch>& batches) {
+    ColumnsList made = WriteColumnsList(batches[0].shared_schema(), batches, [&](std::string_view bytes, std::uint64_t checksum) -> std::optional<PlacedBuffer> {
+      for (const PlacedBuffer& buffer : buffers) {
+        if (buffer.checksum == checksum && std::string_view(*by_name.at(buffer.pack)).substr(buffer.at, buffer.bytes) == bytes) return buffer;
+      }
+      return std::nullopt;
+    });
+    if (!made.pack.empty()) by_name[HashOf(made.pack)] = std::make_shared<const std::string>(made.pack);
+    auto more = BuffersOf(made.list);
+    EXPECT_TRUE(more.ok());
+    if (more.ok()) buffers.insert(buffers.end(), more->begin(), more->end());
+    return made;
+  }
+  Result<ColumnsFile> Open(std::string_view list) const {
+    TENON_ASSIGN(const std::vector<std::string> names, PacksOf(list));
+    std::vector<OwnedBytes> packs;
+    for (const std::string& name : names) packs.push_back({*by_name.at(name), by_name.at(name)});
+    return OpenColumnsList(list, packs);
+  }
+};
+
+TEST(ColumnsListTest, SharesWhatIsEqual) {
+  Packs packs;
+  std::vector<Batch> batches = Batches();
+  const ColumnsList first = packs.Write({batches[0], batches[2]});
+  const ColumnsList second = packs.Write(batches);
+  EXPECT_FALSE(second.pack.empty());
+  EXPECT_LT(second.pack.size(), first.pack.size() / 2);  // of the row that came
+  EXPECT_TRUE(packs.Write(batches).pack.empty());
+  EXPECT_EQ(packs.Write(batches).list.size(), second.list.size());
+  ASSERT_OK_AND_ASSIGN(const ColumnsFile one, packs.Open(first.list));
+  EXPECT_EQ(Show(one.batches), Show({batches[0], batches[2]}));
+  ASSERT_OK_AND_ASSIGN(const ColumnsFile two, packs.Open(second.list));
+  EXPECT_EQ(Show(two.batches), Show(batches));
+  EXPECT_EQ(*two.schema, batches[0].schema());
+}
+
+TEST(ColumnsListTest, DamageIsFound) {
+  Packs packs;
+  const ColumnsList made = packs.Write(Batches());
+  ASSERT_CODE(kDataLoss, OpenColumnsList(made.list, {}));
+  for (std::size_t i = 0; i < made.list.size(); i += 3) {
+    std::string bad = made.list;
+    bad[i] = static_cast<char>(bad[i] ^ 4);
+    EXPECT_FALSE(OpenColumnsList(bad, {{made.pack, nullptr}}).ok()) << i;
+    EXPECT_FALSE(OpenColumnsList(made.list.substr(0, i), {{made.pack, nullptr}}).ok()) << i;
+  }
+  ASSERT_OK_AND_ASSIGN(const std::vector<PlacedBuffer> buffers, BuffersOf(made.list));
+  for (const PlacedBuffer& buffer : buffers) {
+    if (buffer.bytes == 0) continue;
+    std::string bad = made.pack;
+    bad[buffer.at + buffer.bytes / 2] ^= 1;
+    ASSERT_CODE(kDataLoss, OpenColumnsList(made.list, {{bad, nullptr}}));
+    ASSERT_CODE(kDataLoss, OpenColumnsList(made.list, {{std::string_view(made.pack).substr(0, buffer.at), nullptr}}));
+  }
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 #include "app/commands/all.h"
 #include "dataset/acquire.h"
+#include "dataset/history.h"
 #include "dataset/sensitive.h"
 #include "dataset/snapshot.h"
 #include "pipeline/data_pages.h"
@@ -25,6 +27,7 @@ Result<int> Add(Context& context, const Args& args) {
   TENON_ASSIGN(const dataset::Acquired got, dataset::Acquire(context.call, project.source, context.kits.readers, *opened, args.Bool("full")));
   const dataset::SnapshotPtr& snapshot = got.snapshot;
   for (const std::string& text : got.said) context.terminal.Note(text);
+  TENON_TRY(dataset::NoteVersion(context.call, *opened, project.source.name, snapshot->hash()));
   Json line;
   line["read"] = got.read;
   line["whole"] = got.whole;
@@ -37,20 +40,57 @@ Result<int> Add(Context& context, const Args& args) {
   return 0;
 }
 
+std::string Bytes(const Json& body, std::string_view name) {
+  if (body.Find(name) == nullptr) return "";  // of a program that stored every snapshot whole
+  const auto bytes = static_cast<double>(body.IntAt(name));
+  return bytes < 1e4 ? Str(body.IntAt(name), " B") : bytes < 1e7 ? Str(FormatShort(bytes / 1e3), " kB") : Str(FormatShort(bytes / 1e6), " MB");
+}
+
 Result<int> List(Context& context, const Args& args) {
   TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
   TENON_ASSIGN(auto records, opened->Records("snapshot"));
-  std::vector<std::vector<std::string>> rows = {{"snapshot", "source", "rows", "made"}};
+  std::vector<std::vector<std::string>> rows = {{"snapshot", "source", "rows", "made", "size", "added"}};
   for (const auto& record : records) {
     Json line;
     line["snapshot"] = record.name;
     line["source"] = record.body.StringAt("source");
     line["rows"] = record.body.IntAt("rows");
     line["at"] = FormatTimestamp(record.at);
+    for (const char* name : {"bytes", "added"}) {
+      if (const Json* value = record.body.Find(name)) line[name] = *value;
+    }
     if (context.json) context.terminal.JsonLine(line);
-    rows.push_back({record.name.substr(0, 12), line.StringAt("source"), FormatCount(line.IntAt("rows")), line.StringAt("at").substr(0, 16)});
+    rows.push_back({record.name.substr(0, 12), line.StringAt("source"), FormatCount(line.IntAt("rows")), line.StringAt("at").substr(0, 16),
+                    Bytes(record.body, "bytes"), Bytes(record.body, "added")});
   }
   if (!context.json) records.empty() ? context.terminal.Line("no snapshot yet; `tenon data add` or `tenon run` makes one") : context.terminal.Table(rows);
+  return 0;
+}
+
+// The source asked for; the project's own when none is.
+Result<std::string> SourceOf(Context& context, const Args& args) {
+  if (!args.Text("source").empty()) return args.Text("source");
+  TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
+  return project.source.name;
+}
+
+Result<int> History(Context& context, const Args& args) {
+  TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
+  TENON_ASSIGN(const std::string source, SourceOf(context, args));
+  TENON_ASSIGN(const auto versions, dataset::HistoryOf(*opened, source));
+  if (versions.empty()) return Error(Code::kNotFound, Str("nothing was read of source ", source, " yet; `tenon data add` or `tenon run` does"));
+  std::vector<std::vector<std::string>> rows = {{"version", "since", "snapshot", "rows"}};
+  for (const dataset::SourceVersion& version : versions) {
+    TENON_ASSIGN(const auto record, opened->FindRecord("snapshot", version.snapshot));
+    Json line;
+    line["version"] = version.version;
+    line["at"] = FormatTimestamp(version.at);
+    line["snapshot"] = version.snapshot;
+    line["rows"] = record ? Json(record->body.IntAt("rows")) : Json();
+    if (context.json) context.terminal.JsonLine(line);
+    rows.push_back({Str(version.version), line.StringAt("at").substr(0, 19), version.snapshot.substr(0, 12), record ? FormatCount(record->body.IntAt("rows")) : "(gone)"});
+  }
+  if (!context.json) context.terminal.Table(rows);
   return 0;
 }
 
@@ -71,9 +111,12 @@ void ShowProfile(Context& context, const table::Profile& profile, const ingest::
     const bool hidden = sensitive.contains(column.field().name);
     if (hidden) top = "(sensitive)";
     const bool numbers = column.numeric() && !hidden;
+    const bool time = column.field().type == table::Type::kTimestamp;
+    const auto number = [&](double value) {
+      return !numbers ? "" : time && std::isfinite(value) ? FormatTimestamp(static_cast<Micros>(value)).substr(0, 19) : FormatShort(value);
+    };
     rows.push_back({column.field().name, std::string(NameOf(column.field().type)), FormatCount(column.missing()),
-                    FormatCount(static_cast<std::int64_t>(column.distinct())), numbers ? FormatShort(column.min()) : "",
-                    numbers ? FormatShort(column.mean()) : "", numbers ? FormatShort(column.max()) : "", top});
+                    FormatCount(static_cast<std::int64_t>(column.distinct())), number(column.min()), number(column.mean()), number(column.max()), top});
   }
   context.terminal.Table(rows);
 }
@@ -159,7 +202,14 @@ Result<int> ProfileFiles(Context& context, const Args& args) {
 
 Result<int> Show(Context& context, const Args& args) {
   TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
-  TENON_ASSIGN(dataset::SnapshotPtr snapshot, Named(context, *opened, args.Text("snapshot")));
+  std::string name = args.Text("snapshot");
+  if (const std::string when = args.Text("as-of"); !when.empty()) {
+    if (!name.empty()) return Error(Code::kInvalidArgument, "give a snapshot or --as-of, not both");
+    TENON_ASSIGN(const std::string source, SourceOf(context, args));
+    TENON_ASSIGN(const dataset::SourceVersion version, dataset::AsOf(*opened, source, when), "--as-of");
+    name = version.snapshot;
+  }
+  TENON_ASSIGN(dataset::SnapshotPtr snapshot, Named(context, *opened, name));
   TENON_ASSIGN(table::Profile profile, table::ProfileOf(context.call, snapshot->schema(), snapshot->batches()));
   if (context.json) {
     Json line;
@@ -207,12 +257,64 @@ Result<int> Explore(Context& context, const Args& args) {
   return 0;
 }
 
+// A snapshot by its hash, or what the project's source was at a time or as a version.
+Result<dataset::SnapshotPtr> NamedOrAsOf(Context& context, const store::Store& from, const Args& args, const std::string& name) {
+  std::int64_t number = 0;
+  const bool version = name.size() < 6 && ParseInt64(name, &number);
+  if (!version && name.find('-') == std::string::npos) return dataset::LoadSnapshot(context.call, from, name);
+  TENON_ASSIGN(const std::string source, SourceOf(context, args));
+  TENON_ASSIGN(const dataset::SourceVersion found, dataset::AsOf(from, source, name));
+  return dataset::LoadSnapshot(context.call, from, found.snapshot);
+}
+
+std::string NamesIn(const Json& list) {
+  std::vector<std::string> out;
+  for (const Json& name : list.array()) out.push_back(name.String());
+  return Join(out, ", ");
+}
+
+void ShowSchemaDiff(Context& context, const Json& schema) {
+  if (!schema.Find("added")->array().empty()) context.terminal.Line("columns that came: " + NamesIn(*schema.Find("added")));
+  if (!schema.Find("removed")->array().empty()) context.terminal.Line("columns that are gone: " + NamesIn(*schema.Find("removed")));
+  for (const Json& item : schema.Find("renamed")->array()) context.terminal.Line(Str("column ", item.StringAt("before"), " is ", item.StringAt("after"), " now"));
+  for (const Json& item : schema.Find("changed")->array()) {
+    context.terminal.Line(Str("column ", item.StringAt("name"), " was ", item.StringAt("before"), ", is ", item.StringAt("after")));
+  }
+}
+
+void ShowDiff(Context& context, const Json& diff) {
+  ShowSchemaDiff(context, *diff.Find("schema"));
+  const Json& rows = *diff.Find("rows");
+  const std::string key = diff.StringAt("key");
+  context.terminal.Line(Str("rows: ", FormatCount(rows.IntAt("before")), " before, ", FormatCount(rows.IntAt("after")), " after; ", key.empty() ? "" : Str("by ", key, " "),
+                            FormatCount(rows.IntAt("added")), " added, ", FormatCount(rows.IntAt("removed")), " removed, ", FormatCount(rows.IntAt("changed")), " changed"));
+  std::vector<std::vector<std::string>> table = {{"column", "rows changed", "psi", "missing", "mean or distinct"}};
+  for (const Json& column : diff.Find("columns")->array()) {
+    const bool time = column.StringAt("type") == NameOf(table::Type::kTimestamp);
+    const auto number = [&](const std::string& name) -> std::string {
+      const Json* value = column.Find(name);
+      if (value == nullptr || !value->is_number()) return "";
+      return time && name.starts_with("mean") ? FormatTimestamp(static_cast<Micros>(value->Number())).substr(0, 19) : FormatShort(value->Number());
+    };
+    const auto both = [&](const std::string& name) { return column.Find(name + "_before") == nullptr ? "" : Str(number(name + "_before"), " -> ", number(name + "_after")); };
+    table.push_back({column.StringAt("name"), FormatCount(column.IntAt("rows_changed")), number("psi"), both("missing"), both("mean") + both("distinct")});
+  }
+  context.terminal.Table(table);
+  for (const char* what : {"added", "removed", "changed"}) {
+    for (const Json& example : diff.Find("examples")->Find(what)->array()) context.terminal.Line(Str(what, " ", example.Dump()));
+  }
+}
+
 Result<int> Diff(Context& context, const Args& args) {
   TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
-  TENON_ASSIGN(auto before, dataset::LoadSnapshot(context.call, *opened, args.Text("before")), "before");
-  TENON_ASSIGN(auto after, dataset::LoadSnapshot(context.call, *opened, args.Text("after")), "after");
+  TENON_ASSIGN(auto before, NamedOrAsOf(context, *opened, args, args.Text("before")), "before");
+  TENON_ASSIGN(auto after, NamedOrAsOf(context, *opened, args, args.Text("after")), "after");
   TENON_ASSIGN(Json diff, dataset::Diff(context.call, *before, *after));
-  context.json ? context.terminal.JsonLine(diff) : context.terminal.Line(diff.Pretty());
+  if (context.json) {
+    context.terminal.JsonLine(diff);
+  } else {
+    ShowDiff(context, diff);
+  }
   return 0;
 }
 
@@ -226,11 +328,18 @@ void AddData(std::vector<Command>& to) {
                 .flags = {ProjectFlag(), {.name = "--files", .help = "read these instead of the project's", .kind = Flag::Kind::kTexts},
                           {.name = "--full", .help = "read all again, also what an incremental source knows", .kind = Flag::Kind::kBool}},
                 .run = Add});
-  to.push_back({.name = "data ls", .summary = "List snapshots", .example = "tenon data ls examples/loan-approval", .flags = {ProjectFlag()}, .run = List});
+  to.push_back({.name = "data ls", .summary = "List snapshots, with their size and what each really added", .example = "tenon data ls examples/loan-approval", .flags = {ProjectFlag()}, .run = List});
+  to.push_back({.name = "data history",
+                .summary = "List what a source was found to be over time",
+                .example = "tenon data history examples/loan-approval",
+                .flags = {ProjectFlag(), {.name = "--source", .help = "its name; the project's own when not given"}},
+                .run = History});
   to.push_back({.name = "data show",
                 .summary = "Show a snapshot's columns with their statistics",
                 .example = "tenon data show --project examples/loan-approval --rows 3",
                 .flags = {{.name = "snapshot", .help = "hash or its first digits; the newest when not given"}, project,
+                          {.name = "--as-of", .help = "what the source was then: a time, or the number of a version (`tenon data history`)"},
+                          {.name = "--source", .help = "the source of --as-of; the project's own when not given"},
                           {.name = "--rows", .help = "rows to print below", .kind = Flag::Kind::kInt, .fallback = "0"}},
                 .run = Show});
   to.push_back({.name = "data profile",
@@ -245,9 +354,11 @@ void AddData(std::vector<Command>& to) {
                           {.name = "--out", .help = "where the page goes; .tenon/explore.html when not given"}},
                 .run = Explore});
   to.push_back({.name = "data diff",
-                .summary = "Compare two snapshots: columns, rows, statistics",
+                .summary = "Compare two snapshots: columns, distributions, rows by key",
                 .example = "tenon data diff 3f2a91 9c04d7 --project examples/loan-approval",
-                .flags = {{.name = "before", .help = "hash or its first digits", .required = true}, {.name = "after", .help = "hash or its first digits", .required = true}, project},
+                .flags = {{.name = "before", .help = "a hash or its first digits, the number of a version (`tenon data history`), or a time", .required = true},
+                          {.name = "after", .help = "the same", .required = true}, project,
+                          {.name = "--source", .help = "the source of versions and times; the project's own when not given"}},
                 .run = Diff});
 }
 
