@@ -29,3 +29,4 @@ if [ ! -e "$venv/ready" ]; then
   "$venv/bin/pip" install --quiet --only-binary :all: "confluent-kafka==2.6.1" && touch "$venv/ready"
 fi
 "$venv/bin/python" streams.py "$tenon" "$jars" "$kills"
+"$venv/bin/python" source.py "$tenon" "$jars"

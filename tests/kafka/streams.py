@@ -5,7 +5,7 @@ import json, pathlib, random, signal, subprocess, sys, threading, time
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from broker import Broker
-from project import DAY, PARTITIONS, Events, Project
+from stream_project import DAY, PARTITIONS, Events, Project
 
 START = (int(time.time()) - 20 * 86400) * 1_000_000
 
