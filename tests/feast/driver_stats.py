@@ -171,12 +171,14 @@ def clients(tenon, store, repo, project, timing):
             feast_port = port + 1 if port < 65000 else port - 1
             feast_server = subprocess.Popen([pathlib.Path(sys.executable).parent / "feast", "serve", "-h", "127.0.0.1", "-p", str(feast_port), "--no-access-log"],
                                             cwd=repo, stdout=subprocess.DEVNULL, stderr=open(repo / "serve.log", "w"))
-            for _ in range(600):
+            until = time.monotonic() + 240
+            while True:
                 try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{feast_port}/health", timeout=1)
+                    urllib.request.urlopen(f"http://127.0.0.1:{feast_port}/health", timeout=5)
                     break
                 except OSError:
-                    time.sleep(0.1)
+                    assert feast_server.poll() is None and time.monotonic() < until, (repo / "serve.log").read_text()[-2000:]
+                    time.sleep(0.2)
             body = {"features": wanted, "entities": {"driver_id": [1001, 1002, 1003, 1004, 1005] * 20}}
             ours, theirs = (timed(f"http://127.0.0.1:{p}", body, n) for p, n in ((port, 3000), (feast_port, 400)))
             print(f"feast: 100 entities a request, one connection, http.client: p99 ours {percentile(ours, .99):.2f} ms, Feast {percentile(theirs, .99):.2f} ms: "
