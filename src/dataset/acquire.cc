@@ -21,6 +21,7 @@ using table::Type;
 
 constexpr std::string_view kKind = "source";
 constexpr std::int64_t kBatchRows = 65536;
+constexpr std::string_view kPartition = "kafka_partition", kOffset = "kafka_offset";  // of rows that were records of a topic
 
 struct Table {
   std::shared_ptr<const Schema> schema;
@@ -192,6 +193,8 @@ class Acquiring {
     }
     if (spec_.grows) {
       TENON_TRY(Files(before, record ? record->body.Find("files") : nullptr));
+    } else if (before != nullptr && spec_.watermark == kOffset) {
+      TENON_TRY(NewRecords(*before));
     } else if (before != nullptr && !spec_.watermark.empty()) {
       TENON_TRY(Newer(*before));
     } else {
@@ -240,6 +243,28 @@ class Acquiring {
     }
     files_ = std::move(found.files);
     return {};
+  }
+
+  // Of a topic: what stands behind the last record of each partition that was read.
+  Result<void> NewRecords(const DatasetSnapshot& before) {
+    TENON_ASSIGN(const int partition, before.schema().At(kPartition), "incremental");
+    TENON_ASSIGN(const int offset, before.schema().At(kOffset), "incremental");
+    std::map<std::int64_t, std::int64_t> next;
+    for (const Batch& batch : before.batches()) {
+      const table::Column& parts = batch.column(partition);
+      const table::Column& offsets = batch.column(offset);
+      for (std::size_t i = 0; i < static_cast<std::size_t>(batch.rows()); ++i) {
+        std::int64_t& at = next[parts.ints()[i]];
+        at = std::max(at, offsets.ints()[i] + 1);
+      }
+    }
+    ingest::SourceSpec one = spec_;
+    for (const auto& [part, at] : next) one.since += Str(one.since.empty() ? "" : ",", part, ":", at);
+    TENON_ASSIGN(Table fresh, ReadLike(call_, one, kinds_, store_, before.schema()));
+    out_.read = fresh.Rows();
+    out_.whole = false;
+    all_ = {before.shared_schema(), before.batches(), ""};
+    return fresh.batches.empty() ? Result<void>() : Append(fresh, spec_, &all_);
   }
 
   Result<void> Newer(const DatasetSnapshot& before) {

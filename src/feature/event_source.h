@@ -18,6 +18,14 @@ struct Position {
   std::int64_t offset = 0;
 };
 
+// Who keeps what is made of a partition's events. Told within Poll when processes that share a source get or lose partitions.
+class PartitionOwner {
+ public:
+  virtual ~PartitionOwner() = default;
+  virtual Result<std::int64_t> Gained(int partition) = 0;  // from which record it is read; negative: the first there is
+  virtual void Lost(int partition) = 0;                    // what was given of it since the last Poll has been processed
+};
+
 // Where events come from, in order within a partition. It keeps no positions of its own: whoever reads keeps them with
 // what was made of the events, so that both are kept or neither. One thread.
 class EventSource {
@@ -37,6 +45,12 @@ class EventSourceKind {
   virtual ~EventSourceKind() = default;
   // Relative paths are below `folder`; `files` outlives the source.
   virtual Result<std::unique_ptr<EventSource>> Start(const Call& call, platform::Files& files, const std::string& folder) = 0;
+  // Whether processes share its partitions out among themselves. Then StartShared begins it, and positions come from `owner`,
+  // which outlives the source; Seek is not for it.
+  virtual bool shared() const { return false; }
+  virtual Result<std::unique_ptr<EventSource>> StartShared(const Call&, PartitionOwner&) {
+    return Error(Code::kFailedPrecondition, "this source is read by one process");
+  }
 };
 
 Result<void> AddAll(Kinds<EventSourceKind>& kinds);

@@ -51,7 +51,7 @@ class Processor final : public StreamProcessor {
                               "states(view TEXT NOT NULL, entity TEXT NOT NULL, bytes TEXT NOT NULL, latest INTEGER NOT NULL, PRIMARY KEY(view, entity))",
                               "records(id TEXT NOT NULL, seq INTEGER NOT NULL, known INTEGER NOT NULL, row TEXT NOT NULL, PRIMARY KEY(id, seq))",
                               "aside(part INTEGER NOT NULL, at INTEGER NOT NULL, kind TEXT NOT NULL, reason TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(part, at))",
-                              "facts(name TEXT PRIMARY KEY, value TEXT NOT NULL)"}) {
+                              "keys(entity TEXT PRIMARY KEY, key TEXT NOT NULL)", "facts(name TEXT PRIMARY KEY, value TEXT NOT NULL)"}) {
       TENON_TRY(database_.Run(Str("CREATE TABLE IF NOT EXISTS ", table)));
     }
     ContentHash hash;
@@ -91,6 +91,7 @@ class Processor final : public StreamProcessor {
     if (!done.ok()) {  // what is in memory may be half of the batch
       for (ViewState& view : views_) view.entities.clear();
       records_.clear();
+      keys_.clear();
       counts_ = committed_;
       time_ = committed_time_;
     }
@@ -148,6 +149,7 @@ class Processor final : public StreamProcessor {
   Result<void> Take(const Call& call, std::span<const Message> messages) {
     aside_.clear();
     new_records_.clear();
+    new_keys_.clear();
     std::vector<const Message*> kept;
     for (const Message& message : messages) {
       ++counts_.events;
@@ -175,6 +177,19 @@ class Processor final : public StreamProcessor {
     return Commit(messages);
   }
 
+  // Why an event cannot be of this partition alone: its entity may have events in others. "": it can.
+  Result<std::string> WhyNotKeyed(const table::Batch& batch, std::int64_t row, const Message& message) {
+    if (message.key.empty()) return "it has no key; where processes share a topic, events of an entity stand in one partition by their key";
+    const std::string entity = KeyOf(*views_[0].view.plan, batch, row);
+    const auto [at, fresh] = keys_.try_emplace(entity, message.key);
+    if (fresh) {
+      TENON_ASSIGN(const auto rows, database_.Query("SELECT key FROM keys WHERE entity = ?", {entity}));
+      rows.empty() ? void(new_keys_.emplace_back(entity, at->second)) : void(at->second = TextOf(rows[0][0]));
+    }
+    if (at->second == message.key) return "";
+    return Str("its key is '", message.key, "', but its entity came with '", at->second, "' before: events of an entity may stand in several partitions then");
+  }
+
   // One event, into every view. Its time is that of the first view, as all read one source.
   Result<void> TakeRow(const Call& call, const table::Batch& batch, const std::vector<Events>& events, std::int64_t row, const Message& message) {
     const auto k = static_cast<std::size_t>(row);
@@ -188,6 +203,13 @@ class Processor final : public StreamProcessor {
       if (settings_.lateness.count() > 0 && time_ != kNoTime && time_ - at > settings_.lateness.count()) {
         PutAside(message, "too_late", Str("its time ", FormatTimestamp(at), " is ", FormatDuration(std::chrono::microseconds(time_ - at)), " before the newest event; stream.lateness is ",
                                           FormatDuration(settings_.lateness)), &counts_.too_late);
+        return {};
+      }
+    }
+    if (settings_.keyed) {
+      TENON_ASSIGN(std::string why, WhyNotKeyed(batch, row, message));
+      if (!why.empty()) {
+        PutAside(message, "malformed", std::move(why), &counts_.malformed);
         return {};
       }
     }
@@ -346,6 +368,7 @@ class Processor final : public StreamProcessor {
       for (const auto& [id, seq, record] : new_records_) {
         TENON_TRY(database_.Run("INSERT INTO records(id, seq, known, row) VALUES(?, ?, ?, ?)", {id, static_cast<std::int64_t>(seq), record.known, record.row}));
       }
+      for (const auto& [entity, key] : new_keys_) TENON_TRY(database_.Run("INSERT INTO keys(entity, key) VALUES(?, ?)", {entity, key}));
       TENON_ASSIGN(const auto many, database_.Query("SELECT COUNT(*) FROM aside"));
       std::int64_t room = kMostRows - IntOf(many[0][0]);
       for (const SetAside& one : aside_) {
@@ -384,6 +407,8 @@ class Processor final : public StreamProcessor {
   Micros time_ = kNoTime, committed_time_ = kNoTime;
   std::unordered_map<std::string, std::vector<Known>> records_;  // of event ids seen lately
   std::vector<std::tuple<std::string, std::size_t, Known>> new_records_;
+  std::unordered_map<std::string, std::string> keys_;              // of entities seen, when they are of a partition
+  std::vector<std::pair<std::string, std::string>> new_keys_;
   std::vector<SetAside> aside_;
   std::unique_ptr<WindowState> nothing_;
 };
@@ -404,6 +429,19 @@ Json StreamCounts::ToJson() const {
   return out;
 }
 
+StreamCounts& StreamCounts::operator+=(const StreamCounts& other) {
+  events += other.events;
+  counted += other.counted;
+  duplicates += other.duplicates;
+  corrections += other.corrections;
+  late += other.late;
+  too_late += other.too_late;
+  malformed += other.malformed;
+  poisoned += other.poisoned;
+  left_out += other.left_out;
+  return *this;
+}
+
 Result<std::unique_ptr<StreamProcessor>> StreamProcessor::Make(std::shared_ptr<const table::Schema> source, std::vector<StreamView> views, StreamSettings settings,
                                                                platform::Database& state) {
   if (views.empty()) return Error(Code::kInvalidArgument, "no feature view is made from this source");
@@ -412,6 +450,10 @@ Result<std::unique_ptr<StreamProcessor>> StreamProcessor::Make(std::shared_ptr<c
     (void)at;
   }
   for (const StreamView& view : views) {
+    if (settings.keyed && view.plan->view().entity != views[0].plan->view().entity) {
+      return Error(Code::kInvalidArgument, Str("the views ", views[0].plan->view().name, " and ", view.plan->view().name,
+                                               " have other entities: a topic that processes share is keyed by one; leave `group` out, or have a topic for each entity"));
+    }
     if (view.plan->view().time != views[0].plan->view().time || view.plan->view().event != views[0].plan->view().event || view.plan->view().known != views[0].plan->view().known) {
       return Error(Code::kInvalidArgument, Str("the views ", views[0].plan->view().name, " and ", view.plan->view().name, " read other time, known or event columns of one stream"));
     }

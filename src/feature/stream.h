@@ -14,6 +14,7 @@ namespace tenon::feature {
 struct StreamSettings {
   std::string id;                          // column that identifies an event: a second one of the same id is a duplicate; "": none
   std::chrono::microseconds lateness{0};   // an event that is older than the newest by more is put aside; 0: none is too old
+  bool keyed = false;                      // of a partition among others: an event without a key, or of an entity that came with another key, is put aside
   std::chrono::microseconds ahead{0};      // an event further in the future than that is put aside, as it would move time on for all; 0: none is
 };
 
@@ -29,6 +30,7 @@ struct StreamCounts {
   std::int64_t poisoned = 0;     // from the future
   std::int64_t left_out = 0;     // without entity or time, or not meant by the view's `where`
   Json ToJson() const;
+  StreamCounts& operator+=(const StreamCounts& other);
 };
 
 struct StreamView {

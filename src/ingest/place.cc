@@ -12,13 +12,13 @@ namespace tenon::ingest {
 Result<std::string> PlaceOf(std::string_view address) {
   const std::size_t at = address.find("://");
   if (at == std::string_view::npos) return "";
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kSchemes = {
-      {{"postgresql", "postgresql"}, {"postgres", "postgresql"}, {"http", "http"}, {"https", "http"}, {"s3", "s3"}}};
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kSchemes = {
+      {{"postgresql", "postgresql"}, {"postgres", "postgresql"}, {"http", "http"}, {"https", "http"}, {"s3", "s3"}, {"kafka", "kafka"}}};
   const std::string scheme = ToLower(address.substr(0, at));
   for (const auto& [name, kind] : kSchemes) {
     if (scheme == name) return std::string(kind);
   }
-  return Error(Code::kInvalidArgument, Str("'", Shown(address), "': nothing reads ", scheme, "://; files, postgresql://, https://, http:// and s3:// can be read"));
+  return Error(Code::kInvalidArgument, Str("'", Shown(address), "': nothing reads ", scheme, "://; files, postgresql://, https://, http://, s3:// and kafka:// can be read"));
 }
 
 std::string Shown(std::string_view address) {

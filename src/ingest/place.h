@@ -17,7 +17,7 @@ struct Brought {
   std::shared_ptr<const void> keeper;        // removes the copies with its last user
 };
 
-// Somewhere outside this machine's files that rows come from. Kinds: postgresql, http, s3. Made from `connect:` of a source.
+// Somewhere outside this machine's files that rows come from. Kinds: postgresql, http, s3, kafka. Made from `connect:` of a source.
 class Place {
  public:
   virtual ~Place() = default;

@@ -14,6 +14,8 @@ constexpr std::array<std::string_view, 16> kKeys = {"read",   "format", "columns
                                                     "time",   "group",  "owner",   "purpose",   "residency", "freshness", "connect", "incremental"};
 constexpr std::array<std::string_view, 6> kGovernance = {"owner", "purpose", "residency", "freshness", "sensitive", "consent"};
 
+constexpr std::string_view kOffsets = "kafka_offset";  // the column that says where a record stood in its partition
+
 // Options of the reader stand among the source's own keys; what is nearly one of the latter was meant to be it.
 Result<Json> ReaderOptions(const Json& json, Fields* fields) {
   std::vector<std::string> known(kKeys.begin(), kKeys.end());
@@ -53,7 +55,8 @@ Result<void> ReadRenames(const Json& renames, Fields* fields, SourceSpec* spec) 
 
 Result<void> ReadIncremental(const Json& json, std::string_view path, std::string_view file, Fields* fields, SourceSpec* spec) {
   if (json.is_string() && json.String() == "files") return spec->grows = true, Result<void>();
-  if (!json.is_object()) return fields->Wrong("incremental", "expected `files`, or {by: column} of a database");
+  if (json.is_string() && json.String() == "offsets") return spec->watermark = kOffsets, Result<void>();
+  if (!json.is_object()) return fields->Wrong("incremental", "expected `files`, `offsets` of a topic, or {by: column} of a database");
   TENON_ASSIGN(Fields own, Fields::Of(json, Str(path, ".incremental"), file));
   std::string overlap;
   TENON_TRY(own.Read("by", &spec->watermark));
@@ -75,7 +78,8 @@ Result<void> CheckPlaces(const SourceSpec& spec, const Fields& fields) {
     if (!place) return fields.Wrong("read", place.error().message());
     if (!place->empty() && spec.paths.size() > 1) return fields.Wrong("read", Str("'", Shown(path), "' is read alone; a source has one address"));
     if (place->empty() && !spec.connect.is_null()) return fields.Wrong("connect", Str("'", path, "' is a file, which takes no `connect`"));
-    if (*place != "postgresql" && !spec.watermark.empty()) return fields.Wrong("incremental", "`by:` is for postgresql://; of files use `incremental: files`");
+    if ((spec.watermark == kOffsets) != (*place == "kafka") && !spec.watermark.empty()) return fields.Wrong("incremental", "`offsets` is for kafka://, and nothing else is");
+    if (*place != "postgresql" && *place != "kafka" && !spec.watermark.empty()) return fields.Wrong("incremental", "`by:` is for postgresql://; of files use `incremental: files`");
     if (spec.grows && (!place->empty() || path == "-")) return fields.Wrong("incremental", "`files` is for files and patterns of this machine");
   }
   const auto treated = spec.sensitive.find(spec.watermark);

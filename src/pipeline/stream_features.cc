@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <thread>
 
 #include "base/text.h"
+#include "pipeline/stream_shares.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -12,9 +14,32 @@ namespace {
 using feature::Message;
 
 constexpr std::size_t kBatch = 2000;  // events a transaction
+constexpr std::chrono::seconds kPatience{20};  // for a partition that another process is to let go
 constexpr int kHistory = -1;          // the partition that the rows of `data:` count as
 
 std::string StatePath(const Project& project) { return platform::JoinPath(OnlineFolder(project), "stream.db"); }
+
+// The states of partitions that processes share: stream-<partition>.db.
+std::string SharePath(const Project& project, int partition) { return platform::JoinPath(OnlineFolder(project), Str("stream-", partition, ".db")); }
+
+Result<std::vector<std::string>> SharePaths(const platform::Files& files, const Project& project) {
+  std::vector<std::string> out;
+  if (!files.Exists(OnlineFolder(project))) return out;
+  TENON_ASSIGN(const std::vector<std::string> names, files.List(OnlineFolder(project)));
+  for (const std::string& name : names) {
+    if (name.starts_with("stream-") && name.ends_with(".db")) out.push_back(platform::JoinPath(OnlineFolder(project), name));
+  }
+  return out;
+}
+
+Result<void> ForgetShares(platform::Files& files, const Project& project) {
+  TENON_ASSIGN(const std::vector<std::string> paths, SharePaths(files, project));
+  for (const std::string& path : paths) {
+    TENON_ASSIGN(const auto lock, files.Lock(path + ".lock"), "--reset: another process of the group is at work");
+    for (const char* end : {"", "-wal", "-shm"}) TENON_TRY(files.Remove(path + end));
+  }
+  return {};
+}
 
 Result<std::string> LogFolder(const Project& project) {
   if (project.stream.from != "log") {
@@ -23,9 +48,11 @@ Result<std::string> LogFolder(const Project& project) {
   return platform::JoinPath(project.folder, project.stream.settings.StringAt("folder", ".tenon/events"));
 }
 
+// `Stream`: feature::StreamProcessor, or StreamShares.
+template <typename Stream>
 class Run {
  public:
-  Run(const Call& call, feature::StreamProcessor& stream, const std::function<void(const StreamReport&)>& tell) : call_(call), stream_(stream), tell_(tell) {}
+  Run(const Call& call, Stream& stream, const std::function<void(const StreamReport&)>& tell) : call_(call), stream_(stream), tell_(tell) {}
 
   Result<void> Take(std::span<const Message> messages) {
     TENON_TRY(stream_.Process(call_, messages));
@@ -92,11 +119,69 @@ class Run {
 
  private:
   const Call& call_;
-  feature::StreamProcessor& stream_;
+  Stream& stream_;
   const std::function<void(const StreamReport&)>& tell_;
   StreamReport report_;
   std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now(), told_ = began_;
 };
+
+using Tell = std::function<void(const StreamReport&)>;
+
+// One process takes all events, into one state.
+Result<StreamReport> Alone(const Call& call, platform::Files& files, const Project& project, const StreamRun& wanted, const Tell& tell, feature::EventSourceKind& maker,
+                           std::shared_ptr<const table::Schema> schema, std::vector<feature::StreamView> views, const OnlineRows* history) {
+  const std::string time = views[0].plan->view().time;
+  TENON_ASSIGN(const auto lock, files.Lock(platform::JoinPath(OnlineFolder(project), "stream.lock")), "another `features stream` of this project is at work");
+  if (wanted.reset) {
+    for (const char* end : {"", "-wal", "-shm"}) TENON_TRY(files.Remove(StatePath(project) + end));
+  }
+  TENON_ASSIGN(auto database, platform::OpenSqlite(StatePath(project)));
+  TENON_ASSIGN(auto stream, feature::StreamProcessor::Make(std::move(schema), std::move(views), project.stream.rules, *database));
+  Run<feature::StreamProcessor> run(call, *stream, tell);
+  TENON_ASSIGN(auto positions, stream->Positions());
+  std::int64_t taken = 0;
+  std::erase_if(positions, [&](const feature::Position& one) {
+    if (one.partition == kHistory) taken = one.offset;
+    return one.partition == kHistory;
+  });
+  if (wanted.history) TENON_TRY(run.History(*history, time, taken));
+  TENON_ASSIGN(auto source, maker.Start(call, files, project.folder));
+  TENON_TRY(source->Seek(positions));
+  TENON_TRY(run.Follow(*source, wanted.to_end, project.stream.refresh));
+  return run.Report();
+}
+
+// The lock of a partition's state: another process of the group may be about to let it go.
+Result<std::unique_ptr<platform::FileLock>> LockPart(const Call& call, platform::Files& files, const std::string& path) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  while (true) {
+    auto lock = files.Lock(path);
+    if (lock.ok() || lock.error().code() != Code::kUnavailable || std::chrono::steady_clock::now() > until) return lock;
+    TENON_TRY(call.Check());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+// Processes of a group take partitions, each with a state of its own.
+Result<StreamReport> Shared(const Call& call, platform::Files& files, const Project& project, const StreamRun& wanted, const Tell& tell, feature::EventSourceKind& maker,
+                            const std::shared_ptr<const table::Schema>& schema, const std::vector<feature::StreamView>& views) {
+  if (wanted.history) return Error(Code::kInvalidArgument, "--history: rows of `data:` are of no partition; leave `stream.from.group` out, or publish them to the topic");
+  if (wanted.reset) TENON_TRY(ForgetShares(files, project));
+  feature::StreamSettings rules = project.stream.rules;
+  rules.keyed = true;
+  StreamShares shares([&](int partition) -> Result<StreamShares::Share> {
+    StreamShares::Share out;
+    const std::string path = SharePath(project, partition);
+    TENON_ASSIGN(out.lock, LockPart(call, files, path + ".lock"), "another process of the group still works on it");
+    TENON_ASSIGN(out.database, platform::OpenSqlite(path));
+    TENON_ASSIGN(out.processor, feature::StreamProcessor::Make(schema, views, rules, *out.database));
+    return out;
+  });
+  TENON_ASSIGN(auto source, maker.StartShared(call, shares));
+  Run<StreamShares> run(call, shares, tell);
+  TENON_TRY(run.Follow(*source, wanted.to_end, project.stream.refresh));
+  return run.Report();  // before the source gives its partitions back
+}
 
 }  // namespace
 
@@ -117,28 +202,14 @@ Result<StreamReport> StreamFeatures(const Call& call, platform::Files& files, co
     if (view.plan->view().from == source_name) views.push_back({view.plan, view.table.get()});
   }
   if (views.empty()) return Error(Code::kInvalidArgument, Str("no feature view is made from the source '", source_name, "'; stream.source says whose events come"));
-  TENON_ASSIGN(const auto lock, files.Lock(platform::JoinPath(OnlineFolder(project), "stream.lock")), "another `features stream` of this project is at work");
-  if (wanted.reset) {
-    for (const char* end : {"", "-wal", "-shm"}) TENON_TRY(files.Remove(StatePath(project) + end));
-  }
-  TENON_ASSIGN(auto database, platform::OpenSqlite(StatePath(project)));
-  TENON_ASSIGN(auto stream, feature::StreamProcessor::Make(schemas[source_name], views, project.stream.rules, *database));
-  Run run(call, *stream, tell);
-  TENON_ASSIGN(auto positions, stream->Positions());
-  std::int64_t history = 0;
-  std::erase_if(positions, [&](const feature::Position& one) {
-    if (one.partition == kHistory) history = one.offset;
-    return one.partition == kHistory;
-  });
-  if (wanted.history) TENON_TRY(run.History(rows[source_name], views[0].plan->view().time, history));
   Kinds<feature::EventSourceKind> kinds;
   TENON_TRY(feature::AddAll(kinds));
   TENON_ASSIGN(auto maker, kinds.Create(project.stream.from, project.stream.settings, "stream.from", project.file));
-  TENON_ASSIGN(auto source, maker->Start(call, files, project.folder));
-  TENON_TRY(source->Seek(positions));
-  TENON_TRY(run.Follow(*source, wanted.to_end, project.stream.refresh));
+  Result<StreamReport> report = maker->shared() ? Shared(call, files, project, wanted, tell, *maker, schemas[source_name], views)
+                                                : Alone(call, files, project, wanted, tell, *maker, schemas[source_name], views, &rows[source_name]);
+  if (!report.ok()) return report;
   for (const OnlineView& view : online->views()) TENON_TRY(view.table->Flush());
-  return run.Report();
+  return report;
 }
 
 Result<std::int64_t> PublishEvents(platform::Files& files, const Project& project, const std::vector<Json>& events, Micros now) {
@@ -184,9 +255,17 @@ Result<std::int64_t> PublishEvents(const Call& call, platform::Files& files, con
   return count;
 }
 
-Result<std::unique_ptr<platform::Database>> OpenStreamState(const platform::Files& files, const Project& project) {
-  if (!files.Exists(StatePath(project))) return Error(Code::kNotFound, Str("no stream was begun in ", project.folder, "; `tenon features stream ", project.folder, "` begins one"));
-  return platform::OpenSqlite(StatePath(project), platform::DatabaseAccess::kRead);
+Result<std::vector<feature::SetAside>> EventsSetAside(const platform::Files& files, const Project& project, std::int64_t most) {
+  TENON_ASSIGN(std::vector<std::string> paths, SharePaths(files, project));
+  if (files.Exists(StatePath(project))) paths.insert(paths.begin(), StatePath(project));
+  if (paths.empty()) return Error(Code::kNotFound, Str("no stream was begun in ", project.folder, "; `tenon features stream ", project.folder, "` begins one"));
+  std::vector<feature::SetAside> out;
+  for (const std::string& path : paths) {
+    TENON_ASSIGN(auto state, platform::OpenSqlite(path, platform::DatabaseAccess::kRead));
+    TENON_ASSIGN(auto some, feature::EventsSetAside(*state, most - static_cast<std::int64_t>(out.size())));
+    for (feature::SetAside& one : some) out.push_back(std::move(one));
+  }
+  return out;
 }
 
 }  // namespace tenon::pipeline

@@ -21,7 +21,8 @@ struct StreamReport {
 };
 
 // Takes events from the project's stream into its online store until told to stop. `tell` is called about once a second. One at
-// a time of a project: unavailable when another one is at work.
+// a time of a project, unavailable when another one is at work; where the source shares its partitions out any number, on machines that
+// share the project's folder.
 Result<StreamReport> StreamFeatures(const Call& call, platform::Files& files, const Project& project, const Kits& kits, const StreamRun& run,
                                     const std::function<void(const StreamReport&)>& tell);
 
@@ -30,7 +31,7 @@ Result<std::int64_t> PublishEvents(const Call& call, platform::Files& files, con
 // The same of objects that are there.
 Result<std::int64_t> PublishEvents(platform::Files& files, const Project& project, const std::vector<Json>& events, Micros now);
 
-// The stream's state; not_found when no stream was begun.
-Result<std::unique_ptr<platform::Database>> OpenStreamState(const platform::Files& files, const Project& project);
+// Events that the project's streams put aside, at most so many; not_found when no stream was begun.
+Result<std::vector<feature::SetAside>> EventsSetAside(const platform::Files& files, const Project& project, std::int64_t most);
 
 }  // namespace tenon::pipeline

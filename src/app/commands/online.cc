@@ -125,8 +125,7 @@ Result<int> Stream(Context& context, const Args& args) {
 
 Result<int> Aside(Context& context, const Args& args) {
   TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
-  TENON_ASSIGN(auto state, pipeline::OpenStreamState(context.files, project));
-  TENON_ASSIGN(const auto events, feature::EventsSetAside(*state, args.Int("most")));
+  TENON_ASSIGN(const auto events, pipeline::EventsSetAside(context.files, project, args.Int("most")));
   for (const feature::SetAside& one : events) {
     Json line;
     line["partition"] = one.partition;

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Streams and data from a real Kafka broker, started on free ports of this machine and stopped again: tests/kafka/run.sh <tenon> [kills]
+set -euo pipefail
+tenon=$(realpath "${1:-$(dirname "$0")/../../build/bin/tenon}")
+kills=${2:-12}
+cd "$(dirname "$0")"
+version=4.1.1
+cache=${TENON_CACHE:-$HOME/.cache/tenon}
+if ! command -v java >/dev/null || ! ldconfig -p | grep -q librdkafka.so.1; then
+  as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends openjdk-17-jre-headless librdkafka1 >/dev/null
+fi
+# The broker (Apache-2.0) and all that it needs at run time, by Maven from a POM of two dependencies.
+jars=$cache/kafka-$version
+if [ ! -e "$jars/ready" ]; then
+  if ! command -v mvn >/dev/null; then
+    as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends maven >/dev/null
+  fi
+  mvn -q -B -f broker.xml -Dkafka.version=$version dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$jars"
+  sha256sum --quiet -c <(sed "s#  #  $jars/#" broker.sha256) && touch "$jars/ready"
+fi
+# Producer and plain consumer: confluent-kafka (Apache-2.0), in an environment of its own.
+venv=$cache/venv-kafka-1
+if [ ! -e "$venv/ready" ]; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --only-binary :all: "confluent-kafka==2.6.1" && touch "$venv/ready"
+fi
+"$venv/bin/python" streams.py "$tenon" "$jars" "$kills"
+"$venv/bin/python" source.py "$tenon" "$jars"
