@@ -61,7 +61,7 @@ class ProjectService final : public Service {
     TENON_ASSIGN(features_, FeatureService::Make(call, store_.files(), project_, kits_));
     if (features_ != nullptr) {
       settled.features = features_->door();
-      settled.complete = features_->complete();
+      settled.completion = features_.get();
     }
     ready_ = true;  // the model is proved: whoever asks as soon as the port is open is answered
     TENON_ASSIGN(server_, edge::StartServer(settled, endpoints_, log_.get(), [this] { return ready_.load(); }));
