@@ -282,6 +282,8 @@ class ProjectService final : public Service {
     changed->disguise.round = spec.outputs.round;
     changed->disguise.laplace = spec.outputs.epsilon > 0 ? spec.outputs.sensitivity / spec.outputs.epsilon : 0;
     changed->disguise.secret = disguise_secret_;
+    // Training rows may have had events each; an entity without any has no values, and no request can bring them.
+    for (serve::Served::Field& field : changed->fields) field.required = field.required && !pipeline::IsOfView(project_, field.name);
     return changed;
   }
 

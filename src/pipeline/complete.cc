@@ -158,6 +158,12 @@ Result<void> Into(const table::Batch& rows, Look& look, Micros now, std::vector<
 
 }  // namespace
 
+bool IsOfView(const Project& project, std::string_view column) {
+  return std::ranges::any_of(project.features.views, [&](const feature::FeatureView& view) {
+    return std::ranges::any_of(view.features, [&](const feature::FeatureSpec& spec) { return feature::ColumnOf(view, spec) == column; });
+  });
+}
+
 Completion::Completion(const OnlineFeatures& features, bool overrides) : features_(features), overrides_(overrides), tallies_(features.views().size()) {}
 
 Completion::Columns Completion::ColumnsFor(const std::vector<std::string>& fields) const {

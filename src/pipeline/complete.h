@@ -4,12 +4,16 @@
 #include <cstdint>
 #include <deque>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pipeline/online.h"
 #include "table/batch.h"
 
 namespace tenon::pipeline {
+
+// Whether a column is a feature of one of the project's views: "customer.amount_mean_7d".
+bool IsOfView(const Project& project, std::string_view column);
 
 // Adds to rows the features that a model reads, looked up online by the entity columns in them: {"customer_id": 7} gets
 // "customer.amount_mean_7d". The one way of every protocol and of files. An entity that is not online, or whose latest event is older
