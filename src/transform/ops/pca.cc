@@ -17,6 +17,7 @@ struct Settings {
   double share = 0;       // of the variance
   bool scale = false;
   bool whiten = false;
+  bool center = true;
 };
 
 class Learned final : public State {
@@ -60,7 +61,8 @@ class Learned final : public State {
     Covariance(matrix);
     if (settings_.scale) Standardize(matrix);
     const Eigen eigen = SymmetricEigen(std::move(matrix), inputs_);
-    std::size_t kept = std::min<std::size_t>(inputs_, static_cast<std::size_t>(std::max<std::int64_t>(0, count_ - 1)));
+    const std::int64_t most = settings_.center ? count_ - 1 : count_;
+    std::size_t kept = std::min<std::size_t>(inputs_, static_cast<std::size_t>(std::max<std::int64_t>(0, most)));
     if (settings_.most > 0) {
       kept = std::min(kept, static_cast<std::size_t>(settings_.most));
     } else {
@@ -102,7 +104,7 @@ class Learned final : public State {
   std::vector<double> weights;         // of each component, of each input
 
  private:
-  // Of the sample (n - 1); and the means.
+  // Of the sample (n - 1); and the means. Without centring, mean products instead, and zeros.
   void Covariance(std::vector<double>& matrix) {
     const auto n = static_cast<double>(count_);
     std::vector<double> high(inputs_);
@@ -121,6 +123,10 @@ class Learned final : public State {
         double q_low = 0;
         sum.Value(&q, &q_low);
         // n sum(xy) - sum(x) sum(y), both as a pair of doubles, as they nearly cancel.
+        if (!settings_.center) {
+          matrix[i * inputs_ + k] = matrix[k * inputs_ + i] = q / n;
+          continue;
+        }
         const double left = n * q;
         const double left_low = std::fma(n, q, -left) + n * q_low;
         const double right = high[i] * high[k];
@@ -129,7 +135,7 @@ class Learned final : public State {
         matrix[i * inputs_ + k] = matrix[k * inputs_ + i] = value;
       }
     }
-    for (std::size_t i = 0; i < inputs_; ++i) means[i] = high[i] / n;
+    for (std::size_t i = 0; i < inputs_ && settings_.center; ++i) means[i] = high[i] / n;
   }
   void Standardize(std::vector<double>& matrix) {
     for (std::size_t i = 0; i < inputs_; ++i) {
@@ -191,9 +197,12 @@ Result<void> AddPca(Kinds<Op>& kinds) {
                     .most = kMostInputs},
                    {.name = "share", .fallback = 0.95, .help = "Keep so many that this share of the variance is kept", .least = 0, .most = 1},
                    {.name = "scale", .type = Option::Type::kBool, .fallback = false, .help = "Divide each number by its standard deviation first"},
-                   {.name = "whiten", .type = Option::Type::kBool, .fallback = false, .help = "Each component to variance 1"}}},
+                   {.name = "whiten", .type = Option::Type::kBool, .fallback = false, .help = "Each component to variance 1"},
+                   {.name = "center", .type = Option::Type::kBool, .fallback = true,
+                    .help = "Measure from the mean; false: from zero, which is the truncated singular value decomposition: for counts and weights that "
+                            "are mostly 0. Missing numbers count as 0 then"}}},
       [](const Options& options) -> Result<std::unique_ptr<Op>> {
-        return std::make_unique<Pca>(Settings{options.Int("components"), options.Number("share"), options.Bool("scale"), options.Bool("whiten")});
+        return std::make_unique<Pca>(Settings{options.Int("components"), options.Number("share"), options.Bool("scale"), options.Bool("whiten"), options.Bool("center")});
       });
 }
 
