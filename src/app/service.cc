@@ -17,6 +17,7 @@
 #include "platform/random.h"
 #include "platform/tls.h"
 #include "registry/registry.h"
+#include "serve/batcher.h"
 #include "serve/ladder.h"
 #include "serve/rollouts.h"
 
@@ -88,6 +89,15 @@ class ProjectService final : public Service {
     if (archivist_ != nullptr) news.push_back(told_archive_.Next("", ArchiveProblem()));
     std::erase(news, "");
     return Join(news, "; ");
+  }
+
+  std::string batching() const override {
+    std::vector<std::string> lines;
+    const auto route = endpoints_.Find(project_.serve.endpoint);
+    for (const serve::Arm& arm : route->arms) {
+      if (arm.batching != nullptr) lines.push_back(Str("batching of ", arm.served->model, arm.batching->on ? " is on: " : " is off: ", arm.batching->why));
+    }
+    return Join(lines, "; ");
   }
 
   void Stop() override {
@@ -181,6 +191,20 @@ class ProjectService final : public Service {
     return {};
   }
 
+  // The batchers of versions that gain from one, tried out when a version is first routed to.
+  void AddBatchers(serve::Route* route) {
+    if (!project_.serve.batching) return;
+    for (serve::Arm& arm : route->arms) {
+      auto& [trial, batcher] = batchers_[arm.served->version];
+      if (trial == nullptr) {
+        trial = std::make_shared<const serve::BatchTrial>(serve::TryBatching(arm.served, *project_.serve.batching));
+        if (trial->on) batcher = std::make_shared<serve::Batcher>(arm.served, *project_.serve.batching, *trial);
+      }
+      arm.batching = trial;
+      arm.batcher = batcher;
+    }
+  }
+
   Result<void> PrepareAccess(const ServiceOptions& wanted) {
     if (!wanted.tls.certificate.empty()) {
       TENON_ASSIGN(tls_, platform::MakeTlsServer(store_.files(), {wanted.tls.certificate, wanted.tls.key, wanted.tls.client_ca}, {"http/1.1", "h2"}));
@@ -237,6 +261,7 @@ class ProjectService final : public Service {
     auto route = std::make_shared<serve::Route>(*made);
     route->degraded = !degraded_.empty();
     TENON_TRY(AddLadder(champion, route.get()));
+    AddBatchers(route.get());
     if (const auto before = endpoints_.Find(project_.serve.endpoint); before != nullptr && Same(*before, *route)) return {};
     endpoints_.Set(std::shared_ptr<const serve::Route>(route));
     const std::string id = serving->model;
@@ -247,7 +272,9 @@ class ProjectService final : public Service {
                       arm.role == serve::Role::kDark ? std::string() : Str(" with ", FormatShort(arm.share * 100, 3), " %"));
     }
     model_ = id;
-    std::erase_if(loaded_, [&](const auto& entry) { return entry.first != champion && (!rollout_ || entry.first != rollout_->challenger); });
+    const auto left = [&](const auto& entry) { return entry.first != champion && (!rollout_ || entry.first != rollout_->challenger); };
+    std::erase_if(loaded_, left);
+    std::erase_if(batchers_, left);
     const std::lock_guard lock(mutex_);
     readiness_ = Describe(*route);
     return {};
@@ -421,6 +448,7 @@ class ProjectService final : public Service {
   std::string degraded_;                                             // why the champion is not served, at the start
   std::shared_ptr<const serve::Ladder> ladder_;
   int ladder_of_ = 0;
+  std::map<int, std::pair<std::shared_ptr<const serve::BatchTrial>, std::shared_ptr<serve::Batcher>>> batchers_;  // by version
   std::map<int, std::shared_ptr<serve::Breaker>> breakers_;          // by version
   std::string refused_;                                              // why its challenger is not routed to
   std::map<int, std::shared_ptr<const serve::Served>> loaded_;       // by version

@@ -27,6 +27,8 @@ class Service {
   virtual std::string Refresh(const Call& call) = 0;
   // Who may ask, for people: "open to everybody" or what is needed.
   virtual std::string who() const = 0;
+  // Of each version that answers: whether its rows are asked in batches, and why. Empty where the project does not ask for it.
+  virtual std::string batching() const = 0;
   virtual void Stop() = 0;
 };
 

@@ -103,15 +103,32 @@ void Worker::Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& 
     return method->call(*this, request, response);
   }
   Begin(peer);
-  if (observer_ == nullptr) return CallSeen(*method, request, peer, response);
-  observer_->Begin(*request.head);
-  answered_ = nullptr;
-  CallSeen(*method, request, peer, response);
+  AnswerCall(*method, request, peer, response);
+}
+
+void Worker::ResumeCall(const RpcRequest& request, const HttpPeer& peer, std::unique_ptr<HttpLater> what, RpcResponse& response) {
+  TakeUp(peer, std::move(what));
+  AnswerCall(*GrpcMethodAt(request.head->path), request, peer, response);
+}
+
+void Worker::AnswerCall(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, RpcResponse& response) {
+  peer_ = peer.bell == nullptr ? nullptr : &peer;
+  deadline_ = request.deadline;
+  if (observer_ != nullptr) {
+    observer_->Begin(*request.head);
+    answered_ = nullptr;
+  }
+  CallSeen(method, request, peer, response);
+  if (observer_ != nullptr && !suspended_) Observe(method, request, peer, response);
+  LeaveOff(&response.later);
+}
+
+void Worker::Observe(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, const RpcResponse& response) {
   HttpResponse told;
   for (int code = 0; response.status != 0 && code < kCodeCount; ++code) {
     if (RowOf(static_cast<tenon::Code>(code)).grpc == response.status) told.status = RowOf(static_cast<tenon::Code>(code)).http;
   }
-  const bool payloads = observer_->KeepsPayloads() && (method->path.ends_with("/ModelInfer") || method->path.ends_with("/ModelStreamInfer"));
+  const bool payloads = observer_->KeepsPayloads() && (method.path.ends_with("/ModelInfer") || method.path.ends_with("/ModelStreamInfer"));
   if (!payloads) return observer_->End({*request.head, peer, told, asker_.name, answered_, began_, response.status});
   HttpRequest whole = *request.head;  // with the message, which is what an event of its payload holds
   whole.body = request.message;
@@ -120,7 +137,7 @@ void Worker::Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& 
 }
 
 void Worker::CallSeen(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, RpcResponse& response) {
-  if (HttpResponse refusal; !LetIn(*request.head, peer, refusal)) {
+  if (HttpResponse refusal; !resumed_ && !LetIn(*request.head, peer, refusal)) {
     response.status = GrpcOf(refusal.status);
     response.problem = refusal_;
     return;

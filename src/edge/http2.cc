@@ -196,7 +196,7 @@ int Http2Connection::State::OnData(nghttp2_session*, std::uint8_t, std::int32_t 
   stream->moved = state.requests.now();
   stream->unconsumed += size;
   state.requests.Add(*stream, {reinterpret_cast<const char*>(data), size});
-  if (stream->out.size() - stream->out_from <= kBacklog && !stream->finished) state.Consume(*stream, stream->unconsumed);
+  if (stream->out.size() - stream->out_from <= kBacklog && !stream->finished && stream->later == nullptr) state.Consume(*stream, stream->unconsumed);
   return 0;
 }
 
@@ -236,7 +236,7 @@ ssize_t Http2Connection::State::OnRead(nghttp2_session*, std::int32_t, std::uint
     stream.out.clear();
     stream.out_from = 0;
   }
-  if (!stream.finished && stream.unconsumed != 0 && stream.out.size() - stream.out_from <= kBacklog) state.Consume(stream, stream.unconsumed);
+  if (!stream.finished && stream.later == nullptr && stream.unconsumed != 0 && stream.out.size() - stream.out_from <= kBacklog) state.Consume(stream, stream.unconsumed);
   if (stream.out_from < stream.out.size()) return static_cast<ssize_t>(size);
   if (!stream.finished) {
     if (size != 0) return static_cast<ssize_t>(size);
@@ -307,6 +307,16 @@ void Http2Connection::Pump(std::string* out) {
     if (size < 0) state.dead = true;
     if (size <= 0) return;
     out->append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  }
+}
+
+void Http2Connection::Resume(std::uint64_t number, const HttpPeer& peer) {
+  State& state = *state_;
+  for (Stream* stream = state.dead ? nullptr : state.streams; stream != nullptr; stream = stream->next) {
+    if (stream->later == nullptr || stream->later->number() != number) continue;
+    state.requests.Resume(*stream, peer);
+    if (!stream->finished && !stream->reset && stream->later == nullptr) state.Consume(*stream, stream->unconsumed);
+    return;
   }
 }
 

@@ -33,6 +33,8 @@ class Http2Connection {
   void Pump(std::string* out);
   // About four times a second: deadlines, watching calls, clients that are too slow.
   void Tick(std::chrono::steady_clock::time_point now);
+  // What the request of that number waits for (HttpLater) is there.
+  void Resume(std::uint64_t number, const HttpPeer& peer);
   // Tells the client to go elsewhere; what has begun is still answered, what only watches ends.
   void Drain();
   // Nothing more will come or go.

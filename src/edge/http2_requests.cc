@@ -78,7 +78,7 @@ void Http2Requests::Add(Http2Stream& stream, std::string_view bytes) {
 
 void Http2Requests::ReadMessages(Http2Stream& stream) {
   std::size_t at = 0;
-  while (!stream.finished && stream.in.size() - at >= kPrefix) {
+  while (!stream.finished && stream.later == nullptr && stream.in.size() - at >= kPrefix) {
     const std::size_t size = Big32(stream.in.data() + at + 1);
     const auto packing = static_cast<unsigned char>(stream.in[at]);
     if (size > limits_.most_body) {
@@ -122,16 +122,28 @@ void Http2Requests::CallHandler(Http2Stream& stream, std::string_view message, b
     return Finish(stream, RowOf(Code::kDeadlineExceeded).grpc, "the deadline passed before the request was read");
   }
   if (!stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kInternal);
+  if (!again && stream.kind == RpcKind::kWatch) stream.watched = message;
   try {
     handler_.Call({&request_, message, stream.deadline, again}, peer_, rpc_);
   } catch (...) {  // the outermost one: whatever it was, the others are still served
     rpc_.Clear();
     rpc_.Fail(Code::kInternal, "this request met a bug of the server");
   }
+  if (rpc_.later != nullptr) {
+    stream.later = std::move(rpc_.later);
+    stream.asked.reserve(message.size() + kPadding);
+    stream.asked = message;
+    stream.asked.append(kPadding, '\0');
+    held_ += stream.asked.size();
+    return;
+  }
+  TakeAnswer(stream, again);
+}
+
+void Http2Requests::TakeAnswer(Http2Stream& stream, bool again) {
   if (rpc_.status != 0) return Finish(stream, rpc_.status, rpc_.problem);
   if (stream.kind == RpcKind::kWatch) {
     if (again && rpc_.message == stream.told) return;
-    if (!again) stream.watched = message;
     stream.told = rpc_.message;
   }
   Say(stream, rpc_.message, rpc_.metadata);
@@ -168,6 +180,7 @@ void Http2Requests::StartAnswer(Http2Stream& stream, bool body) {
 void Http2Requests::Finish(Http2Stream& stream, int status, std::string_view problem) {
   if (stream.finished) return;
   stream.finished = true;
+  stream.later.reset();
   stream.status = status;
   stream.problem = problem;
   stream.moved = now_;
@@ -196,13 +209,54 @@ void Http2Requests::End(Http2Stream& stream) {
       response_.Clear();
       SetError(Code::kInternal, "this request met a bug of the server", response_);
     }
-    return AnswerPlainly(stream);
+    stream.later = std::move(response_.later);
+    if (stream.later == nullptr) AnswerPlainly(stream);
+    return;
   }
   ReadMessages(stream);
-  if (stream.finished || stream.reset) return;
+  EndCall(stream);
+}
+
+void Http2Requests::EndCall(Http2Stream& stream) {
+  if (stream.finished || stream.reset || stream.later != nullptr) return;
   if (!stream.in.empty()) return Finish(stream, RowOf(Code::kInternal).grpc, "the request ends within a message");
   if (stream.kind == RpcKind::kStream) return Finish(stream, 0, {});
   if (!stream.answered) Finish(stream, RowOf(Code::kInternal).grpc, "the request has no message");
+}
+
+void Http2Requests::Resume(Http2Stream& stream, const HttpPeer& peer) {
+  Arrived(peer);
+  std::unique_ptr<HttpLater> later = std::move(stream.later);
+  if (!stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kInternal);
+  if (stream.grpc) return ResumeCall(stream, std::move(later));
+  request_.body = std::string_view(stream.in).substr(0, stream.in.size() - kPadding);
+  response_.Clear();
+  try {
+    handler_.Resume(request_, peer_, std::move(later), response_);
+  } catch (...) {
+    response_.Clear();
+    SetError(Code::kInternal, "this request met a bug of the server", response_);
+  }
+  stream.later = std::move(response_.later);
+  if (stream.later == nullptr) AnswerPlainly(stream);
+}
+
+void Http2Requests::ResumeCall(Http2Stream& stream, std::unique_ptr<HttpLater> later) {
+  rpc_.Clear();
+  const std::string_view message = std::string_view(stream.asked).substr(0, stream.asked.size() - kPadding);
+  try {
+    handler_.ResumeCall({&request_, message, stream.deadline, false}, peer_, std::move(later), rpc_);
+  } catch (...) {
+    rpc_.Clear();
+    rpc_.Fail(Code::kInternal, "this request met a bug of the server");
+  }
+  stream.later = std::move(rpc_.later);
+  if (stream.later != nullptr) return;
+  held_ -= stream.asked.size();
+  stream.asked.clear();
+  TakeAnswer(stream, false);
+  ReadMessages(stream);
+  if (stream.ended) EndCall(stream);
 }
 
 void Http2Requests::FrameHead() {
@@ -280,7 +334,7 @@ void Http2Requests::Tick(Http2Stream& stream, Clock::time_point now) {
   } else if (stream.kind == RpcKind::kWatch && stream.answered && !stream.finished && !pending) {
     const std::string message = stream.watched;
     CallHandler(stream, message, true);
-  } else if (now - stream.moved > limits_.slow && (pending || !waits)) {
+  } else if (now - stream.moved > limits_.slow && (pending || !waits) && stream.later == nullptr) {
     Reset(stream, Http2Sender::Why::kCancel);  // the request does not arrive, or the answer is not taken
   }
 }

@@ -41,6 +41,8 @@ class Http2Requests {
   void End(Http2Stream& stream);
   // Goes on with a live stream, when what it said is sent.
   void Continue(Http2Stream& stream) { Live(stream, {}, false); }
+  // What it waits for is there.
+  void Resume(Http2Stream& stream, const HttpPeer& peer);
   // The server is stopping.
   void Drain(Http2Stream& stream);
   // About four times a second: deadlines, watching calls, clients that are too slow.
@@ -49,13 +51,17 @@ class Http2Requests {
   void Finish(Http2Stream& stream, int status, std::string_view problem);
   void Reset(Http2Stream& stream, Http2Sender::Why why);
   // The stream is gone: its bytes are no longer held.
-  void Forget(const Http2Stream& stream) { held_ -= stream.in.size() + stream.live_held; }
+  void Forget(const Http2Stream& stream) { held_ -= stream.in.size() + stream.asked.size() + stream.live_held; }
 
  private:
   void BeginCall(Http2Stream& stream, const HttpRequest& asked);
   // Handles the whole messages at the front of `in`.
   void ReadMessages(Http2Stream& stream);
   void CallHandler(Http2Stream& stream, std::string_view message, bool again);
+  // What the handler said of one message, in rpc_.
+  void TakeAnswer(Http2Stream& stream, bool again);
+  void EndCall(Http2Stream& stream);
+  void ResumeCall(Http2Stream& stream, std::unique_ptr<HttpLater> later);
   void AnswerPlainly(Http2Stream& stream);
   void BeginLive(Http2Stream& stream);
   void Live(Http2Stream& stream, std::string_view bytes, bool end);

@@ -42,6 +42,8 @@ struct Http2Stream {
   std::size_t out_from = 0;
   std::unique_ptr<HttpStream> live;  // answers while the request goes on
   std::size_t live_held = 0;         // bytes it holds, as counted
+  std::unique_ptr<HttpLater> later;  // what its answer waits for
+  std::string asked;                 // of a call that waits: the message, and kPadding behind it
   std::string watched, told;     // of a watching call: what was asked, what was answered last
   std::size_t unconsumed = 0;    // bytes that the client is not yet told to replace
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -12,10 +13,21 @@
 
 namespace tenon::edge {
 
+// A request of HTTP/1.1 whose answer comes later.
+struct Http1Waiting {
+  std::unique_ptr<HttpLater> what;
+  HttpRequest request;   // views into `bytes`
+  std::string bytes;
+  std::chrono::steady_clock::time_point arrived{};
+  bool ready = false;    // it may be answered as soon as the answers before it are sent
+  bool parked = false;   // more has come meanwhile: the socket is watched for its end only
+};
+
 // One client's connection. Lives in a slab of its loop and is used again.
 struct Connection {
   int fd = -1;
   std::uint64_t client = 0;
+  std::uint64_t serial = 0;      // no two connections of a loop have the same
   std::string address;
   std::unique_ptr<platform::TlsSession> tls;  // null: plain
   HttpProgress progress;
@@ -26,6 +38,7 @@ struct Connection {
   std::size_t held_capacity = 0;
   std::unique_ptr<Http2Connection> http2;  // once it has begun as one
   std::unique_ptr<Http1Stream> stream;      // once a request of HTTP/1.1 has become one: the connection's last
+  std::unique_ptr<Http1Waiting> waiting;    // nothing is read or answered while there is one
   std::string unsent;            // as it goes to the network; while there is any, nothing more is read
   std::size_t unsent_from = 0;
   std::int64_t due = 0;          // tick when it is given up

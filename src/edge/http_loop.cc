@@ -78,7 +78,7 @@ bool HttpLoop::Listen(int& listener, int how, std::uint32_t events) {
 
 HttpLoop::HttpLoop(const ServerOptions& options, std::array<int, 2> listeners, int poll, int wake, int spare)
     : idle_ticks_(options.idle / kTick), slow_ticks_(options.slow / kTick), listeners_(listeners), poll_(poll), wake_(wake),
-      spare_(spare), tls_(options.tls), read_(new char[kReadBytes + kPadding]()) {
+      spare_(spare), bell_(std::make_shared<HttpBell>(wake)), tls_(options.tls), read_(new char[kReadBytes + kPadding]()) {
   http2_limits_ = {static_cast<std::size_t>(options.most_header), static_cast<std::size_t>(options.most_body), options.slow};
   if (tls_ != nullptr) cipher_.reset(new char[kCipherBytes]);
   queue_limit_ = std::chrono::nanoseconds(options.longest_queue).count();
@@ -92,6 +92,7 @@ HttpLoop::HttpLoop(const ServerOptions& options, std::array<int, 2> listeners, i
 }
 
 HttpLoop::~HttpLoop() {
+  bell_->Close();
   for (auto& slab : slabs_) {
     for (int i = 0; i < 64; ++i) {
       if (slab[static_cast<std::size_t>(i)].fd >= 0) ::close(slab[static_cast<std::size_t>(i)].fd);
@@ -122,6 +123,7 @@ void HttpLoop::Run(HttpHandler& handler) {
       } else if (what == &wake_) {
         std::uint64_t count = 0;
         (void)!::read(wake_, &count, sizeof count);
+        OnBell();
       } else {
         OnEvent(*static_cast<Connection*>(what), events[static_cast<std::size_t>(i)].events);
       }
@@ -180,7 +182,7 @@ void HttpLoop::BeginStop() {
         c.http2 != nullptr ? DrainHttp2(c) : DrainStream(c);
         continue;
       }
-      if (!c.started && c.unsent.empty()) {
+      if (!c.started && c.unsent.empty() && c.waiting == nullptr) {
         // A request may be on its way: what has arrived is still answered, with "Connection: close".
         OnReadable(c);
         if (c.fd >= 0 && !c.started && c.unsent.empty() && !c.draining) Close(c);
@@ -258,6 +260,7 @@ void HttpLoop::Accept(int& listener) {
     Connection* c = NewConnection();
     c->fd = fd;
     c->client = ClientKey(address);
+    c->serial = ++serials_;
     WriteAddress(address, &c->address);
     if (tls_ != nullptr) c->tls = tls_->NewSession();
     epoll_event event{};
@@ -283,6 +286,7 @@ void HttpLoop::Close(Connection& c) {
   std::unique_ptr<char[]> held = std::move(c.held);
   const std::size_t capacity = c.held_capacity;
   if (c.http2 != nullptr) --http2_count_;
+  if (c.waiting != nullptr) held_bytes_ -= c.waiting->bytes.size() - kPadding;
   if (c.stream != nullptr) {
     --stream_count_;
     held_bytes_ -= c.stream->counted;
@@ -304,6 +308,7 @@ void HttpLoop::Touch(Connection& c) { wheel_.Set(&c, tick_, tick_ + idle_ticks_ 
 void HttpLoop::OnDue(Connection& c) {
   if (c.http2 != nullptr && !c.draining && c.unsent.empty()) return OnHttp2Due(c);
   if (c.stream != nullptr && !c.draining && c.unsent.empty()) return Touch(c);  // it has limits of its own
+  if (c.waiting != nullptr && c.unsent.empty()) return Touch(c);                // as has what it waits for
   if (c.started && !c.draining && c.unsent.empty()) {
     Refuse(c, 408, "the request took too long to arrive");
     c.started = false;
@@ -315,6 +320,7 @@ void HttpLoop::OnDue(Connection& c) {
 
 void HttpLoop::OnEvent(Connection& c, std::uint32_t events) {
   if ((events & EPOLLERR) != 0) return Close(c);
+  if (c.waiting != nullptr) return OnEventWaiting(c, events);
   if ((events & EPOLLOUT) != 0) return OnWritable(c);
   if ((events & (EPOLLIN | EPOLLHUP)) != 0) OnReadable(c);
 }

@@ -44,19 +44,21 @@ std::size_t HttpLoop::Process(Connection& c, char* data, std::size_t size) {
       Refuse(c, outcome.status, outcome.problem);
       break;
     }
-    at += outcome.consumed;
     c.greeted = true;
     c.progress = {};
-    Answer(c);
+    Answer(c, data + at, outcome.consumed);
+    at += outcome.consumed;
+    if (c.waiting != nullptr) break;
   }
   return at;
 }
 
-HttpPeer HttpLoop::PeerOf(const Connection& c) const {
-  return {c.client, c.tls != nullptr ? c.tls->peer() : std::string_view(), c.address, c.tls != nullptr, turn_away_at_, arrived_};
+HttpPeer HttpLoop::PeerOf(Connection& c) const {
+  return {c.client, c.tls != nullptr ? c.tls->peer() : std::string_view(), c.address, c.tls != nullptr, turn_away_at_, arrived_,
+          &bell_, &c, c.serial};
 }
 
-void HttpLoop::Answer(Connection& c) {
+void HttpLoop::Answer(Connection& c, const char* data, std::size_t size) {
   response_.Clear();
   try {
     handler_->Handle(request_, PeerOf(c), response_);
@@ -64,6 +66,10 @@ void HttpLoop::Answer(Connection& c) {
     response_.Clear();
     SetError(Code::kInternal, "this request met a bug of the server", response_);
   }
+  response_.later != nullptr ? Wait(c, data, size) : AppendAnswer(c);
+}
+
+void HttpLoop::AppendAnswer(Connection& c) {
   c.last = response_.close || !request_.keep_alive || stopping_;
   AppendResponse(response_, !c.last, request_.method == Method::kHead);
   if (response_.body.capacity() > kMostOutput) response_.body = std::string();

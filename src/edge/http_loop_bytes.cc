@@ -89,7 +89,7 @@ void HttpLoop::OnReadable(Connection& c) {
   if (speaks == Speaks::kHttp2) return OnHttp2(c, {data, size});
   if (speaks == Speaks::kUnclear) return Keep(c, data, size, false);
   const std::size_t used = Process(c, data, size);
-  if (c.ended && !c.stuck) c.last = true;
+  if (c.ended && !c.stuck && c.waiting == nullptr) c.last = true;
   if (c.last) {
     c.held_size = 0;
   } else {
@@ -159,6 +159,10 @@ bool HttpLoop::Flush(Connection& c) {
 
 // All is sent: go on with what was held back, or end.
 bool HttpLoop::FinishSending(Connection& c) {
+  if (c.waiting != nullptr) {
+    if (c.waiting->ready) Resume(c);
+    return c.fd >= 0;
+  }
   if (c.http2 != nullptr && !c.draining) {
     c.http2->Pump(&output_);
     if (!output_.empty()) return Flush(c);
@@ -174,7 +178,7 @@ bool HttpLoop::FinishSending(Connection& c) {
   if (c.stuck) {
     const std::size_t used = Process(c, c.held.get(), c.held_size);
     const std::size_t size = c.held_size;
-    if (c.ended && !c.stuck) c.last = true;
+    if (c.ended && !c.stuck && c.waiting == nullptr) c.last = true;
     if (c.last) {
       c.held_size = 0;
     } else {

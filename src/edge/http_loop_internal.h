@@ -46,8 +46,10 @@ class HttpLoop {
   void OnWritable(Connection& c);
   // Answers the whole requests at the front of the bytes; gives how many bytes that were.
   std::size_t Process(Connection& c, char* data, std::size_t size);
-  void Answer(Connection& c);
-  HttpPeer PeerOf(const Connection& c) const;
+  // Asks the handler for the answer of request_, whose bytes these are.
+  void Answer(Connection& c, const char* data, std::size_t size);
+  void AppendAnswer(Connection& c);  // response_, as the answer to request_
+  HttpPeer PeerOf(Connection& c) const;
   void Refuse(Connection& c, int status, const char* problem);
   void AppendResponse(const HttpResponse& response, bool keep_alive, bool head_only);
   void Keep(Connection& c, const char* rest, std::size_t size, bool progressed);
@@ -71,6 +73,11 @@ class HttpLoop {
   void OnStream(Connection& c, std::string_view bytes);
   void TickStreams();
   void DrainStream(Connection& c);
+  // The part of requests whose answers come later: http_loop_later.cc.
+  void Wait(Connection& c, const char* data, std::size_t size);
+  void OnBell();
+  void Resume(Connection& c);
+  void OnEventWaiting(Connection& c, std::uint32_t events);
   void OnDue(Connection& c);
   void OnTick();
   void JudgeQueue();
@@ -81,6 +88,9 @@ class HttpLoop {
   std::int64_t idle_ticks_, slow_ticks_;
   std::array<int, 2> listeners_;  // -1: none
   int poll_, wake_, spare_;
+  std::shared_ptr<HttpBell> bell_;
+  std::vector<HttpBell::Call> rung_;
+  std::uint64_t serials_ = 0;
   Http2Limits http2_limits_;
   std::size_t http2_count_ = 0, stream_count_ = 0;
   std::chrono::steady_clock::time_point arrived_{};  // when the events under way were found

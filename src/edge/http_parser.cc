@@ -420,4 +420,15 @@ HttpOutcome ParseBody(const HttpLimits& limits, HttpProgress& progress, char* da
   return {Kind::kDone, consumed, 0, ""};
 }
 
+void MoveViews(const char* from, std::size_t size, const char* to, HttpRequest* request) {
+  const auto move = [&](std::string_view& view) {
+    if (view.data() >= from && view.data() <= from + size) view = {to + (view.data() - from), view.size()};
+  };
+  for (std::string_view* view : {&request->path, &request->query, &request->body}) move(*view);
+  for (std::size_t i = 0; i < request->header_count; ++i) {
+    move(request->headers[i].name);
+    move(request->headers[i].value);
+  }
+}
+
 }  // namespace tenon::edge

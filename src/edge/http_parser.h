@@ -39,6 +39,9 @@ struct HttpRequest {
   std::string_view Header(std::string_view lower_name) const;
 };
 
+// Turns the request's views of these bytes into views of their copy at `to`.
+void MoveViews(const char* from, std::size_t size, const char* to, HttpRequest* request);
+
 // How far a connection's current request has come: all that is kept between reads. Start anew with {}.
 struct HttpProgress {
   enum class Phase : std::uint8_t { kHead, kSized, kChunkSize, kChunkData, kChunkEnd, kTrailer };

@@ -69,6 +69,7 @@ void HttpResponse::Clear() {
   body.clear();
   headers.clear();
   close = false;
+  later.reset();
 }
 
 void RpcResponse::Clear() {
@@ -76,6 +77,7 @@ void RpcResponse::Clear() {
   problem.clear();
   message.clear();
   metadata.clear();
+  later.reset();
 }
 
 void RpcResponse::Fail(Code code, std::string_view text) {
@@ -93,6 +95,14 @@ RpcKind HttpHandler::KindOf(std::string_view) const { return RpcKind::kUnknown; 
 
 void HttpHandler::Call(const RpcRequest&, const HttpPeer&, RpcResponse& response) {
   response.Fail(Code::kInternal, "this server has no methods");
+}
+
+void HttpHandler::Resume(const HttpRequest&, const HttpPeer&, std::unique_ptr<HttpLater>, HttpResponse& response) {
+  SetError(Code::kInternal, "nothing was waited for", response);
+}
+
+void HttpHandler::ResumeCall(const RpcRequest&, const HttpPeer&, std::unique_ptr<HttpLater>, RpcResponse& response) {
+  response.Fail(Code::kInternal, "nothing was waited for");
 }
 
 void HttpResponse::AddHeader(std::string_view name, std::string_view value) {

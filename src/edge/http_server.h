@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "edge/http_parser.h"
+#include "edge/later.h"
 #include "edge/server.h"
 
 namespace tenon::edge {
@@ -21,6 +22,7 @@ struct HttpResponse {
   std::string body;
   std::string headers;  // further header lines, each with its \r\n
   bool close = false;   // the connection ends after this answer
+  std::unique_ptr<HttpLater> later;  // set: this is no answer yet, the handler gives it when that has woken the loop (Resume)
 
   void Clear();
   void AddHeader(std::string_view name, std::string_view value);
@@ -35,6 +37,10 @@ struct HttpPeer {
   // Steady time in nanoseconds after which this request has waited too long to be worth answering; 0: never.
   std::int64_t turn_away_at = 0;
   std::chrono::steady_clock::time_point arrived{};  // when the bytes were there to be read
+  // What an HttpLater is made of. Null: this request must be answered at once.
+  const std::shared_ptr<HttpBell>* bell = nullptr;
+  void* connection = nullptr;
+  std::uint64_t serial = 0;
 };
 
 // How a call of gRPC goes.
@@ -59,6 +65,7 @@ struct RpcResponse {
   std::string problem;    // in words, for people
   std::string message;
   std::string metadata;   // header lines, each with its \r\n; of a call's first message only
+  std::unique_ptr<HttpLater> later;  // as HttpResponse's
 
   void Clear();
   void Fail(Code code, std::string_view text);
@@ -92,6 +99,10 @@ class HttpHandler {
   // The same for gRPC: how a method is called (by its path, "/package.Service/Method"), and the answer to one message.
   virtual RpcKind KindOf(std::string_view path) const;
   virtual void Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& response);
+  // The same request again, when what it waits for (what a handler left in `response.later`) says that it is there: answers it, or puts
+  // `what` back to wait on. Meanwhile other requests were handled. docs/decisions/0034-deferred-answers.md
+  virtual void Resume(const HttpRequest& request, const HttpPeer& peer, std::unique_ptr<HttpLater> what, HttpResponse& response);
+  virtual void ResumeCall(const RpcRequest& request, const HttpPeer& peer, std::unique_ptr<HttpLater> what, RpcResponse& response);
   // Whether a request, of which the head is known, is answered by a stream rather than when it is whole.
   virtual bool Streams(const HttpRequest&) const { return false; }
   // Its stream, with status (200, or 101 of HTTP/1.1 alone), type and headers of the answer in `response`; or null: then `response` is

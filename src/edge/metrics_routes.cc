@@ -121,6 +121,62 @@ void WriteViews(const RowCompletion& completion, Page& page) {
   for (const RowCompletion::View& view : views) page.Sample("", Label("view", view.name), view.materialized);
 }
 
+// Where rows of several requests are asked together.
+struct BatchLine {
+  std::string labels;
+  serve::BatchStats stats;
+};
+
+template <typename Bounds, typename Counts>
+void WriteHistogram(std::string_view name, std::string_view help, const std::vector<BatchLine>& lines, const Bounds& bounds, Counts counts,
+                    double (*sum)(const serve::BatchStats&), Page& page) {
+  page.Family(name, "histogram", help);
+  for (const BatchLine& line : lines) {
+    std::int64_t below = 0;
+    const auto& all = counts(line.stats);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      below += all[i];
+      page.Sample("_bucket", line.labels + "," + Label("le", i < bounds.size() ? FormatDouble(static_cast<double>(bounds[i])) : "+Inf"), static_cast<double>(below));
+    }
+    page.Sample("_sum", line.labels, sum(line.stats));
+    page.Sample("_count", line.labels, static_cast<double>(below));
+  }
+}
+
+void WriteBatches(const serve::Endpoints::Map& map, Page& page) {
+  std::vector<BatchLine> lines;
+  bool asked = false;
+  for (const auto& [name, route] : map) {
+    for (const serve::Arm& arm : route->arms) {
+      asked = asked || arm.batching != nullptr;
+      if (arm.batcher != nullptr) lines.push_back({Label("endpoint", name) + "," + Label("model", arm.served->model), arm.batcher->Stats()});
+    }
+  }
+  if (!asked) return;
+  page.Family("tenon_batching", "gauge", "1 where rows of several requests are asked together, 0 where a trial found that it does not pay");
+  for (const auto& [name, route] : map) {
+    for (const serve::Arm& arm : route->arms) {
+      if (arm.batching != nullptr) page.Sample("", Label("endpoint", name) + "," + Label("model", arm.served->model), arm.batching->on ? 1 : 0);
+    }
+  }
+  WriteHistogram("tenon_batch_rows", "Rows a run of the model, without those it was filled up with", lines, serve::kBatchSizeBounds,
+                 [](const serve::BatchStats& s) -> const auto& { return s.sizes; }, [](const serve::BatchStats& s) { return static_cast<double>(s.rows); }, page);
+  WriteHistogram("tenon_batch_queue_seconds", "Time that requests waited for a run of the model to begin", lines, serve::kBatchWaitBounds,
+                 [](const serve::BatchStats& s) -> const auto& { return s.waits; }, [](const serve::BatchStats& s) { return s.waited; }, page);
+  page.Family("tenon_batch_run_seconds_total", "counter", "Time in runs of the model");
+  for (const BatchLine& line : lines) page.Sample("", line.labels, line.stats.ran);
+  page.Family("tenon_batch_padding_rows_total", "counter", "Rows that runs were filled up with to one of their sizes");
+  for (const BatchLine& line : lines) page.Sample("", line.labels, static_cast<double>(line.stats.padding));
+  page.Family("tenon_batch_waiting_rows", "gauge", "Rows that wait for a run of the model");
+  for (const BatchLine& line : lines) page.Sample("", line.labels, static_cast<double>(line.stats.waiting));
+  page.Family("tenon_batch_rejected_total", "counter", "Requests that were refused or left out while they waited for a run, by reason");
+  for (const BatchLine& line : lines) {
+    for (std::size_t i = 0; i < serve::kBatchRefusals.size(); ++i) {
+      page.Sample("", line.labels + "," + Label("reason", serve::kBatchRefusals[i]), static_cast<double>(line.stats.refused[i]));
+    }
+  }
+}
+
 struct Column {
   std::string_view name, help;
   double (*of)(const Metrics::Sum&);
@@ -224,6 +280,7 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   WriteArms(worker.endpoints(), page);
   WriteRungs(sums, worker.endpoints(), page);
   if (shared.completion != nullptr) WriteViews(*shared.completion, page);
+  WriteBatches(worker.endpoints(), page);
   page.Family("tenon_http_requests_total", "counter", "HTTP requests of all routes");
   page.Value(static_cast<double>(shared.metrics.requests()));
   page.Family("tenon_http_requests_in_flight", "gauge", "Requests being handled now");

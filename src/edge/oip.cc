@@ -132,13 +132,15 @@ Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::tim
   answers.rows = memory.rows.rows();
   const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
   const bool decides = lane.served().predictor->task() != model::Task::kRegression;
-  for (std::int64_t from = 0; from < answers.rows && reader.errors().size() < serve::RowReader::kMostErrors; from += kBatchRows) {
+  const std::int64_t step = lane.batcher != nullptr ? std::max<std::int64_t>(answers.rows, 1) : kBatchRows;  // a batcher cuts them itself
+  for (std::int64_t from = 0; from < answers.rows && reader.errors().size() < serve::RowReader::kMostErrors; from += step) {
     if (deadline.time_since_epoch().count() != 0 && std::chrono::steady_clock::now() >= deadline) {
       return Error(Code::kDeadlineExceeded, Str("the deadline passed after ", from, " of ", answers.rows, " rows"));
     }
-    memory.rows.Fill(from, std::min(kBatchRows, answers.rows - from), session);
+    memory.rows.Fill(from, std::min(step, answers.rows - from), session);
     if (reader.failed()) continue;  // the rest is looked through for further errors only
     const std::span<const float> values = worker.PredictRows(lane);
+    if (worker.suspended()) continue;
     answers.values.insert(answers.values.end(), values.begin(), values.end());
     for (std::size_t i = 0; lane.served().predictor->cascade() != nullptr && i < session.rows().size(); ++i) {
       answers.stages.push_back(worker.StageOf(lane, i));
@@ -146,8 +148,12 @@ Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::tim
     if (!decides) continue;
     for (std::size_t i = 0; i < values.size(); i += outputs) answers.decisions.push_back(lane.served().predictor->Decide(&values[i]));
   }
-  if (reader.failed()) return Bad(FieldErrorsAsText(reader.errors()));
-  if (worker.Unanswered()) return Error(Code::kUnavailable, std::string(Worker::kUnanswered));
+  if (reader.failed()) {
+    worker.DropWait();
+    return Bad(FieldErrorsAsText(reader.errors()));
+  }
+  if (worker.suspended()) return {};
+  if (worker.Unanswered()) return worker.WhyUnanswered();
   return {};
 }
 

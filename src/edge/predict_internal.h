@@ -1,5 +1,6 @@
 #pragma once
 
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -42,9 +43,9 @@ void AppendExplanation(Lane& lane, const AnsweredRow& row, std::string* out);
 // Why a request got no answer: fields, when values were wrong, else the text.
 struct PredictFailure {
   int status = 400;
-  std::string_view text;
+  std::string text;
   const std::vector<serve::FieldError>* fields = nullptr;
-  std::string Text() const { return fields == nullptr ? std::string(text) : FieldErrorsAsText(*fields); }
+  std::string Text() const { return fields == nullptr ? text : FieldErrorsAsText(*fields); }
 };
 PredictFailure WhyNoAnswer(Worker& worker, Lane& lane, std::string_view problem);
 
@@ -52,7 +53,8 @@ PredictFailure WhyNoAnswer(Worker& worker, Lane& lane, std::string_view problem)
 // when there is none: the response's body is then to be written anew.
 template <typename Read, typename Write>
 bool AnswerRows(Worker& worker, Lane& lane, const HttpRequest& request, HttpResponse& response, Read read, Write write) {
-  constexpr std::size_t kBatchRows = 4096;  // predicted at a time: what the model's kernels take at once
+  // Predicted at a time: what the model's kernels take at once; a batcher cuts them itself.
+  const std::size_t most = lane.batcher != nullptr ? std::numeric_limits<std::size_t>::max() : 4096;
   const std::string_view id = worker.RequestId(request.Header("x-request-id"));
   if (!id.empty()) response.AddHeader("X-Request-Id", id);
   worker.DropKept();
@@ -62,7 +64,7 @@ bool AnswerRows(Worker& worker, Lane& lane, const HttpRequest& request, HttpResp
   bool first = true;
   const auto predict = [&] {
     const std::span<const float> values = worker.PredictRows(lane);
-    if (reader.failed()) return rows.Clear();
+    if (reader.failed() || worker.suspended()) return rows.Clear();
     const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const std::span<const float> mine = values.subspan(i * outputs, outputs);
@@ -73,11 +75,12 @@ bool AnswerRows(Worker& worker, Lane& lane, const HttpRequest& request, HttpResp
   };
   const bool whole = read(reader, [&] {
     rows.Add(reader.row());
-    if (rows.size() == kBatchRows) predict();
+    if (rows.size() == most) predict();
   });
-  if (!whole || reader.failed()) return false;
-  if (rows.size() != 0) predict();
-  if (reader.failed() || worker.Unanswered()) return false;  // a model that reads columns could not take a value
+  if (whole && !reader.failed() && rows.size() != 0) predict();
+  if (!whole || reader.failed()) worker.DropWait();
+  if (worker.suspended()) return true;
+  if (!whole || reader.failed() || worker.Unanswered()) return false;  // a model that reads columns could not take a value
   worker.LogKept(lane, id);
   return true;
 }

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "edge/predict_internal.h"
+#include "serve/batch_trial.h"
 
 namespace tenon::edge {
 namespace {
@@ -81,8 +82,11 @@ bool MayExplain(Lane& lane) {
 }
 
 PredictFailure WhyNoAnswer(Worker& worker, Lane& lane, std::string_view problem) {
-  if (worker.Unanswered()) return {503, Worker::kUnanswered, nullptr};
-  if (!problem.empty()) return {400, problem, nullptr};
+  if (worker.Unanswered()) {
+    const Error why = worker.WhyUnanswered();
+    return {RowOf(why.code()).http, std::string(why.message()), nullptr};
+  }
+  if (!problem.empty()) return {400, std::string(problem), nullptr};
   return {400, {}, &lane.session.reader().errors()};
 }
 
@@ -169,6 +173,7 @@ Json DescribeEndpoint(const serve::Route& route) {
     row["model"] = arm.served->model;
     row["role"] = serve::NameOf(arm.role);
     row["share"] = arm.role == serve::Role::kChampion ? route.ShareOfChampion() : arm.share;
+    if (arm.batching != nullptr) row["batching"] = arm.batching->Describe();
     arms.Push(std::move(row));
   }
   out["arms"] = std::move(arms);

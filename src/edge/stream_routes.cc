@@ -69,7 +69,9 @@ class Messages {
   // The answer to a message, valid until the next.
   const HttpResponse& Answer(std::string_view message, const HttpPeer& peer) {
     response_.Clear();
-    worker_.Handle(head_.With(message), peer, response_);
+    HttpPeer at_once = peer;
+    at_once.bell = nullptr;  // a message's answer is written where it was read
+    worker_.Handle(head_.With(message), at_once, response_);
     moved_ = told_ = Clock::now();
     return response_;
   }

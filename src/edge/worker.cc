@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "edge/compression_internal.h"
 #include "edge/oip_internal.h"
-#include "edge/worker_internal.h"
+#include "edge/worker_later_internal.h"
 
 namespace tenon::edge {
 namespace {
@@ -104,8 +104,11 @@ Error Worker::WhyNot(std::string_view name) const {
 void Worker::Begin(const HttpPeer& peer) {
   began_ = std::chrono::steady_clock::now();
   queued_ = peer.arrived.time_since_epoch().count() == 0 ? std::chrono::nanoseconds(0) : began_ - peer.arrived;
-  predicting_ = {};
+  predicting_ = waited_ = {};
+  deadline_ = {};
   rows_ = executions_ = 0;
+  pending_.reset();  // of a request that met a bug
+  suspended_ = resumed_ = false;
   DropKept();
   Refresh();
   shared_->metrics.thread(thread_).requests.Add(1);
@@ -113,16 +116,23 @@ void Worker::Begin(const HttpPeer& peer) {
 
 void Worker::Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
   Begin(peer);
+  AnswerRequest(request, peer, response);
+}
+
+void Worker::AnswerRequest(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
+  peer_ = peer.bell == nullptr ? nullptr : &peer;
+  const auto respond = [&]() -> const HttpRequest& { return resumed_ || LetIn(request, peer, response) ? Respond(request, response) : request; };
   if (observer_ == nullptr) {
-    if (!LetIn(request, peer, response)) return;
-    Respond(request, response);
+    respond();
   } else {
     observer_->Begin(request);
     answered_ = nullptr;
-    const HttpRequest& routed = LetIn(request, peer, response) ? Respond(request, response) : request;
-    observer_->End({routed, peer, response, asker_.name, answered_, began_});
+    const HttpRequest& routed = respond();
+    if (!suspended_) observer_->End({routed, peer, response, asker_.name, answered_, began_});
   }
-  if (response.body.size() >= kLeastPacked) Pack(request, response);
+  if (refusal_of_batch_ != nullptr && response.status == 503) response.AddHeader("Retry-After", "1");
+  if (!suspended_ && response.body.size() >= kLeastPacked) Pack(request, response);
+  LeaveOff(&response.later);
 }
 
 // Gives the request as it was routed.

@@ -56,6 +56,7 @@ void Worker::Bind(Lane& lane, const std::shared_ptr<const serve::Route>& route, 
   const bool live = arm.role == serve::Role::kChampion || arm.role == serve::Role::kChallenger;
   lane.tally = shared_->tallies != nullptr && live && route->split() ? shared_->tallies->For(*route, *arm.served, thread_) : nullptr;
   lane.breaker = route->ladder == nullptr ? nullptr : arm.breaker.get();
+  lane.batcher = arm.batcher.get();
   const bool apart = route->ladder != nullptr && route->ladder->spec().deadline.count() > 0 && !arm.served->predictor->model().bounded();
   if (apart && lane.apart == nullptr) lane.apart = std::make_unique<serve::Apart>(arm.served);
   lane.mirrored = 0;
@@ -66,17 +67,18 @@ void Worker::Bind(Lane& lane, const std::shared_ptr<const serve::Route>& route, 
 }
 
 Lane* Worker::LaneOf(std::size_t index, std::size_t arm) {
-  std::unique_ptr<Lane>& lane = lanes_[index][arm];
+  std::shared_ptr<Lane>& lane = lanes_[index][arm];
   if (lane == nullptr) {
     const auto& route = (*map_)[index].second;
     const auto& served = route->arms[arm].served;
-    lane = std::make_unique<Lane>(served, shared_->metrics.For(*served, thread_));
+    lane = std::make_shared<Lane>(served, shared_->metrics.For(*served, thread_));
     Bind(*lane, route, route->arms[arm]);
   }
   return lane.get();
 }
 
 Lane* Worker::Find(std::string_view name, std::string_view version) {
+  if (resumed_) return LaneThatWaited();
   const std::size_t index = IndexOf(name);
   if (index == map_->size()) return nullptr;
   if (version.empty()) return LaneOf(index, 0);
@@ -93,6 +95,7 @@ std::string_view Worker::StickyOf(std::string_view name) const {
 }
 
 Lane* Worker::Ask(std::string_view name, const HttpRequest& request, std::string_view version, std::string_view given_key) {
+  if (resumed_) return LaneThatWaited();
   std::size_t index = IndexOf(name);
   if (index == map_->size()) {
     const std::size_t at = name.rfind('@');
@@ -118,12 +121,18 @@ std::size_t Worker::Choose(const serve::Route& route, const HttpRequest& request
 }
 
 std::span<const float> Worker::PredictRows(Lane& lane) {
+  batched_ = nullptr;
+  if (lane.batcher != nullptr && !AskBatcher(lane)) return {};
   if (lane.route->ladder != nullptr) return Descend(lane);
   const auto before = std::chrono::steady_clock::now();
-  const std::span<const float> values = lane.session.PredictRows();
+  const std::span<const float> values = batched_ != nullptr ? TakeBatched(lane) : lane.session.PredictRows();
   predicted_ = std::chrono::steady_clock::now();
-  predicting_ += predicted_ - before;
-  ++executions_;
+  if (batched_ == nullptr) {
+    predicting_ += predicted_ - before;
+    ++executions_;
+  } else if (refusal_of_batch_ != nullptr) {
+    return values;
+  }
   const serve::Rows& rows = lane.session.rows();
   rows_ += static_cast<std::int64_t>(rows.size());
   if (lane.served().predictor->cascade() != nullptr) {
@@ -143,6 +152,10 @@ std::span<const float> Worker::PredictRows(Lane& lane) {
 // The model itself, into answers_of_rungs_, not a number where it has no answer; false when it is later than the deadline.
 bool Worker::AskModel(Lane& lane, std::size_t outputs) {
   const serve::Rows& rows = lane.session.rows();
+  if (batched_ != nullptr) {
+    (void)TakeBatched(lane);
+    return refusal_of_batch_ == nullptr;
+  }
   if (lane.apart == nullptr) {
     const std::span<const float> values = lane.session.PredictRows();
     answers_of_rungs_.assign(values.begin(), values.end());
@@ -167,13 +180,15 @@ std::span<const float> Worker::Descend(Lane& lane) {
   const serve::Rows& rows = lane.session.rows();
   const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
   const auto before = std::chrono::steady_clock::now();
-  const bool asked = lane.breaker == nullptr || lane.breaker->Allow(before);
+  const bool asked = batched_ != nullptr || lane.breaker == nullptr || lane.breaker->Allow(before);
   by_cheap_.assign(rows.size(), 0);
   bool fine = asked && AskModel(lane, outputs);
   if (!asked) answers_of_rungs_.assign(rows.size() * outputs, std::numeric_limits<float>::quiet_NaN());
   predicted_ = std::chrono::steady_clock::now();
-  predicting_ += predicted_ - before;
-  ++executions_;
+  if (batched_ == nullptr) {
+    predicting_ += predicted_ - before;
+    ++executions_;
+  }
   rows_ += static_cast<std::int64_t>(rows.size());
   rungs_.assign(rows.size(), lane.route->degraded ? serve::Rung::kLastGood : serve::Rung::kModel);
   for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -187,7 +202,7 @@ std::span<const float> Worker::Descend(Lane& lane) {
       std::ranges::copy(less_exact, mine.begin());
     };
     if (serve::AllFinite(answer)) {
-      if (lane.apart != nullptr) disguise();
+      if (lane.apart != nullptr && batched_ == nullptr) disguise();
       answer.decision = lane.served().predictor->Decide(mine.data());
       if (ladder.cache() != nullptr) ladder.cache()->Put(serve::HashOfRow(row_), answer, before);
     } else {
@@ -240,7 +255,7 @@ void Worker::Keep(const serve::Row& row, const model::Prediction& prediction, se
 }
 
 void Worker::LogKept(const Lane& lane, std::string_view id) {
-  if (kept_ == 0) return;
+  if (kept_ == 0 || suspended_) return;
   if (lane.tally != nullptr || lane.mirrored > 0) Judge(lane);
   if (shared_->log == nullptr) {
     kept_ = 0;
@@ -276,6 +291,11 @@ void Worker::Judge(const Lane& lane) {
 }
 
 void Worker::Count(Lane& lane, int status) {
+  serve::Surprises& surprises = lane.session.reader().surprises();
+  if (suspended_) {
+    surprises = {};  // they are counted when it is answered
+    return;
+  }
   const auto now = std::chrono::steady_clock::now();
   answered_ = &lane.served();
   VersionCounters& counters = *lane.counters;
@@ -284,11 +304,11 @@ void Worker::Count(Lane& lane, int status) {
     const auto since = now - shared_->steady_start;
     counters.last_millis.Set(std::chrono::duration_cast<std::chrono::milliseconds>(
                                  shared_->started.time_since_epoch() + since).count());
-    counters.queue_nanos.Add(queued_.count());
+    counters.queue_nanos.Add((queued_ + waited_).count());
   }
-  if (status == 200 && executions_ != 0) {
+  if (status == 200 && rows_ != 0) {
     Spend(rows_);
-    counters.AddBatch({rows_, executions_, std::chrono::nanoseconds(predicted_ - began_ - predicting_).count(), predicting_.count(),
+    counters.AddBatch({rows_, executions_, std::chrono::nanoseconds(predicted_ - began_ - predicting_ - waited_).count(), predicting_.count(),
                        std::chrono::nanoseconds(now - predicted_).count()});
   }
   if (lane.tally != nullptr && status == 200) lane.tally->Took(std::chrono::duration<double>(now - began_).count());
@@ -296,7 +316,6 @@ void Worker::Count(Lane& lane, int status) {
     lane.tally->Answered(1);
     lane.tally->Failed(1);
   }
-  serve::Surprises& surprises = lane.session.reader().surprises();
   if (surprises.out_of_range != 0) counters.out_of_range.Add(surprises.out_of_range);
   if (surprises.unseen != 0) counters.unseen.Add(surprises.unseen);
   surprises = {};

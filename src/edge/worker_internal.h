@@ -15,6 +15,7 @@
 #include "edge/observer_internal.h"
 #include "edge/rate_limit.h"
 #include "serve/apart.h"
+#include "serve/batcher.h"
 #include "serve/ladder.h"
 #include "serve/session.h"
 
@@ -61,7 +62,7 @@ std::vector<OipOutput> OipOutputsOf(const serve::Served& served);
 struct OipMemory;
 
 // One thread's view of one version at one endpoint: its session, its counters and the constant parts of its answers.
-struct Lane {
+struct Lane : std::enable_shared_from_this<Lane> {
   Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_counters);
   serve::Session session;
   VersionCounters* counters;
@@ -70,6 +71,7 @@ struct Lane {
   serve::Tally* tally = nullptr;              // null: nobody judges what it does
   serve::Breaker* breaker = nullptr;          // of its model, where there is a ladder
   std::unique_ptr<serve::Apart> apart;        // of a model that may take long, where there is a deadline
+  serve::Batcher* batcher = nullptr;          // of the arm, where rows gain from being asked together
   serve::Ladder::Memory memory;
   double mirrored = 0;                        // part of its answers that the route's shadow sees
   std::string head;                    // {"model":"loan-approval@1","predictions":[
@@ -79,6 +81,7 @@ struct Lane {
 };
 
 struct GrpcMethod;
+class Pending;
 
 // That a decoder may read behind a body.
 inline constexpr std::size_t kJsonPadding = 64;
@@ -91,6 +94,8 @@ class Worker final : public HttpHandler {
   void Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
   RpcKind KindOf(std::string_view path) const override;
   void Call(const RpcRequest& request, const HttpPeer& peer, RpcResponse& response) override;
+  void Resume(const HttpRequest& request, const HttpPeer& peer, std::unique_ptr<HttpLater> what, HttpResponse& response) override;
+  void ResumeCall(const RpcRequest& request, const HttpPeer& peer, std::unique_ptr<HttpLater> what, RpcResponse& response) override;
   bool Streams(const HttpRequest& request) const override;
   std::unique_ptr<HttpStream> Open(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
   void Tick() override { Refresh(); }
@@ -116,8 +121,11 @@ class Worker final : public HttpHandler {
   // they are: who reads them next says what is wrong.
   Result<const HttpRequest*> Complete(const HttpRequest& request, const Lane& lane, std::string_view list);
   // Predicts the rows in lane.session.rows() as one batch and keeps the answers: the way of every protocol to a model's
-  // numbers. rows x outputs() of them; they live until the next call.
+  // numbers. rows x outputs() of them; they live until the next call. None when suspended(): the rows were given to a batcher, the
+  // request is to be read to its end (a fault in it drops what waits, by DropWait) and left; it is handled anew when the answers are there.
   std::span<const float> PredictRows(Lane& lane);
+  bool suspended() const { return suspended_; }
+  void DropWait();
   std::chrono::steady_clock::time_point began() const { return began_; }
   // Which rung gave row i of the rows predicted last; whether some row of the request has no answer of any rung: it is to
   // be refused then.
@@ -126,7 +134,8 @@ class Worker final : public HttpHandler {
   std::string_view StageOf(const Lane& lane, std::size_t i) const;
   serve::Rung lowest() const { return furthest_; }  // of all rows of the request
   bool Unanswered() const { return furthest_ == serve::Rung::kNone; }
-  static constexpr std::string_view kUnanswered = "the model failed and no rung of the endpoint's fallback has an answer";
+  // Why not.
+  Error WhyUnanswered() const;
   // Keeps one answer of the request under way. Nothing is logged before LogKept: a request that is refused further on
   // has answered nobody, and must not be monitored. The row's texts must live until then.
   void Keep(const serve::Row& row, const model::Prediction& prediction, serve::Rung rung);
@@ -135,6 +144,7 @@ class Worker final : public HttpHandler {
     by_stage_ = {};
     furthest_ = serve::Rung::kModel;
     rungs_.clear();
+    refusal_of_batch_ = nullptr;
   }
   // Logs what was kept, when there is a log, counts it for the rollout and shows it to the shadow. `id` is the client's own, or one made by RequestId.
   void LogKept(const Lane& lane, std::string_view id);
@@ -160,6 +170,18 @@ class Worker final : public HttpHandler {
   const HttpRequest& Respond(const HttpRequest& request, HttpResponse& response);
   // Starts counting a request.
   void Begin(const HttpPeer& peer);
+  void AnswerRequest(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
+  void AnswerCall(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, RpcResponse& response);
+  void Observe(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, const RpcResponse& response);
+  // Of a request that comes back: what it had when it was left.
+  void TakeUp(const HttpPeer& peer, std::unique_ptr<HttpLater> what);
+  void LeaveOff(std::unique_ptr<HttpLater>* later);
+  // The rows of the lane by its batcher, in batched_; false while their answers are waited for. batched_ is null when they are to be asked
+  // for here and now.
+  bool AskBatcher(Lane& lane);
+  // Its answers, into answers_of_rungs_; not numbers when it was refused.
+  std::span<const float> TakeBatched(Lane& lane);
+  Lane* LaneThatWaited();
   std::unique_ptr<HttpStream> OpenLetIn(const HttpRequest& request, HttpResponse& response);
   void CallSeen(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, RpcResponse& response);
   bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
@@ -192,7 +214,7 @@ class Worker final : public HttpHandler {
   std::chrono::nanoseconds queued_{}, predicting_{};
   std::int64_t rows_ = 0, executions_ = 0;
   serve::Row row_;
-  using Lanes = std::vector<std::unique_ptr<Lane>>;  // as the arms of a route; null until first asked
+  using Lanes = std::vector<std::shared_ptr<Lane>>;  // as the arms of a route; null until first asked
   std::vector<Lanes> lanes_;                         // as map_
   std::string request_id_;
   std::uint64_t next_id_ = 0;
@@ -204,6 +226,14 @@ class Worker final : public HttpHandler {
   void TellStages(HttpResponse& response) const;
   std::vector<serve::Rung> rungs_;   // of the rows predicted last, where there is a ladder
   std::vector<float> answers_of_rungs_;
+  // Of a request that may wait (worker_later.cc).
+  const HttpPeer* peer_ = nullptr;        // whose request it is; null: it is answered at once
+  std::chrono::steady_clock::time_point deadline_{};  // of the request; zero: none
+  std::unique_ptr<Pending> pending_;      // what it waits for, or has waited for
+  bool resumed_ = false, suspended_ = false;
+  const serve::BatchAsk* batched_ = nullptr;  // that PredictRows is at
+  const Error* refusal_of_batch_ = nullptr;
+  std::chrono::nanoseconds waited_{};
   std::uint64_t chosen_ = 0;  // requests without a key that a route chose an arm for
   std::string decoded_;
   HttpRequest unpacked_;  // the request with its body decompressed

@@ -42,6 +42,10 @@ class ColumnModel {
   // n x outputs() numbers, as Model::Predict. invalid_argument naming the column, or with the model's own words, when it
   // cannot take a value; nothing is promised of `out` then.
   virtual Result<void> PredictColumns(const ColumnRows& rows, float* out) const = 0;
+  // The same in one run, which may take less time a row. What a row gets may hang, in its last bits, on how many rows there are.
+  virtual Result<void> PredictTogether(const ColumnRows& rows, float* out) const { return PredictColumns(rows, out); }
+  // Whether a run takes any number of rows.
+  virtual bool takes_many() const { return false; }
   // Attributions of one output's prediction (not its margin) for one row: columns().size() numbers that add up, with the
   // base, to the prediction. Stops at a deadline of its own, then with fewer samples. The same row gives the same bits
   // unless the deadline was met.

@@ -104,6 +104,11 @@ class Onnx final : public Model, public ColumnModel {
     return {};
   }
 
+  Result<void> PredictTogether(const ColumnRows& rows, float* out) const override { return alone_ ? PredictColumns(rows, out) : Run(rows, out, {}); }
+  bool takes_many() const override {
+    return std::ranges::all_of(program_->inputs(), [](const auto& port) { return !port.shape.empty() && port.shape[0] < 0; });
+  }
+
   Result<Attribution> ExplainColumns(const ColumnRows& row, int output, double* by_column, double* base) const override;
 
   Json Describe() const override {

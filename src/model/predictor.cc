@@ -142,6 +142,12 @@ Prediction Predictor::PredictColumnsOfRow(const double* numbers, const std::stri
   return {{scratch.values.data(), outputs}, Decide(scratch.values.data())};
 }
 
+Result<void> Predictor::PredictTogether(const double* numbers, const std::string_view* texts, std::int64_t n, float* out) const {
+  TENON_TRY(model_->by_columns()->PredictTogether({numbers, texts, n}, out));
+  Calibrate(calibration_, task(), out, n);
+  return {};
+}
+
 Result<void> Predictor::PredictPart(const table::Batch& part, Scratch& scratch, float* out) const {
   return cascade_ != nullptr ? PredictPartCascaded(part, scratch, out) : PredictPartAlone(part, scratch, out);
 }

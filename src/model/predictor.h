@@ -77,6 +77,8 @@ class Predictor {
   // PredictRow on each row. Not for models that read columns, which may fail.
   void PredictSlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* out,
                     Scratch& scratch) const;
+  // Of a model that reads columns, without a cascade: n rows row after row, in one run (ColumnModel::PredictTogether).
+  Result<void> PredictTogether(const double* numbers, const std::string_view* texts, std::int64_t n, float* out) const;
   // rows() x outputs() numbers. Bit-equal to PredictRow on each row.
   Result<std::vector<float>> PredictBatch(const Call& call, const table::Batch& rows, Scratch& scratch) const;
   int Decide(const float* values) const;

@@ -122,6 +122,9 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view folder, st
   if (const Json* fallback = fields.Find("fallback"); fallback != nullptr && !fallback->is_null()) {
     TENON_ASSIGN(spec.fallback, serve::LadderSpec::Parse(*fallback, file));
   }
+  if (const Json* batching = fields.Find("batching"); batching != nullptr && !batching->is_null()) {
+    TENON_ASSIGN(spec.batching, serve::BatchSpec::Parse(*batching, file));
+  }
   if (const Json* rollout = fields.Find("rollout"); rollout != nullptr && !rollout->is_null()) {
     TENON_ASSIGN(spec.rollout, serve::RolloutSpec::Parse(*rollout, file));
   }

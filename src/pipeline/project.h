@@ -16,6 +16,7 @@
 #include "pipeline/serve_spec.h"
 #include "platform/files.h"
 #include "registry/registry.h"
+#include "serve/batch_trial.h"
 #include "serve/ladder.h"
 #include "serve/rollout.h"
 #include "transform/graph.h"
@@ -43,6 +44,7 @@ struct ServeSpec {
   bool repository = true;            // whether requests may load and unload the model
   TlsSpec tls;
   LimitsSpec limits;
+  std::optional<serve::BatchSpec> batching;   // rows of several requests asked together, where that pays; none: never
   std::optional<serve::LadderSpec> fallback;  // what answers when the model fails; none: nothing
   std::optional<serve::RolloutSpec> rollout;  // how `tenon run` lets a new version in; none: at once
   std::optional<CascadeSpec> cascade;         // a cheap model before the costly one; none: one model answers

@@ -45,28 +45,6 @@ Result<std::vector<Served::Field>> ReadFields(const model::Predictor& predictor,
   return fields;
 }
 
-void ReadRow(const Json& row, RowReader& reader) {
-  for (const auto& [name, value] : row.object()) {
-    if (reader.slots().Find(name) < 0) continue;  // golden rows are whole rows of the snapshot
-    const int slot = reader.At(name);
-    if (slot < 0 || value.is_null()) continue;
-    const table::Type type = reader.served().fields[static_cast<std::size_t>(slot)].type;
-    if (value.is_bool()) {
-      reader.Bool(slot, value.Bool());
-    } else if (value.is_number()) {
-      reader.Number(slot, value.Number());
-    } else if (value.is_string() && type == table::Type::kFloat64 && std::isnan(value.Number())) {
-      continue;  // "NaN", which JSON cannot hold, is missing
-    } else if (value.is_string() && type == table::Type::kFloat64) {
-      reader.Number(slot, value.Number());
-    } else if (value.is_string()) {
-      reader.Text(slot, value.String());
-    } else {
-      reader.Wrong(slot, value.KindName());
-    }
-  }
-}
-
 // Bit by bit; within a part of its size where the manifest allows it, for models whose bits hang on the machine.
 bool Same(float want, float got, double tolerance) {
   if (std::bit_cast<std::uint32_t>(want) == std::bit_cast<std::uint32_t>(got)) return true;
@@ -126,7 +104,7 @@ Result<void> CheckGolden(const std::shared_ptr<Served>& served, std::string_view
     const Json& expected = predictions->array()[i];
     if (!row.is_object() || !expected.is_array()) return Error(Code::kDataLoss, Str("golden row ", i, " is not a row"));
     session.reader().Begin(static_cast<int>(i));
-    ReadRow(row, session.reader());
+    ReadGoldenRow(row, session.reader());
     if (!session.reader().End()) {
       const FieldError& error = session.reader().errors().front();
       return Error(Code::kFailedPrecondition, Str("golden row ", i, ", field '", error.field, "': ", error.problem));
@@ -161,6 +139,28 @@ Result<void> ReadEdges(const model::Bundle& bundle, std::vector<double>* edges) 
 }
 
 }  // namespace
+
+void ReadGoldenRow(const Json& row, RowReader& reader) {
+  for (const auto& [name, value] : row.object()) {
+    if (reader.slots().Find(name) < 0) continue;  // golden rows are whole rows of the snapshot
+    const int slot = reader.At(name);
+    if (slot < 0 || value.is_null()) continue;
+    const table::Type type = reader.served().fields[static_cast<std::size_t>(slot)].type;
+    if (value.is_bool()) {
+      reader.Bool(slot, value.Bool());
+    } else if (value.is_number()) {
+      reader.Number(slot, value.Number());
+    } else if (value.is_string() && type == table::Type::kFloat64 && std::isnan(value.Number())) {
+      continue;  // "NaN", which JSON cannot hold, is missing
+    } else if (value.is_string() && type == table::Type::kFloat64) {
+      reader.Number(slot, value.Number());
+    } else if (value.is_string()) {
+      reader.Text(slot, value.String());
+    } else {
+      reader.Wrong(slot, value.KindName());
+    }
+  }
+}
 
 Result<void> CheckReplaces(const Served& now, const Served& next) {
   const auto differ = [&](std::string_view what) { return Error(Code::kFailedPrecondition, Str(next.model, " cannot take requests made for ", now.model, ": ", what)); };

@@ -11,6 +11,8 @@
 
 namespace tenon::serve {
 
+class RowReader;
+
 // How answers are made less exact, so that asking often does not copy the model. Decisions follow the numbers that are
 // told. By default nothing is changed, to the bit.
 struct Disguise {
@@ -53,6 +55,9 @@ struct Served {
 Result<std::shared_ptr<const Served>> MakeServed(std::shared_ptr<const model::Bundle> bundle, std::string_view endpoint,
                                                  std::string_view model, int version, const Kinds<transform::Op>& ops,
                                                  const Kinds<model::Format>& formats);
+
+// A golden row (an object, as the bundle's section has it) into the reader, between its Begin and End. Texts are views of it.
+void ReadGoldenRow(const Json& row, RowReader& reader);
 
 // Whether requests made for `now` can be answered by `next`, too: it must not require a field that those do not bring, nor
 // read one as another type, nor answer another question. failed_precondition naming what differs.

@@ -13,6 +13,8 @@
 
 namespace tenon::serve {
 
+class Batcher;
+struct BatchTrial;
 class Breaker;
 class Ladder;
 
@@ -30,6 +32,8 @@ struct Arm {
   Role role = Role::kChampion;
   double share = 1;  // of a challenger: the part of the keys it answers; of a shadow: the part of the requests it sees
   std::shared_ptr<Breaker> breaker = nullptr;  // of its model; null: none
+  std::shared_ptr<const BatchTrial> batching = nullptr;  // whether it gains from rows being asked together; null: nobody wants to know
+  std::shared_ptr<Batcher> batcher = nullptr;  // asks rows of several requests together; null: each request asks by itself
 };
 
 // What stands behind an endpoint's name: which version answers which request. Immutable; a change is a new Route.

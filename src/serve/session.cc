@@ -310,11 +310,37 @@ std::span<const float> Session::PredictRows() {
     predictor.PredictSlots(rows_.number_columns_.data(), rows_.text_columns_.data(), static_cast<std::int64_t>(n), values_.data(), scratch_);
     if (predictor.cascade() != nullptr) by_cheap_.assign(scratch_.by_cheap.begin(), scratch_.by_cheap.end());
   }
-  for (std::size_t i = 0; i < n && served_->disguise.any(); ++i) {
+  DisguiseRows();
+  return {values_.data(), n * outputs};
+}
+
+void Session::DisguiseRows() {
+  const auto outputs = static_cast<std::size_t>(served_->predictor->outputs());
+  for (std::size_t i = 0; i < rows_.size() && served_->disguise.any(); ++i) {
     rows_.Get(i, &row_);
     ApplyDisguise(*served_, row_, std::span<const float>(values_).subspan(i * outputs, outputs), &disguised_);
     std::ranges::copy(disguised_, values_.begin() + static_cast<std::ptrdiff_t>(i * outputs));
   }
+}
+
+std::span<const float> Session::PredictTogether(std::size_t size) {
+  const std::size_t n = rows_.size();
+  const model::Predictor& predictor = *served_->predictor;
+  if (n == 0 || size < 2 || predictor.cascade() != nullptr || !predictor.reads_columns()) return PredictRows();
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
+  const std::size_t most = std::max(n, size);
+  numbers_.clear();
+  texts_.clear();
+  for (std::size_t i = 0; i < most; ++i) {
+    if (i < n) rows_.Get(i, &row_);  // the last one is repeated
+    numbers_.insert(numbers_.end(), row_.numbers.begin(), row_.numbers.end());
+    texts_.insert(texts_.end(), row_.texts.begin(), row_.texts.end());
+  }
+  values_.resize(std::max(values_.size(), most * outputs));
+  // A row that the model cannot take fails them all: then each is asked alone, so that it fails alone.
+  if (!predictor.PredictTogether(numbers_.data(), texts_.data(), static_cast<std::int64_t>(most), values_.data())) return PredictRows();
+  by_cheap_.assign(n, 0);
+  DisguiseRows();
   return {values_.data(), n * outputs};
 }
 

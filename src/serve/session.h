@@ -149,6 +149,9 @@ class Session {
   // Of rows(), as one batch: rows().size() x outputs() numbers, the bits that Predict gives for each. They live until the
   // next call. A row that the model cannot take is among the reader's errors, as the row of the last instance read or before.
   std::span<const float> PredictRows();
+  // The same as one run of `size` rows or more, which is what those of rows() are filled up to: for models of whose rows many cost less
+  // than each alone (BatchTrial). Of a model that reads columns the bits may differ from PredictRows'.
+  std::span<const float> PredictTogether(std::size_t size);
   // Of a cascade: whether the cheap model gave row i of the last PredictRows.
   bool by_cheap(std::size_t i) const { return by_cheap_[i] != 0; }
   // Of the margin of `output` of reader().row() (of the prediction, where it is estimated): one number an input field, and the
@@ -164,7 +167,11 @@ class Session {
   Result<model::Attribution> ExplainRow(const Row& row, int output, double* base);
 
   Rows rows_;
+  void DisguiseRows();
+
   Row row_;  // of rows_, gathered
+  std::vector<double> numbers_;           // of PredictTogether: row after row
+  std::vector<std::string_view> texts_;
   std::vector<float> values_;
   std::vector<std::uint8_t> by_cheap_;
   model::Predictor::Scratch scratch_;

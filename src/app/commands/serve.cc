@@ -117,10 +117,12 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
     line["endpoint"] = project.serve.endpoint;
     line["model"] = service->model();
     line["access"] = service->who();
+    if (const std::string batching = service->batching(); !batching.empty()) line["batching"] = batching;
     context.terminal.JsonLine(line);
   } else {
     context.terminal.Line(Str(service->model(), " answers at ", context.terminal.Bold(Str(url, "/v1/endpoints/", project.serve.endpoint, ":predict"))));
     context.terminal.Line(context.terminal.Dim(service->who()));
+    if (const std::string batching = service->batching(); !batching.empty()) context.terminal.Line(context.terminal.Dim(batching));
     context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   gRPC ", args.Text("address"), ":", service->grpc_port(),
                                                   "   stop with Ctrl-C")));
   }
