@@ -1,6 +1,5 @@
 #include "app/feature_service.h"
 
-#include "pipeline/complete.h"
 #include "pipeline/stream_features.h"
 
 namespace tenon::app {
@@ -32,10 +31,18 @@ edge::AnswerFeatureCall FeatureService::door() {
   };
 }
 
-edge::CompleteRows FeatureService::complete() {
-  return [this](std::string_view body, const std::vector<std::string>& fields) {
-    return pipeline::CompleteInstances(*features_, clock_.Now(), overrides_, body, fields);
-  };
+Result<void> FeatureService::Complete(std::vector<Json>& rows, const std::vector<std::string>& fields, bool sensitive) {
+  return completion_.Complete(rows, fields, clock_.Now(), sensitive);
+}
+
+std::vector<edge::RowCompletion::View> FeatureService::Views() const {
+  std::vector<View> out;
+  const auto health = completion_.health();
+  if (!health.ok()) return out;  // the store does not answer now
+  for (const pipeline::Completion::Health& one : *health) {
+    out.push_back({one.view, one.found, one.absent, one.stale, static_cast<double>(one.newest_event) * 1e-6, static_cast<double>(one.materialized) * 1e-6});
+  }
+  return out;
 }
 
 }  // namespace tenon::app

@@ -62,7 +62,7 @@ class ProjectService final : public Service {
     TENON_ASSIGN(features_, FeatureService::Make(call, store_.files(), project_, kits_));
     if (features_ != nullptr) {
       settled.features = features_->door();
-      settled.complete = features_->complete();
+      settled.completion = features_.get();
     }
     ready_ = true;  // the model is proved: whoever asks as soon as the port is open is answered
     TENON_ASSIGN(server_, edge::StartServer(settled, endpoints_, log_.get(), [this] { return ready_.load(); }));
@@ -307,6 +307,8 @@ class ProjectService final : public Service {
     changed->disguise.round = spec.outputs.round;
     changed->disguise.laplace = spec.outputs.epsilon > 0 ? spec.outputs.sensitivity / spec.outputs.epsilon : 0;
     changed->disguise.secret = disguise_secret_;
+    // Training rows may have had events each; an entity without any has no values, and no request can bring them.
+    for (serve::Served::Field& field : changed->fields) field.required = field.required && !pipeline::IsOfView(project_, field.name);
     return changed;
   }
 

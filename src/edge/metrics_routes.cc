@@ -108,6 +108,19 @@ void WriteArms(const serve::Endpoints::Map& map, Page& page) {
   }
 }
 
+void WriteViews(const RowCompletion& completion, Page& page) {
+  const std::vector<RowCompletion::View> views = completion.Views();
+  page.Family("tenon_feature_lookups_total", "counter", "Rows whose features of a view were looked up: found, absent (an entity without events), stale (older than the view's ttl)");
+  for (const RowCompletion::View& view : views) {
+    const std::pair<std::string_view, std::int64_t> outcomes[] = {{"found", view.found}, {"absent", view.absent}, {"stale", view.stale}};
+    for (const auto& [outcome, rows] : outcomes) page.Sample("", Label("view", view.name) + "," + Label("outcome", outcome), static_cast<double>(rows));
+  }
+  page.Family("tenon_feature_newest_event_timestamp_seconds", "gauge", "Time of the latest event whose features are online; 0: none");
+  for (const RowCompletion::View& view : views) page.Sample("", Label("view", view.name), view.newest_event);
+  page.Family("tenon_feature_materialized_timestamp_seconds", "gauge", "Until when a view was last materialized; 0: never");
+  for (const RowCompletion::View& view : views) page.Sample("", Label("view", view.name), view.materialized);
+}
+
 // Where rows of several requests are asked together.
 struct BatchLine {
   std::string labels;
@@ -266,6 +279,7 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   WriteColumns(sums, page);
   WriteArms(worker.endpoints(), page);
   WriteRungs(sums, worker.endpoints(), page);
+  if (shared.completion != nullptr) WriteViews(*shared.completion, page);
   WriteBatches(worker.endpoints(), page);
   page.Family("tenon_http_requests_total", "counter", "HTTP requests of all routes");
   page.Value(static_cast<double>(shared.metrics.requests()));

@@ -119,6 +119,7 @@ Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::tim
   serve::RowReader& reader = session.reader();
   reader.errors().clear();
   worker.DropKept();
+  TENON_TRY(CompleteOip(worker, lane, memory));
   TENON_TRY(memory.rows.Bind(memory.request, reader));
   if (memory.rows.rows() > lane.served().most_instances) {
     return Bad(Str(memory.rows.rows(), " rows; at most ", lane.served().most_instances, " are taken at a time"));

@@ -45,8 +45,11 @@ struct OipMemory {
   OipAnswers answers;
   std::vector<OipChosen> chosen;
   std::string raw;
+  std::vector<Json> completed;  // rows with what was looked up for them
 };
 
+// Adds to memory.request what the lane's model reads of feature views, looked up by the tensors that name entities and times.
+Result<void> CompleteOip(Worker& worker, const Lane& lane, OipMemory& memory);
 // Predicts memory.request, a batch at a time, into memory.answers and memory.chosen. Errors: invalid_argument,
 // deadline_exceeded when that time passes (the zero time: never), unavailable before the server is ready.
 Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::time_point deadline, OipMemory& memory);

@@ -211,7 +211,10 @@ void Predict(Worker& worker, const HttpRequest& request, std::string_view name, 
     SetErrorStatus(411, "the request says not how long its body is; send Content-Length or Transfer-Encoding: chunked", response);
     return worker.Count(*lane, 411);
   }
-  if (!PredictInstances(worker, *lane, request, explain, response)) {
+  const Result<const HttpRequest*> whole = worker.Complete(request, *lane, "instances");
+  if (!whole.ok()) {
+    SetError(whole.error().code(), whole.error().message(), response);
+  } else if (!PredictInstances(worker, *lane, **whole, explain, response)) {
     const PredictFailure why = WhyNoAnswer(worker, *lane, worker.decoder().problem());
     why.fields == nullptr ? SetErrorStatus(why.status, why.text, response) : SetFieldErrors(*why.fields, response);
   }
@@ -226,11 +229,16 @@ void AnswerInstance(Worker& worker, const HttpRequest& request, std::string_view
     const Error why = worker.WhyNot(name);
     return SetError(why.code(), why.message(), response);
   }
+  const Result<const HttpRequest*> whole = worker.Complete(request, *lane, {});
+  if (!whole.ok()) {
+    SetError(whole.error().code(), whole.error().message(), response);
+    return worker.Count(*lane, response.status);
+  }
   std::string& out = response.body;
   out = R"({"model":)";
   AppendJsonString(lane->served().model, &out);
-  const auto read = [&](serve::RowReader& reader, const auto& each) { return worker.decoder().ReadInstance(request.body, reader, each); };
-  const bool answered = AnswerRows(worker, *lane, request, response, read, [&](const AnsweredRow& row) {
+  const auto read = [&](serve::RowReader& reader, const auto& each) { return worker.decoder().ReadInstance((*whole)->body, reader, each); };
+  const bool answered = AnswerRows(worker, *lane, **whole, response, read, [&](const AnsweredRow& row) {
     out += ',';
     AppendPrediction(*lane, row.prediction, &out);
     if (row.rung != serve::Rung::kModel) out += Str(R"(,"rung":")", serve::NameOf(row.rung), '"');

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/call.h"
+#include "base/json.h"
 #include "edge/observe.h"
 #include "govern/access.h"
 #include "platform/tls.h"
@@ -26,8 +27,23 @@ struct FeatureReply {
 // Answers one; from any thread. `sensitive`: whether the asker may read features that are marked so.
 using AnswerFeatureCall = std::function<FeatureReply(std::string_view path, std::string_view query, std::string_view body, bool sensitive)>;
 
-// Adds to the rows of a request {"instances":[...]} the features that a model with these fields reads; from any thread.
-using CompleteRows = std::function<Result<std::string>(std::string_view body, const std::vector<std::string>& fields)>;
+// Looks up what models read of feature views, for the rows of requests of every protocol. Called from any thread.
+class RowCompletion {
+ public:
+  virtual ~RowCompletion() = default;
+  // Whether a model with these fields reads a feature of a view.
+  virtual bool Completes(const std::vector<std::string>& fields) const = 0;
+  // Adds the features to rows, objects by field name, and takes out what only names entities and times. `sensitive`: whether the asker may
+  // have features looked up that are marked so. Errors: invalid_argument naming the row, permission_denied.
+  virtual Result<void> Complete(std::vector<Json>& rows, const std::vector<std::string>& fields, bool sensitive) = 0;
+  // What was looked up until now: for /metrics. Seconds since 1970; 0: none.
+  struct View {
+    std::string name;
+    std::int64_t found = 0, absent = 0, stale = 0;
+    double newest_event = 0, materialized = 0;
+  };
+  virtual std::vector<View> Views() const = 0;
+};
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
@@ -49,7 +65,7 @@ struct ServerOptions {
   serve::Tallies* tallies = nullptr;       // counts what the arms do
   serve::Mirror* mirror = nullptr;         // shows requests to shadows
   serve::FeedbackLog* feedback = nullptr;  // takes labels; without it there is no :feedback
-  CompleteRows complete;                   // empty: requests bring all that a model reads
+  RowCompletion* completion = nullptr;     // outlives the server; null: requests bring all that a model reads
   AnswerFeatureCall features;              // Feast's calls over the online features; empty: there are none
   std::function<Json()> readiness;         // what /healthz says beside "ready": the arms, and why one is left out
   std::chrono::seconds idle = std::chrono::seconds(60);      // a connection without a request is closed

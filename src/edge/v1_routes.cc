@@ -110,10 +110,16 @@ void AnswerVerb(Worker& worker, const HttpRequest& request, Target& target, Http
     SetPlainError(405, "this route takes POST", response);
   } else if (!request.has_length) {
     SetPlainError(411, "the request says not how long its body is; send Content-Length or Transfer-Encoding: chunked", response);
-  } else if (verb == ":classify" || verb == ":regress") {
-    AnswerExamples(worker, lane, request, verb == ":classify", response);
   } else {
-    PredictRowFormat(worker, lane, request, verb == ":explain", response);
+    const bool examples = verb == ":classify" || verb == ":regress";
+    const Result<const HttpRequest*> whole = worker.Complete(request, lane, examples ? "examples" : "instances");
+    if (!whole.ok()) {
+      Fail(whole.error(), response);
+    } else if (examples) {
+      AnswerExamples(worker, lane, **whole, verb == ":classify", response);
+    } else {
+      PredictRowFormat(worker, lane, **whole, verb == ":explain", response);
+    }
   }
   worker.Count(lane, response.status);
 }

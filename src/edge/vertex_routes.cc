@@ -135,8 +135,10 @@ void AnswerVertex(Worker& worker, const HttpRequest& request, std::string_view r
     SetGoogleError(405, Code::kInvalidArgument, "this route takes POST", nullptr, response);
   } else if (!request.has_length) {
     SetGoogleError(411, Code::kInvalidArgument, "the request says not how long its body is; send Content-Length or Transfer-Encoding: chunked", nullptr, response);
+  } else if (const Result<const HttpRequest*> whole = worker.Complete(request, *lane, "instances"); !whole.ok()) {
+    Fail(whole.error(), response);
   } else {
-    Answer(worker, *lane, request, *target, response);
+    Answer(worker, *lane, **whole, *target, response);
   }
   worker.Count(*lane, response.status);
 }

@@ -26,7 +26,7 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
                const ServerOptions& options)
     : endpoints(all), log(its_log), tallies(options.tallies), mirror(options.mirror), feedback(options.feedback),
-      readiness(options.readiness), features(options.features), complete(options.complete), ready_to_serve(std::move(is_ready)), metrics(options.threads),
+      readiness(options.readiness), features(options.features), completion(options.completion), ready_to_serve(std::move(is_ready)), metrics(options.threads),
       access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)),
       idle(options.idle), slow(options.slow),
       repository(options.repository) {
@@ -236,9 +236,7 @@ void Worker::Pack(const HttpRequest& request, HttpResponse& response) {
 void Worker::Route(const HttpRequest& request, HttpResponse& response) {
   const std::string_view path = request.path;
   if (auto rest = Below(path, "/v1/endpoints"); rest.data() != nullptr) {
-    const HttpRequest* whole = shared_->complete ? Complete(request, rest, response) : &request;
-    if (whole != nullptr) AnswerEndpoints(*this, *whole, rest, response);
-    return;
+    return AnswerEndpoints(*this, request, rest, response);
   }
   if (auto rest = Below(path, "/v2"); rest.data() != nullptr) return AnswerOip(*this, request, rest, response);
   if (auto rest = Below(path, "/v1/models"); rest.data() != nullptr) return AnswerV1Models(*this, request, rest, response);

@@ -31,8 +31,8 @@ struct Shared {
   serve::Mirror* mirror;
   serve::FeedbackLog* feedback;
   std::function<Json()> readiness;  // may be empty
-  AnswerFeatureCall features;       // may be empty, as the next
-  CompleteRows complete;
+  AnswerFeatureCall features;       // may be empty
+  RowCompletion* completion;        // may be null
   std::function<bool()> ready_to_serve;
   Metrics metrics;
   const govern::Access* access;        // may be null
@@ -116,6 +116,10 @@ class Worker final : public HttpHandler {
   // Why Find gives nothing: not_found, or unavailable when it was unloaded.
   Error WhyNot(std::string_view name) const;
   OipMemory& oip() { return *oip_; }
+  // The request with the features that the lane's model reads looked up for its rows: those of the list `list` of its body
+  // ("instances"), or the body itself where that is empty. It is used before the next call. Bodies that are no such request stay as
+  // they are: who reads them next says what is wrong.
+  Result<const HttpRequest*> Complete(const HttpRequest& request, const Lane& lane, std::string_view list);
   // Predicts the rows in lane.session.rows() as one batch and keeps the answers: the way of every protocol to a model's
   // numbers. rows x outputs() of them; they live until the next call. None when suspended(): the rows were given to a batcher, the
   // request is to be read to its end (a fault in it drops what waits, by DropWait) and left; it is handled anew when the answers are there.
@@ -191,8 +195,6 @@ class Worker final : public HttpHandler {
   void Route(const HttpRequest& request, HttpResponse& response);
   // Decompresses a body into inflated_; false when it was answered with an error instead.
   bool Unpack(const HttpRequest& request, HttpResponse& response);
-  // The request with the features that its endpoint's model reads looked up; null when it was answered with an error instead.
-  const HttpRequest* Complete(const HttpRequest& request, std::string_view endpoint, HttpResponse& response);
   void Pack(const HttpRequest& request, HttpResponse& response);
 
   Shared* shared_;

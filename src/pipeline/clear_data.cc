@@ -139,7 +139,8 @@ Result<ClearPlan> PlanClearing(const Call& call, const Store& store, const KeepR
   for (const Store::Record& record : records) {
     if (record.kind != kSnapshot) continue;
     const auto size = sizes.find(record.body.StringAt("artifact"));
-    plan.snapshots.push_back({record.name, record.body.StringAt("source"), record.body.IntAt("rows"), size == sizes.end() ? 0 : size->second, record.at, needs.Why(record.name)});
+    const std::int64_t whole = size == sizes.end() ? 0 : size->second;  // of a snapshot that older versions of the program kept in one
+    plan.snapshots.push_back({record.name, record.body.StringAt("source"), record.body.IntAt("rows"), record.body.IntAt("bytes", whole), record.at, needs.Why(record.name)});
   }
   return plan;
 }

@@ -24,92 +24,213 @@ Json ValueOf(const feature::Value& value, table::Type type) {
   return type == table::Type::kFloat64 ? Json(value.number) : Json(static_cast<std::int64_t>(value.number));
 }
 
-Micros TimeOf(const Json& instance, const std::string& column, Micros now) {
-  const Json* value = instance.Find(column);
-  Micros at = now;
-  if (value != nullptr && value->is_int()) return value->Int();
-  if (value != nullptr && value->is_string()) ParseTimestamp(value->String(), &at);
-  return at;
+Result<Micros> TimeOf(const Json* value, Micros now) {
+  if (value == nullptr || value->is_null()) return now;
+  if (value->is_int()) return value->Int();
+  Micros at = 0;
+  if (value->is_string() && ParseTimestamp(value->String(), &at)) return at;
+  return Error(Code::kInvalidArgument, Str("expected a time such as 2024-05-01T12:00:00Z, got ", value->Dump()));
 }
 
-// One view's features that the model reads, into every instance.
-class ViewInto {
+void Append(const Json& value, table::Type type, table::ColumnBuilder& to) {
+  if (value.is_null()) return to.AddNull();
+  if (type == table::Type::kString) return to.AddText(value.String());
+  if (type == table::Type::kFloat64) return to.Add(value.Number());
+  if (value.is_bool()) return to.AddInt(value.Bool() ? 1 : 0);
+  Micros at = 0;
+  if (value.is_string() && ParseTimestamp(value.String(), &at)) return to.AddInt(at);
+  value.is_int() ? to.AddInt(value.Int()) : to.AddNull();
+}
+
+// The features of one view that are wanted, of some rows.
+class Look {
  public:
-  ViewInto(const OnlineView& view, const std::vector<std::string>& fields) : view_(view) {
-    const feature::FeatureView& spec = view.plan->view();
-    for (std::size_t f = 0; f < spec.features.size(); ++f) {
-      const std::string column = feature::ColumnOf(spec, spec.features[f]);
-      if (std::ranges::find(fields, column) != fields.end()) wanted_.emplace_back(f, column);
+  struct Wanted {
+    std::size_t feature;
+    std::string column;
+    table::Type type;
+  };
+  Look(const OnlineView& view, const std::vector<std::string>& fields) : view_(view) {
+    for (std::size_t f = 0; f < spec().features.size(); ++f) {
+      const std::string column = feature::ColumnOf(spec(), spec().features[f]);
+      if (std::ranges::find(fields, column) != fields.end()) wanted_.push_back({f, column, view_.layout.fields()[static_cast<int>(f)].type});
     }
   }
-  bool any() const { return !wanted_.empty(); }
+  const feature::FeatureView& spec() const { return view_.plan->view(); }
+  const std::vector<Wanted>& wanted() const { return wanted_; }
 
-  Result<void> Add(Json::Array& instances, Micros now, bool overrides) {
-    const feature::FeatureView& spec = view_.plan->view();
-    std::vector<Json> lists(spec.entity.size(), Json::MakeArray());
-    for (std::size_t i = 0; i < instances.size(); ++i) {
-      for (std::size_t k = 0; k < spec.entity.size(); ++k) {
-        const Json* value = instances[i].Find(spec.entity[k]);
-        const bool all_given = std::ranges::all_of(wanted_, [&](const auto& one) { return instances[i].Find(one.second) != nullptr; });
-        if (value == nullptr && !all_given) {
-          return Error(Code::kInvalidArgument, Str("instance ", i, ", field '", spec.entity[k], "': missing; the features of view ", spec.name, " are looked up by it"));
-        }
-        lists[k].Push(value == nullptr ? Json() : *value);
-      }
-    }
+  // `entities`: a list of values for each entity column; `at`: the rows' times.
+  Result<void> Find(const std::vector<Json>& entities, const std::vector<Micros>& at) {
     std::vector<const Json*> values;
-    for (const Json& list : lists) values.push_back(&list);
+    for (const Json& list : entities) values.push_back(&list);
     TENON_ASSIGN(const std::vector<std::string> keys, OnlineFeatures::KeysOf(*view_.plan, values));
     const std::vector<std::string_view> asked(keys.begin(), keys.end());
-    feature::Records records;
-    TENON_TRY(view_.table->Get(asked, &records), Str("looking up the features of ", spec.name));
+    TENON_TRY(view_.table->Get(asked, &records_), Str("looking up the features of ", spec().name));
     const feature::WindowState nothing(view_.plan);
-    std::vector<feature::Value> empty(spec.features.size());
-    nothing.Values(empty);
-    for (std::size_t i = 0; i < instances.size(); ++i) {
-      const bool known = records.Found(i) && (spec.ttl.count() == 0 || TimeOf(instances[i], spec.time, now) - records.at(i) <= spec.ttl.count());
-      for (const auto& [feature, column] : wanted_) {
-        if (instances[i].Find(column) != nullptr) {
-          if (overrides) continue;
-          return Error(Code::kInvalidArgument, Str("instance ", i, ", field '", column, "': comes from the online store; `online: {overrides: true}` lets requests bring it"));
-        }
-        const table::Type type = view_.layout.fields()[static_cast<int>(feature)].type;
-        instances[i][column] = known ? ValueOf(records, i, feature, type) : ValueOf(empty[feature], type);
-      }
+    empty_.resize(spec().features.size());
+    nothing.Values(empty_);
+    known_.assign(at.size(), false);
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      const bool there = records_.Found(i);
+      known_[i] = there && (spec().ttl.count() == 0 || at[i] - records_.at(i) <= spec().ttl.count());
+      ++(known_[i] ? found : there ? stale : absent);
     }
     return {};
   }
+  Json Value(std::size_t row, const Wanted& wanted) const {
+    return known_[row] ? ValueOf(records_, row, wanted.feature, wanted.type) : ValueOf(empty_[wanted.feature], wanted.type);
+  }
+
+  std::int64_t found = 0, absent = 0, stale = 0;
 
  private:
   const OnlineView& view_;
-  std::vector<std::pair<std::size_t, std::string>> wanted_;
+  std::vector<Wanted> wanted_;
+  feature::Records records_;
+  std::vector<feature::Value> empty_;
+  std::vector<bool> known_;
 };
+
+// One view's features into the rows of a request.
+Result<void> Into(Json::Array& rows, Look& look, Micros now, bool overrides, bool sensitive) {
+  const feature::FeatureView& spec = look.spec();
+  std::vector<Json> lists(spec.entity.size(), Json::MakeArray());
+  std::vector<Micros> at;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    bool all_given = true;
+    for (const Look::Wanted& one : look.wanted()) {
+      const bool given = rows[i].Find(one.column) != nullptr;
+      all_given = all_given && given;
+      if (given && !overrides) {
+        return Error(Code::kInvalidArgument, Str("instance ", i, ", field '", one.column, "': comes from the online store; `online: {overrides: true}` lets requests bring it"));
+      }
+      const std::string& name = spec.features[one.feature].name;
+      if (!given && !sensitive && std::ranges::find(spec.sensitive, name) != spec.sensitive.end()) {
+        return Error(Code::kPermissionDenied, Str("the model reads the feature ", spec.name, ":", name, ", which is sensitive: the key needs the scope sensitive"));
+      }
+    }
+    for (std::size_t k = 0; k < spec.entity.size(); ++k) {
+      const Json* value = rows[i].Find(spec.entity[k]);
+      if (value == nullptr && !all_given) {
+        return Error(Code::kInvalidArgument, Str("instance ", i, ", field '", spec.entity[k], "': missing; the features of view ", spec.name, " are looked up by it"));
+      }
+      lists[k].Push(value == nullptr ? Json() : *value);
+    }
+    auto time = TimeOf(rows[i].Find(spec.time), now);
+    if (!time.ok()) return Error(Code::kInvalidArgument, Str("instance ", i, ", field '", spec.time, "': ", time.error().message()));
+    at.push_back(*time);
+  }
+  TENON_TRY(look.Find(lists, at));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    for (const Look::Wanted& one : look.wanted()) {
+      if (rows[i].Find(one.column) == nullptr) rows[i][one.column] = look.Value(i, one);
+    }
+  }
+  return {};
+}
+
+Result<void> Into(const table::Batch& rows, Look& look, Micros now, std::vector<table::Field>* fields, std::vector<table::Column>* columns) {
+  const feature::FeatureView& spec = look.spec();
+  const auto n = static_cast<std::size_t>(rows.rows());
+  std::vector<Json> lists;
+  for (const std::string& entity : spec.entity) {
+    const int place = rows.schema().Find(entity);
+    if (place < 0) return Error(Code::kInvalidArgument, Str("lacks the column ", entity, " by which the features of view ", spec.name, " are looked up"));
+    Json& list = lists.emplace_back(Json::MakeArray());
+    for (std::size_t i = 0; i < n; ++i) list.Push(rows.column(place).ValueAt(static_cast<std::int64_t>(i)));
+  }
+  std::vector<Micros> at(n, now);
+  if (const int place = rows.schema().Find(spec.time); place >= 0) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const Json value = rows.column(place).ValueAt(static_cast<std::int64_t>(i));
+      TENON_ASSIGN(at[i], TimeOf(&value, now), Str("column ", spec.time));
+    }
+  }
+  TENON_TRY(look.Find(lists, at));
+  for (const Look::Wanted& one : look.wanted()) {
+    table::ColumnBuilder builder(one.type);
+    for (std::size_t i = 0; i < n; ++i) Append(look.Value(i, one), one.type, builder);
+    fields->push_back({one.column, one.type});
+    columns->push_back(builder.Finish());
+  }
+  return {};
+}
 
 }  // namespace
 
-Result<std::string> CompleteInstances(const OnlineFeatures& features, Micros now, bool overrides, std::string_view body, const std::vector<std::string>& fields) {
-  std::vector<ViewInto> views;
+bool IsOfView(const Project& project, std::string_view column) {
+  return std::ranges::any_of(project.features.views, [&](const feature::FeatureView& view) {
+    return std::ranges::any_of(view.features, [&](const feature::FeatureSpec& spec) { return feature::ColumnOf(view, spec) == column; });
+  });
+}
+
+Completion::Completion(const OnlineFeatures& features, bool overrides) : features_(features), overrides_(overrides), tallies_(features.views().size()) {}
+
+Completion::Columns Completion::ColumnsFor(const std::vector<std::string>& fields) const {
+  Columns out;
+  for (const OnlineView& view : features_.views()) {
+    const Look look(view, fields);
+    if (look.wanted().empty()) continue;
+    for (std::size_t k = 0; k < look.spec().entity.size(); ++k) {
+      const std::string& entity = look.spec().entity[k];
+      if (std::ranges::find(out.entities, entity) != out.entities.end()) continue;
+      out.entities.push_back(entity);
+      out.types.push_back(view.plan->entity_types()[k]);
+    }
+    if (std::ranges::find(out.times, look.spec().time) == out.times.end()) out.times.push_back(look.spec().time);
+  }
+  return out;
+}
+
+Result<void> Completion::Complete(Json::Array& rows, const std::vector<std::string>& fields, Micros now, bool sensitive) {
   std::set<std::string> names;  // of entities and times
-  for (const OnlineView& view : features.views()) {
-    ViewInto into(view, fields);
-    if (!into.any()) continue;
-    views.push_back(std::move(into));
-    for (const std::string& entity : view.plan->view().entity) names.insert(entity);
-    names.insert(view.plan->view().time);
+  for (std::size_t v = 0; v < features_.views().size(); ++v) {
+    Look look(features_.views()[v], fields);
+    if (look.wanted().empty()) continue;
+    TENON_TRY(Into(rows, look, now, overrides_, sensitive));
+    tallies_[v].found += look.found;
+    tallies_[v].absent += look.absent;
+    tallies_[v].stale += look.stale;
+    names.insert(look.spec().entity.begin(), look.spec().entity.end());
+    names.insert(look.spec().time);
   }
-  if (views.empty()) return std::string(body);
   for (const std::string& field : fields) names.erase(field);
-  auto request = Json::Parse(body, "body");
-  if (!request.ok()) return std::string(body);  // whoever reads it next says what is wrong
-  const Json* list = request->Find("instances");
-  if (list == nullptr || !list->is_array()) return std::string(body);
-  Json::Array& instances = (*request)["instances"].array();
-  if (!std::ranges::all_of(instances, [](const Json& one) { return one.is_object(); })) return std::string(body);
-  for (ViewInto& view : views) TENON_TRY(view.Add(instances, now, overrides));
-  for (Json& instance : instances) {
-    std::erase_if(instance.object(), [&](const auto& member) { return names.contains(member.first); });
+  for (Json& row : rows) {
+    std::erase_if(row.object(), [&](const auto& member) { return names.contains(member.first); });
   }
-  return request->Dump();
+  return {};
+}
+
+Result<table::Batch> Completion::Complete(const table::Batch& rows, const std::vector<std::string>& fields, Micros now) {
+  std::vector<std::string> lacking;
+  for (const std::string& field : fields) {
+    if (rows.schema().Find(field) < 0) lacking.push_back(field);
+  }
+  std::vector<table::Field> all = rows.schema().fields();
+  std::vector<table::Column> columns;
+  for (int i = 0; i < rows.columns(); ++i) columns.push_back(rows.column(i));
+  for (std::size_t v = 0; v < features_.views().size(); ++v) {
+    Look look(features_.views()[v], lacking);
+    if (look.wanted().empty()) continue;
+    TENON_TRY(Into(rows, look, now, &all, &columns));
+    tallies_[v].found += look.found;
+    tallies_[v].absent += look.absent;
+    tallies_[v].stale += look.stale;
+  }
+  return table::Batch(std::make_shared<const table::Schema>(std::move(all)), std::move(columns));
+}
+
+Result<std::vector<Completion::Health>> Completion::health() const {
+  TENON_ASSIGN(const Json fresh, features_.Freshness());
+  std::vector<Health> out;
+  for (std::size_t v = 0; v < features_.views().size(); ++v) {
+    const OnlineView& view = features_.views()[v];
+    TENON_ASSIGN(const feature::OnlineStats stats, view.table->Stats());
+    Health one{.view = view.plan->view().name, .found = tallies_[v].found, .absent = tallies_[v].absent, .stale = tallies_[v].stale, .newest_event = stats.newest_event};
+    if (const Json* noted = fresh.Find(one.view); noted != nullptr) ParseTimestamp(noted->StringAt("until"), &one.materialized);
+    out.push_back(std::move(one));
+  }
+  return out;
 }
 
 }  // namespace tenon::pipeline

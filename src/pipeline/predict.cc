@@ -9,6 +9,7 @@
 #include "pipeline/ordered_internal.h"
 #include "pipeline/partial_internal.h"
 #include "pipeline/predict_rows_internal.h"
+#include "pipeline/predict_views_internal.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -67,16 +68,21 @@ struct Reading {
   bool by_sql = false;  // the rows are put through the project's sql: they lack what that makes
 };
 
-Reading HowToRead(const Project& project, const model::Predictor& predictor, ingest::SourceSpec source, const std::vector<std::string>& known) {
+Reading HowToRead(const Project& project, const model::Predictor& predictor, ingest::SourceSpec source, const std::vector<std::string>& known,
+                  const FileViews* views) {
   Reading reading{std::move(source)};
   const auto has = [&](const std::string& name) { return std::ranges::find(known, name) != known.end(); };
-  reading.by_sql = !project.source.sql.empty() &&
-                   !std::ranges::all_of(predictor.graph().inputs(), has, &table::Field::name);
+  const auto comes = [&](const std::string& name) { return has(name) || (views != nullptr && views->Gives(name)); };
+  reading.by_sql = !project.source.sql.empty() && !std::ranges::all_of(predictor.graph().inputs(), comes, &table::Field::name);
   if (reading.by_sql) reading.source.sql = project.source.sql;
-  for (const table::Field& field : predictor.graph().inputs()) {
-    const bool typed = std::ranges::any_of(reading.source.types, [&](const auto& type) { return type.first == field.name; });
-    if (has(field.name) && !typed && !reading.by_sql) reading.source.types.emplace_back(field.name, std::string(NameOf(field.type)));
-  }
+  const auto settle = [&](const std::string& name, table::Type type) {
+    const bool typed = std::ranges::any_of(reading.source.types, [&](const auto& one) { return one.first == name; });
+    if (has(name) && !typed && !reading.by_sql) reading.source.types.emplace_back(name, std::string(NameOf(type)));
+  };
+  for (const table::Field& field : predictor.graph().inputs()) settle(field.name, field.type);
+  if (views == nullptr) return reading;
+  for (std::size_t k = 0; k < views->columns.entities.size(); ++k) settle(views->columns.entities[k], views->columns.types[k]);
+  for (const std::string& time : views->columns.times) settle(time, table::Type::kTimestamp);
   return reading;
 }
 
@@ -102,16 +108,25 @@ ingest::SourceSpec SourceLike(const Project& project, const std::string& in) {
 struct Opened {
   std::unique_ptr<RowSource> rows;
   std::vector<table::Field> fields;
+  std::unique_ptr<FileViews> views;  // may be null
 };
 
-Result<void> CheckInputs(const model::Predictor& predictor, const table::Schema& schema, const std::string& in) {
-  const auto missing = MissingInputs(predictor, schema);
+Result<void> CheckInputs(const model::Predictor& predictor, const table::Schema& schema, const FileViews* views, const std::string& in) {
+  auto missing = MissingInputs(predictor, schema);
+  if (views != nullptr) {
+    std::erase_if(missing, [&](const std::string& name) { return views->Gives(name); });
+    for (const std::string& entity : views->columns.entities) {
+      if (schema.Find(entity) >= 0) continue;
+      return Error(Code::kInvalidArgument, Str(in, ": lacks the column ", entity, ", by which ", views->lacking.front(), " and other features that the model reads are looked up; it has: ",
+                                               Join(schema.Names(), ", ")));
+    }
+  }
   if (missing.empty()) return {};
   return Error(Code::kInvalidArgument, Str(in, ": lacks the column", missing.size() > 1 ? "s " : " ", Join(missing, ", "),
                                            " that the model reads; it has: ", Join(schema.Names(), ", ")));
 }
 
-Result<Opened> OpenRows(const Call& call, const Project& project, const model::Predictor& predictor, const Kits& kits,
+Result<Opened> OpenRows(const Call& call, platform::Files& files, const Project& project, const model::Predictor& predictor, const Kits& kits,
                         const std::string& in, ingest::TableForm form) {
   ingest::SourceSpec plain = SourceLike(project, in);
   ingest::SourceSpec untyped = plain;
@@ -124,23 +139,32 @@ Result<Opened> OpenRows(const Call& call, const Project& project, const model::P
     TENON_ASSIGN(auto look, ingest::Read(call, plain, kits.readers));
     known = look->schema()->Names();
   }
-  const Reading reading = HowToRead(project, predictor, std::move(plain), known);
+  TENON_ASSIGN(auto views, OpenFileViews(call, files, project, predictor, kits, known));
+  const Reading reading = HowToRead(project, predictor, std::move(plain), known, views.get());
   if (pieces == nullptr || reading.by_sql) {
     TENON_ASSIGN(auto reader, ingest::Read(call, reading.source, kits.readers));
-    TENON_TRY(CheckInputs(predictor, *reader->schema(), in));
+    TENON_TRY(CheckInputs(predictor, *reader->schema(), views.get(), in));
     std::vector<table::Field> fields = reader->schema()->fields();
-    return Opened{SourceOver(std::move(reader), in), std::move(fields)};
+    return Opened{SourceOver(std::move(reader), in), std::move(fields), std::move(views)};
   }
   TENON_ASSIGN(pieces, ingest::ReadPieces(call, reading.source, kits.readers));
-  TENON_TRY(CheckInputs(predictor, *pieces->schema(), in));
+  TENON_TRY(CheckInputs(predictor, *pieces->schema(), views.get(), in));
   std::vector<int> columns;
   if (form == ingest::TableForm::kCsv && pieces->plain()) {  // what the model does not read is not looked at
-    for (const table::Field& field : predictor.graph().inputs()) columns.push_back(pieces->schema()->Find(field.name));
+    const auto take = [&](const std::string& name) {
+      const int place = pieces->schema()->Find(name);
+      if (place >= 0 && std::ranges::find(columns, place) == columns.end()) columns.push_back(place);
+    };
+    for (const table::Field& field : predictor.graph().inputs()) take(field.name);
+    if (views != nullptr) {
+      for (const std::string& entity : views->columns.entities) take(entity);
+      for (const std::string& time : views->columns.times) take(time);
+    }
   } else {
     TENON_TRY(pieces->Learn(call));
   }
   std::vector<table::Field> fields = pieces->schema()->fields();
-  return Opened{SourceOver(std::move(pieces), std::move(columns)), std::move(fields)};
+  return Opened{SourceOver(std::move(pieces), std::move(columns)), std::move(fields), std::move(views)};
 }
 
 // What came of one stretch.
@@ -153,9 +177,9 @@ struct Predicted {
 
 class Work {
  public:
-  Work(const model::Predictor& predictor, const RowSource& source, ingest::TableForm form,
+  Work(const model::Predictor& predictor, const RowSource& source, const FileViews* views, ingest::TableForm form,
        std::shared_ptr<const table::Schema> out, bool keeps_bad, int threads)
-      : predictor_(predictor), source_(source), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad), scratches_(static_cast<std::size_t>(threads)) {
+      : predictor_(predictor), source_(source), views_(views), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad), scratches_(static_cast<std::size_t>(threads)) {
     for (const std::string& name : predictor.classes()) {
       table::Batch one(std::make_shared<const table::Schema>(std::vector<table::Field>{{"", table::Type::kString}}), {table::Column::Of(std::vector<std::string>{name})});
       ingest::AppendRows(ingest::TableForm::kCsv, one, &decisions_.emplace_back());
@@ -193,13 +217,17 @@ class Work {
   // Only models that read columns refuse rows: those are found one by one.
   Result<std::vector<float>> Predict(const Call& call, model::Predictor::Scratch& scratch, ingest::Piece* piece) const {
     if (piece->rows.rows() == 0) return std::vector<float>();
-    auto all = predictor_.PredictBatch(call, piece->rows, scratch);
+    table::Batch rows = piece->rows;
+    if (views_ != nullptr) {
+      TENON_ASSIGN(rows, views_->completion->Complete(rows, views_->lacking, views_->now));
+    }
+    auto all = predictor_.PredictBatch(call, rows, scratch);
     if (all.ok() || all.error().code() != Code::kInvalidArgument) return all;
     std::vector<float> out;
     std::vector<std::int64_t> good;
     std::vector<std::string_view> texts;
     for (std::int64_t i = 0; i < piece->rows.rows(); ++i) {
-      auto one = predictor_.PredictBatch(call, piece->rows.Slice(i, 1), scratch);
+      auto one = predictor_.PredictBatch(call, rows.Slice(i, 1), scratch);
       if (one.ok()) {
         out.insert(out.end(), one->begin(), one->end());
         good.push_back(i);
@@ -235,6 +263,7 @@ class Work {
 
   const model::Predictor& predictor_;
   const RowSource& source_;
+  const FileViews* views_;  // may be null
   ingest::TableForm form_;
   std::shared_ptr<const table::Schema> out_;
   bool keeps_bad_;
@@ -338,7 +367,7 @@ Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, cons
   if (spec.in == "-") {
     TENON_ASSIGN(spool, ingest::SpoolStandardInput(call), "reading standard input");
   }
-  TENON_ASSIGN(Opened opened, OpenRows(call, project, predictor, kits, spool == nullptr ? spec.in : spool->path(), form), spec.in);
+  TENON_ASSIGN(Opened opened, OpenRows(call, files, project, predictor, kits, spool == nullptr ? spec.in : spool->path(), form), spec.in);
   const table::Schema before(opened.fields);
   std::vector<table::Field> fields = opened.fields;
   for (table::Field& answer : AnswerFields(predictor)) {
@@ -365,7 +394,7 @@ Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, cons
 
   const int threads = std::max(1, call.threads);
   const bool keeps_bad = !spec.bad_rows.empty();
-  Work work(predictor, *opened.rows, form, schema, keeps_bad, threads);
+  Work work(predictor, *opened.rows, opened.views.get(), form, schema, keeps_bad, threads);
   Gathering gathering(*opened.rows, *partial, work, keeps_bad);
   TENON_TRY((Ordered<Stretch, Predicted>::Run(
                 threads, [&] { return opened.rows->Next(call); },

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "base/bytes.h"
 #include "base/testing.h"
 #include "base/time.h"
 #include "transform/test_rows_internal.h"
@@ -190,6 +191,22 @@ TEST(Ops, WeightOfEvidenceIsOutOfFoldInTraining) {
   const auto three = FitOf("weight_of_evidence", "{}", rows, {{0, 1, 2, 0}, {}, 3});
   ASSERT_CODE(kInvalidArgument, three);
   EXPECT_NE(three.error().ToString().find("3 classes"), std::string::npos) << three.error().ToString();
+}
+
+TEST(Ops, StatesWithAKeyTwiceAreRefused) {
+  const std::vector<Port> in = {{.name = "s", .kind = Port::Kind::kText}};
+  for (const char* kind : {"one_hot", "ordinal", "vocabulary"}) {
+    SCOPED_TRACE(kind);
+    ASSERT_OK_AND_ASSIGN(const auto op, AllKinds().Create(kind, Json::MakeObject()));
+    for (const char* second : {"b", "a"}) {
+      ByteWriter out;
+      if (kind == std::string_view("one_hot")) out.U8(0);
+      out.Size(2);
+      out.Text("a");
+      out.Text(second);
+      EXPECT_EQ(op->LoadState(in, out.Take()).ok(), second == std::string_view("b"));
+    }
+  }
 }
 
 TEST(Ops, LeaveOneOutLeavesOneOut) {

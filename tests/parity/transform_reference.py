@@ -22,6 +22,7 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.preprocessing import (Binarizer, KBinsDiscretizer, MaxAbsScaler, MinMaxScaler, Normalizer, OneHotEncoder,
                                    OrdinalEncoder, PolynomialFeatures, PowerTransformer, QuantileTransformer, RobustScaler,
                                    SplineTransformer, StandardScaler, TargetEncoder)
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 CASES = []
 
@@ -117,10 +118,6 @@ def rows(name, columns):
         turned = np.sign(found.components_[np.arange(2), np.abs(found.components_).argmax(axis=1)])
         case(f"PCA whiten={whiten} of {name}", "pca", {"components": 2, "whiten": whiten}, columns, found.transform(table) * turned,
              digits=6)
-    found = TruncatedSVD(2, algorithm="arpack", random_state=0).fit(table)
-    turned = np.sign(found.components_[np.arange(2), np.abs(found.components_).argmax(axis=1)])
-    case(f"TruncatedSVD of {name}", "pca", {"components": 2, "center": False}, columns, found.transform(table) * turned,
-             digits=6)
     case(f"VarianceThreshold of {name}", "select_features", {"above": 20}, columns, VarianceThreshold(20).fit_transform(table))
 
 
@@ -175,6 +172,23 @@ def prose(name, values):
              vectorizer.fit_transform(values).toarray(), digits=6)
 
 
+def supervised(name, values, label, classes):
+    """Buckets of a small tree over one number: its thresholds, counted."""
+    column = np.asarray(values, dtype=np.float32).reshape(-1, 1)
+    for buckets, least in ((4, 1), (6, 10)):
+        tree = (DecisionTreeClassifier if classes else DecisionTreeRegressor)(max_leaf_nodes=buckets, min_samples_leaf=least).fit(column, label)
+        edges = sorted(tree.tree_.threshold[tree.tree_.feature >= 0])
+        case(f"{type(tree).__name__} {buckets} of {name}", "target_bucketize", {"buckets": buckets, "least_rows": least}, [values],
+             np.searchsorted(edges, column[:, 0].astype(float)).reshape(-1, 1), label, [0] * len(label), classes)
+
+
+def uncentred(name, columns):
+    table = np.column_stack(columns)
+    found = TruncatedSVD(2, algorithm="arpack").fit(table)
+    turned = np.sign(found.components_[np.arange(2), np.abs(found.components_).argmax(axis=1)])
+    case(f"TruncatedSVD of {name}", "pca", {"components": 2, "center": False}, columns, found.transform(table) * turned, digits=6)
+
+
 def main(data):
     random = np.random.default_rng(5)
     skewed = np.exp(random.normal(size=120)).round(5)
@@ -198,6 +212,14 @@ def main(data):
     groups("three clouds", list(spots.T))
     relation = adult[7].map({"Husband": 0, "Wife": 0, "Not-in-family": 1}).fillna(2).astype(int).to_numpy()
     targets("education (Adult), three classes", adult[3].tolist(), relation, 3)
+
+    whole = lambda at: adult[at].to_numpy(dtype=float)
+    for at, of in ((0, "age"), (12, "hours")):
+        supervised(f"{of} (Adult), binary", list(whole(at)), (adult[14] == ">50K").astype(int).to_numpy(), 2)
+        supervised(f"{of} (Adult), three classes", list(whole(at)), relation, 3)
+    supervised("age (Adult), hours", list(whole(0)), whole(12), 0)
+    counts = random.poisson(0.6, size=(70, 5)).astype(float)
+    uncentred("counts", [list(column) for column in counts.T])
 
     with open(f"{data}/sms_spam/SMSSpamCollection.tsv", encoding="utf-8") as lines:
         messages = [line.rstrip("\n").split("\t", 1)[1] for line, _ in zip(lines, range(30))]

@@ -37,7 +37,7 @@ struct Learned {
   void Load(Reader& in) {
     missing = in.U8() != 0;
     const std::size_t size = in.Size(8);
-    for (std::size_t i = 0; i < size; ++i) levels.Insert(in.Text());
+    LoadKeys(size, in, &levels);
   }
   int Width() const { return levels.size() + (settings.own_unseen ? 1 : 0) + (missing ? 1 : 0); }
   // The part of an index, or -1 for none.

@@ -30,7 +30,7 @@ struct Learned {
   }
   void Load(Reader& in) {
     const std::size_t size = in.Size(8);
-    for (std::size_t i = 0; i < size; ++i) places.Insert(in.Text());
+    LoadKeys(size, in, &places);
   }
 };
 

@@ -1,5 +1,4 @@
-// Numbers to their positions along the directions in which the training rows differ most (principal components; Jolliffe 2002), or, without
-// centring, along those in which they are longest (truncated singular value decomposition).
+// Numbers to their positions along the directions in which the training rows differ most (principal components; Jolliffe 2002).
 
 #include <algorithm>
 #include <cmath>
@@ -18,7 +17,7 @@ struct Settings {
   double share = 0;       // of the variance
   bool scale = false;
   bool whiten = false;
-  bool center = true;     // else the truncated singular value decomposition
+  bool center = true;
 };
 
 class Learned final : public State {
@@ -62,7 +61,8 @@ class Learned final : public State {
     Covariance(matrix);
     if (settings_.scale) Standardize(matrix);
     const Eigen eigen = SymmetricEigen(std::move(matrix), inputs_);
-    std::size_t kept = std::min<std::size_t>(inputs_, static_cast<std::size_t>(std::max<std::int64_t>(0, count_ - (settings_.center ? 1 : 0))));
+    const std::int64_t most = settings_.center ? count_ - 1 : count_;
+    std::size_t kept = std::min<std::size_t>(inputs_, static_cast<std::size_t>(std::max<std::int64_t>(0, most)));
     if (settings_.most > 0) {
       kept = std::min(kept, static_cast<std::size_t>(settings_.most));
     } else {
@@ -104,7 +104,7 @@ class Learned final : public State {
   std::vector<double> weights;         // of each component, of each input
 
  private:
-  // Of the sample (n - 1); and the means. Uncentred: the mean products.
+  // Of the sample (n - 1); and the means. Without centring, mean products instead, and zeros.
   void Covariance(std::vector<double>& matrix) {
     const auto n = static_cast<double>(count_);
     std::vector<double> high(inputs_);
@@ -122,11 +122,11 @@ class Learned final : public State {
         double q = 0;
         double q_low = 0;
         sum.Value(&q, &q_low);
+        // n sum(xy) - sum(x) sum(y), both as a pair of doubles, as they nearly cancel.
         if (!settings_.center) {
-          matrix[i * inputs_ + k] = matrix[k * inputs_ + i] = (q + q_low) / n;
+          matrix[i * inputs_ + k] = matrix[k * inputs_ + i] = q / n;
           continue;
         }
-        // n sum(xy) - sum(x) sum(y), both as a pair of doubles, as they nearly cancel.
         const double left = n * q;
         const double left_low = std::fma(n, q, -left) + n * q_low;
         const double right = high[i] * high[k];
@@ -199,7 +199,8 @@ Result<void> AddPca(Kinds<Op>& kinds) {
                    {.name = "scale", .type = Option::Type::kBool, .fallback = false, .help = "Divide each number by its standard deviation first"},
                    {.name = "whiten", .type = Option::Type::kBool, .fallback = false, .help = "Each component to variance 1"},
                    {.name = "center", .type = Option::Type::kBool, .fallback = true,
-                    .help = "Take the mean away first; false: a truncated singular value decomposition, which keeps zeros zero (what is missing counts as 0)"}}},
+                    .help = "Measure from the mean; false: from zero, which is the truncated singular value decomposition: for counts and weights that "
+                            "are mostly 0. Missing numbers count as 0 then"}}},
       [](const Options& options) -> Result<std::unique_ptr<Op>> {
         return std::make_unique<Pca>(Settings{options.Int("components"), options.Number("share"), options.Bool("scale"), options.Bool("whiten"), options.Bool("center")});
       });

@@ -25,7 +25,7 @@ struct Learned {
   }
   void Load(Reader& in) {
     const std::size_t size = in.Size(8);
-    for (std::size_t i = 0; i < size; ++i) words.Insert(in.Text());
+    LoadKeys(size, in, &words);
   }
 };
 
