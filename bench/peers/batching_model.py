@@ -11,10 +11,10 @@ from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
 folder = pathlib.Path(sys.argv[1])
-width = int(sys.argv[2]) if len(sys.argv) > 2 else 1024
+width = int(sys.argv[2]) if len(sys.argv) > 2 else 2048
 images, digits = load_digits(return_X_y=True)
 images = (images / 16).astype(np.float32)
-net = MLPClassifier((width, width, width // 2), max_iter=6, random_state=1).fit(images[:1500], digits[:1500])
+net = MLPClassifier((width, width, width // 2), max_iter=3, random_state=1).fit(images[:1500], digits[:1500])
 
 nodes, weights, at = [], [], "pixels"
 last = len(net.coefs_) - 1

@@ -11,6 +11,7 @@
 #include "app/signals.h"
 #include "base/text.h"
 #include "ota/device.h"
+#include "platform/post.h"
 #include "tenon.h"
 
 namespace tenon::app {
@@ -38,10 +39,12 @@ Command Described() {
   command.name = "tenon-device";
   command.summary = "Keep a device's model new: fetch signed releases, prove them, fall back; answer rows of standard input meanwhile";
   command.example = "tenon-device --server 127.0.0.1:8090 --channel kiosks --id kiosk-17 --key release.pub --folder model";
-  command.flags = {{.name = "--server", .help = "host:port of `tenon ota serve`", .required = true},
+  command.flags = {{.name = "--server", .help = "host:port of `tenon ota serve`, or https://host:port", .required = true},
                    {.name = "--channel", .help = "the device's channel", .required = true},
                    {.name = "--id", .help = "the device's name", .required = true},
                    {.name = "--key", .help = "PEM of the open key: whose releases it takes", .required = true},
+                   {.name = "--ca", .help = "PEM of who signs the service's certificate; whom the system trusts otherwise"},
+                   {.name = "--api-key", .help = "file with the API key that the service asks for"},
                    {.name = "--folder", .help = "the device's own folder", .fallback = "device"},
                    {.name = "--every", .help = "seconds between two looks", .kind = Kind::kNumber, .fallback = "60"},
                    {.name = "--once", .help = "one look, then end: status 0 unless the release was refused", .kind = Kind::kBool},
@@ -71,15 +74,8 @@ class Program {
   Program(std::stop_token stop, Terminal& terminal, platform::Files& files) : terminal_(terminal), files_(files) { call_.stop = std::move(stop); }
 
   Result<int> Run(const Args& args, bool json) {
-    ota::DeviceSpec spec{.host = {}, .channel = args.Text("channel"), .id = args.Text("id"), .folder = args.Text("folder"), .open_key = {}};
-    const std::string server = args.Text("server");
-    const std::size_t colon = server.rfind(':');
-    std::int64_t port = 0;
-    if (colon == std::string::npos || !ParseInt64(std::string_view(server).substr(colon + 1), &port) || port < 1 || port > 65535) {
-      return Error(Code::kInvalidArgument, Str("--server is host:port, not '", server, "'"));
-    }
-    spec.host = server.substr(0, colon);
-    spec.port = static_cast<int>(port);
+    ota::DeviceSpec spec{.service = {}, .channel = args.Text("channel"), .id = args.Text("id"), .folder = args.Text("folder"), .open_key = {}};
+    TENON_ASSIGN(spec.service, ServiceOf(args));
     TENON_ASSIGN(spec.open_key, files_.Read(args.Text("key")), "the open key");
     TENON_ASSIGN(device_, ota::Device::Open(files_, spec, [](const std::string& path) -> Result<void> {
                    TENON_TRY(OpenModel(path));
@@ -98,6 +94,23 @@ class Program {
   }
 
  private:
+  // "host:port", or an address with http:// or https://.
+  Result<ota::Origin> ServiceOf(const Args& args) const {
+    const std::string server = args.Text("server");
+    const bool whole = server.find("://") != std::string::npos;
+    if (!whole && server.rfind(':') == std::string::npos) return Error(Code::kInvalidArgument, Str("--server is host:port or https://host:port, not '", server, "'"));
+    TENON_ASSIGN(const platform::Url url, platform::ParseUrl(whole ? server : Str("http://", server)), "--server");
+    if (url.path != "/") return Error(Code::kInvalidArgument, Str("--server is host:port or https://host:port without a path, not '", server, "'"));
+    ota::Origin origin{.host = url.host, .port = url.port, .tls = url.tls, .ca = args.Text("ca"), .key = {}};
+    if (!origin.tls && !origin.ca.empty()) return Error(Code::kInvalidArgument, Str("--ca goes with https://, and --server is '", server, "'"));
+    if (const std::string file = args.Text("api-key"); !file.empty()) {
+      TENON_ASSIGN(const std::string text, files_.Read(file), "the API key");
+      origin.key = Trim(text);
+      if (origin.key.empty()) return Error(Code::kInvalidArgument, Str(file, " has no API key in it"));
+    }
+    return origin;
+  }
+
   int Look(const Args& args, bool json) {
     Result<std::string> polled = device_->Poll(call_);
     Json line;

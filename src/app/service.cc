@@ -176,8 +176,6 @@ class ProjectService final : public Service {
         if (before != 0) {
           if (auto loaded = Load(before); loaded.ok()) last_good = *loaded;
         }
-        // A challenger's is the champion.
-        if (last_good == nullptr && rollout_) last_good = route->champion();
       }
       TENON_ASSIGN(ladder_, serve::Ladder::Make(*project_.serve.fallback, route->champion(), std::move(last_good)));
       ladder_of_ = champion;

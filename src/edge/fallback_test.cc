@@ -175,6 +175,36 @@ TEST_F(FallbackTest, WithoutAnAnswerTheRequestIsRefused) {
   EXPECT_TRUE(Has(Ask(server_->port(), "POST", "/v1/models/price:predict", R"({"instances":[{"x0":8}]})"), "HTTP/1.1 503"));
 }
 
+// The cheap model is sure of what is below 5; the costly one fails as it is told.
+TEST_F(FallbackTest, ACascadeSaysItsStageAboveAndBelowOfIt) {
+  ASSERT_OK_AND_ASSIGN(const auto plain, serve::testing::MakeForestServed(ops_, "price", 1, 1, 1));
+  const auto& graph = plain->predictor->shared_graph();
+  model::ForestSpec stump{model::Task::kBinary, 1, 1, {0}, {}};
+  model::Tree tree;
+  tree.nodes = {{.left = 1, .right = 2, .feature = 0, .value = 5.0F, .cover = 2}, {.value = -3.0F, .cover = 1}, {.value = 0.0F, .cover = 1}};
+  stump.trees.push_back(tree);
+  ASSERT_OK_AND_ASSIGN(std::shared_ptr<const model::Model> small, model::MakeForest(std::move(stump)));
+  const std::vector<std::string> classes = {"no", "yes"};
+  const auto costly = model::Predictor::Make(graph, std::make_unique<serve::testing::FaultyModel>(way_, model::Task::kBinary), {}, 0.5, classes);
+  auto served = std::make_shared<serve::Served>(*plain);
+  ASSERT_OK_AND_ASSIGN(served->predictor, model::Predictor::MakeCascade(costly, model::Predictor::Make(graph, small, {}, 0.5, classes),
+                                                                         model::Sureness::AtLeast(model::Task::kBinary, 2.0, 0.5), "small", "large"));
+  served_ = std::move(served);
+  Start(R"({"rungs":["rule \"x0 > 7\""],"breaker":{"failures":1000}})");
+  const std::string both = R"({"instances":[{"x0":1},{"x0":9}]})";
+  const auto ask = [&] { return Ask(server_->port(), "POST", "/v1/endpoints/price:predict", both); };
+  std::string answer = ask();
+  EXPECT_TRUE(Has(answer, R"("stage":"small"})") && Has(answer, R"("stage":"large"})") && Has(answer, "Tenon-Stage: small=1 large=1")) << answer;
+  EXPECT_FALSE(Has(answer, "rung"));
+  *way_ = Way::kNotANumber;
+  answer = ask();
+  EXPECT_TRUE(Has(answer, R"("stage":"small"})") && Has(answer, R"("rung":"rule"})") && Has(answer, "Tenon-Stage: small\r\n")) << answer;
+  EXPECT_FALSE(Has(answer, "large")) << answer;
+  const std::string metrics = Ask(server_->port(), "GET", "/metrics");
+  EXPECT_TRUE(Has(metrics, R"(tenon_stage_answers_total{endpoint="price",model="price@1",stage="cheap"} 2)")) << metrics;
+  EXPECT_TRUE(Has(metrics, R"(tenon_stage_answers_total{endpoint="price",model="price@1",stage="costly"} 1)")) << metrics;
+}
+
 TEST_F(FallbackTest, LabelsAreCheckedAndKept) {
   auto files = platform::RealFiles();
   std::string folder = "/tmp/tenon-labels-XXXXXX";

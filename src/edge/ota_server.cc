@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "edge/guard.h"
 #include "edge/http_server.h"
 
 namespace tenon::edge {
@@ -36,13 +37,19 @@ bool RangeOf(std::string_view header, std::size_t size, std::size_t* from, std::
 
 class OtaHandler final : public HttpHandler {
  public:
-  explicit OtaHandler(ota::Depot& depot) : depot_(&depot) {}
+  OtaHandler(ota::Depot& depot, const govern::Access* access) : depot_(&depot), guard_(access) {}
 
-  void Handle(const HttpRequest& request, const HttpPeer&, HttpResponse& response) override {
+  void Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override {
     constexpr std::string_view kPrefix = "/v1/ota/";
     if (request.path == "/healthz") {
       response.body = R"({"status":"ready"})";
       return;
+    }
+    guard_.Refresh();
+    Asker asker;
+    if (guard_.Check(request.Header("authorization"), request.Header("x-api-key"), peer, Need::kKnown, &asker) != Guard::Verdict::kIn) {
+      response.AddHeader("WWW-Authenticate", "Bearer realm=\"tenon\"");
+      return SetError(Code::kUnauthenticated, guard_.problem(), response);
     }
     if (!request.path.starts_with(kPrefix)) return SetError(Code::kNotFound, "there are /v1/ota/<channel>, its /bundles/<sha256> and /reports, and /healthz", response);
     const std::string_view rest = request.path.substr(kPrefix.size());
@@ -104,6 +111,7 @@ class OtaHandler final : public HttpHandler {
   }
 
   ota::Depot* depot_;
+  Guard guard_;
 };
 
 }  // namespace
@@ -111,7 +119,7 @@ class OtaHandler final : public HttpHandler {
 Result<std::unique_ptr<Server>> StartOtaServer(const ServerOptions& options, ota::Depot& depot) {
   ServerOptions settled = options;
   settled.threads = std::max(settled.threads, 1);
-  return ListenHttp(settled, [&depot](int) -> std::unique_ptr<HttpHandler> { return std::make_unique<OtaHandler>(depot); });
+  return ListenHttp(settled, [&depot, access = options.access](int) -> std::unique_ptr<HttpHandler> { return std::make_unique<OtaHandler>(depot, access); });
 }
 
 }  // namespace tenon::edge

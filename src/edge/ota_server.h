@@ -12,7 +12,8 @@ namespace tenon::edge {
 //   GET  /v1/ota/<channel>/bundles/<sha256>         the bundle; Range is honoured
 //   POST /v1/ota/<channel>/reports                  what the device says
 //   GET  /healthz
-// The depot outlives the server. Not guarded by keys: what is given out is signed, and no secret.
+// The depot outlives the server. What is given out is signed, and no secret; where options.access has keys, any of them is asked for,
+// except by /healthz.
 Result<std::unique_ptr<Server>> StartOtaServer(const ServerOptions& options, ota::Depot& depot);
 
 }  // namespace tenon::edge

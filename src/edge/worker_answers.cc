@@ -12,6 +12,7 @@
 namespace tenon::edge {
 namespace {
 
+constexpr std::uint8_t kNoStage = 2;  // neither model of a cascade, but a lower rung
 constexpr std::size_t kMostKeptAnswers = 4096;  // whose memory waits for the next request
 
 // The text of the first value that a JSON body gives this field: what stands between the colon and the comma, a string as
@@ -204,9 +205,12 @@ std::span<const float> Worker::Descend(Lane& lane) {
     if (serve::AllFinite(answer)) {
       if (lane.apart != nullptr && batched_ == nullptr) disguise();
       answer.decision = lane.served().predictor->Decide(mine.data());
-      if (ladder.cache() != nullptr) ladder.cache()->Put(serve::HashOfRow(row_), answer, before);
+      if (ladder.cache() != nullptr) ladder.cache()->Put(serve::CacheKey(lane.served(), row_), answer, before);
+      answer.cheap = by_cheap_[i] == 1;
+      if (lane.served().predictor->cascade() != nullptr) CountStage(lane, i, answer.cheap);
     } else {
       fine = false;
+      by_cheap_[i] = kNoStage;
       model::Prediction lower;
       rungs_[i] = ladder.Answer(lane.served(), row_, before, lane.memory, &lower);
       if (rungs_[i] != serve::Rung::kNone) std::ranges::copy(lower.values, mine.begin());
@@ -230,7 +234,7 @@ void Worker::CountStage(Lane& lane, std::size_t i, bool cheap) {
 
 std::string_view Worker::StageOf(const Lane& lane, std::size_t i) const {
   const model::Cascade* cascade = lane.served().predictor->cascade();
-  if (cascade == nullptr || rung(i) != serve::Rung::kModel) return {};
+  if (cascade == nullptr || by_cheap_[i] == kNoStage) return {};
   return by_cheap_[i] != 0 ? cascade->cheap_name : cascade->costly_name;
 }
 

@@ -9,6 +9,12 @@
 namespace tenon::monitor {
 namespace {
 
+// lgamma_r: std::lgamma writes a global, and columns are compared on many threads.
+double LogGamma(double x) {
+  int sign = 0;
+  return ::lgamma_r(x, &sign);
+}
+
 using table::ColumnProfile;
 
 double GammaSeries(double a, double x) {
@@ -19,7 +25,7 @@ double GammaSeries(double a, double x) {
     sum += term;
     if (term < sum * 1e-16) break;
   }
-  return sum * std::exp(a * std::log(x) - x - std::lgamma(a));
+  return sum * std::exp(a * std::log(x) - x - LogGamma(a));
 }
 
 // Lentz's way of evaluating the continued fraction.
@@ -40,7 +46,7 @@ double GammaFraction(double a, double x) {
     h *= change;
     if (std::abs(change - 1) < 1e-15) break;
   }
-  return h * std::exp(a * std::log(x) - x - std::lgamma(a));
+  return h * std::exp(a * std::log(x) - x - LogGamma(a));
 }
 
 // The x at which a falling function is `wanted`.

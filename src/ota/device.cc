@@ -19,6 +19,12 @@ Result<std::string> HashOfFile(const platform::Files& files, const std::string& 
   return HashOf(bytes);
 }
 
+// What an answer other than the one hoped for means.
+Error Unwelcome(const HttpAnswer& answer, std::string_view what) {
+  const Code code = answer.status == 401 ? Code::kUnauthenticated : answer.status == 403 ? Code::kPermissionDenied : Code::kUnavailable;
+  return Error(code, Str(what, ": ", answer.status, " ", answer.body.substr(0, 200)));
+}
+
 }  // namespace
 
 Device::~Device() = default;
@@ -26,6 +32,10 @@ Device::~Device() = default;
 Result<std::unique_ptr<Device>> Device::Open(platform::Files& files, DeviceSpec spec, Trial trial) {
   if (!IsPlainName(spec.id) || !IsPlainName(spec.channel)) {
     return Error(Code::kInvalidArgument, Str("'", spec.id, "' of '", spec.channel, "': devices and channels are named by 1 to 64 letters, digits, '-', '_' and '.'"));
+  }
+  if (spec.service.key.find_first_of(" \t\r\n") != std::string::npos) return Error(Code::kInvalidArgument, "the API key has blanks or line ends within: it is one word");
+  if (!spec.service.key.empty() && !spec.service.tls && !spec.service.host.starts_with("127.") && spec.service.host != "localhost" && spec.service.host != "::1") {
+    return Error(Code::kInvalidArgument, Str("over plain HTTP whoever is on the way to ", spec.service.host, " could read the API key: ask by https://"));
   }
   std::unique_ptr<Device> device(new Device(files, std::move(spec), std::move(trial)));
   TENON_TRY(files.MakeFolders(device->spec_.folder));
@@ -127,8 +137,8 @@ Result<std::string> Device::Poll(const Call& call) {
         taken = std::min(end + 1, queue.size());
       }
       if (!unsent_ && taken == 0) return {};
-      TENON_ASSIGN(const HttpAnswer answer, Ask(spec_.host, spec_.port, "POST", Str("/v1/ota/", spec_.channel, "/reports"), "", report.Dump(), kMostAnswer, kPatience));
-      if (answer.status != 200) return Error(Code::kUnavailable, Str("the service does not take the report: ", answer.status, " ", answer.body.substr(0, 200)));
+      TENON_ASSIGN(const HttpAnswer answer, Ask(files_, spec_.service, "POST", Str("/v1/ota/", spec_.channel, "/reports"), "", report.Dump(), kMostAnswer, kPatience));
+      if (answer.status != 200) return Unwelcome(answer, "the service does not take the report");
       unsent_ = false;
       queue.erase(0, taken);
       TENON_TRY(queue.empty() ? files_.Remove(In("queue.jsonl")) : files_.Write(In("queue.jsonl"), queue));
@@ -136,9 +146,9 @@ Result<std::string> Device::Poll(const Call& call) {
     return SaveState();
   };
   TENON_TRY(deliver(), "reporting");
-  TENON_ASSIGN(const HttpAnswer answer, Ask(spec_.host, spec_.port, "GET", Str("/v1/ota/", spec_.channel, "?device=", spec_.id, "&version=", number_), "", "", kMostAnswer, kPatience),
+  TENON_ASSIGN(const HttpAnswer answer, Ask(files_, spec_.service, "GET", Str("/v1/ota/", spec_.channel, "?device=", spec_.id, "&version=", number_), "", "", kMostAnswer, kPatience),
                "asking what is new");
-  if (answer.status != 200) return Error(Code::kUnavailable, Str("the service answers ", answer.status, ": ", answer.body.substr(0, 200)));
+  if (answer.status != 200) return Unwelcome(answer, "the service does not say what is new");
   auto offer = Json::Parse(answer.body, "offer");
   if (!offer) return Error(Code::kDataLoss, "the service's answer is no JSON");
   const Json* release = offer->Find("release");
@@ -198,10 +208,10 @@ Result<std::string> Device::Download(const Call& call, const Release& release) {
     while (have < release.bytes) {
       TENON_TRY(call.Check());
       const std::int64_t last = std::min(have + spec_.chunk, release.bytes) - 1;
-      TENON_ASSIGN(const HttpAnswer answer, Ask(spec_.host, spec_.port, "GET", Str("/v1/ota/", spec_.channel, "/bundles/", release.sha256), Str("Range: bytes=", have, "-", last, "\r\n"), "",
+      TENON_ASSIGN(const HttpAnswer answer, Ask(files_, spec_.service, "GET", Str("/v1/ota/", spec_.channel, "/bundles/", release.sha256), Str("Range: bytes=", have, "-", last, "\r\n"), "",
                                                 static_cast<std::size_t>(spec_.chunk), kPatience));
       if (answer.status != 206 || answer.body.size() != static_cast<std::size_t>(last - have + 1)) {
-        return Error(Code::kUnavailable, Str("the service gives no part of the bundle: ", answer.status));
+        return Unwelcome(answer, "the service gives no part of the bundle");
       }
       TENON_TRY(file->Append(answer.body));
       have = last + 1;

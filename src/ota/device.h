@@ -9,14 +9,14 @@
 #include <vector>
 
 #include "base/call.h"
+#include "ota/origin.h"
 #include "ota/release.h"
 #include "platform/files.h"
 
 namespace tenon::ota {
 
 struct DeviceSpec {
-  std::string host;          // of the service; plain HTTP: what is fetched is signed
-  int port = 0;
+  Origin service;            // may be plain HTTP: what is fetched is signed
   std::string channel;
   std::string id;            // of this device
   std::string folder;        // its own: current.tenon, previous.tenon, state.json, queue.jsonl
@@ -38,7 +38,8 @@ class Device {
   ~Device();
 
   // One look at the service: sends what waits, installs what is new. What happened, for people: "nothing new",
-  // "loan@3 is installed". unavailable while the service cannot be reached; permission_denied, data_loss and
+  // "loan@3 is installed". unavailable while the service cannot be reached or its certificate is not trusted; unauthenticated
+  // and permission_denied when it does not take the key; permission_denied, data_loss and
   // failed_precondition when what came is refused, which the service is told. The model in use stays then.
   Result<std::string> Poll(const Call& call);
   // The model in use turned out to be bad: goes back to the one before and never takes this release again.

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "ota/http_internal.h"
+#include "platform/tls.h"
 
 namespace tenon::ota {
 namespace {
@@ -69,7 +70,7 @@ Result<std::unique_ptr<Socket>> Connect(const std::string& host, int port, Until
   return last;
 }
 
-Result<void> SendAll(int fd, std::string_view bytes, Until until) {
+Result<void> SendBytes(int fd, std::string_view bytes, Until until) {
   while (!bytes.empty()) {
     const ssize_t sent = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent > 0) {
@@ -84,7 +85,7 @@ Result<void> SendAll(int fd, std::string_view bytes, Until until) {
 }
 
 // More bytes at the end of `to`; false at the end of the stream.
-Result<bool> Receive(int fd, Until until, std::string* to) {
+Result<bool> ReceiveBytes(int fd, Until until, std::string* to) {
   char buffer[16 << 10];
   while (true) {
     const ssize_t got = recv(fd, buffer, sizeof buffer, 0);
@@ -101,6 +102,67 @@ Result<bool> Receive(int fd, Until until, std::string* to) {
   }
 }
 
+// A socket, with TLS around it where the service has that.
+class Connection {
+ public:
+  static Result<std::unique_ptr<Connection>> Open(platform::Files& files, const Origin& at, Until until) {
+    TENON_ASSIGN(auto socket, Connect(at.host, at.port, until));
+    std::unique_ptr<Connection> made(new Connection(std::move(socket), until));
+    if (!at.tls) return made;
+    TENON_ASSIGN(made->tls_, platform::MakeTlsClient(files, at.host, at.ca));
+    TENON_TRY(made->Flush());
+    std::string early;
+    while (!made->tls_->ready()) {
+      TENON_ASSIGN(const bool more, made->Receive(&early), Str("connecting to ", at.host, ":", at.port));
+      if (!more) return Error(Code::kUnavailable, "the other end stopped within the handshake of TLS");
+    }
+    made->early_ = std::move(early);
+    return made;
+  }
+
+  Result<void> Send(std::string_view bytes) {
+    if (tls_ == nullptr) return SendBytes(socket_->fd(), bytes, until_);
+    tls_->Encrypt(bytes);
+    return Flush();
+  }
+
+  // More bytes at the end of `to`, with TLS at times none; false at the end of the stream.
+  Result<bool> Receive(std::string* to) {
+    if (tls_ == nullptr) return ReceiveBytes(socket_->fd(), until_, to);
+    if (!early_.empty()) {
+      *to += early_;
+      early_.clear();
+      return true;
+    }
+    std::string cipher;
+    TENON_ASSIGN(const bool more, ReceiveBytes(socket_->fd(), until_, &cipher));
+    if (!more) return false;
+    std::string plain(cipher.size() + platform::TlsSession::kSlack, '\0');
+    std::size_t size = 0;
+    const auto state = tls_->Decrypt(cipher, plain.data(), plain.size(), &size);
+    auto answered = Flush();  // an alert says why
+    using State = platform::TlsSession::State;
+    if (state == State::kPlain) return Error(Code::kUnavailable, "the other end does not speak TLS");
+    if (state == State::kFailed) return Error(Code::kUnavailable, Str("TLS: ", tls_->problem()));
+    TENON_TRY(std::move(answered));
+    to->append(plain, 0, size);
+    return state != State::kClosed || size > 0;
+  }
+
+ private:
+  Connection(std::unique_ptr<Socket> socket, Until until) : socket_(std::move(socket)), until_(until) {}
+  Result<void> Flush() {
+    const std::string bytes = std::move(tls_->output());
+    tls_->output().clear();
+    return SendBytes(socket_->fd(), bytes, until_);
+  }
+
+  std::unique_ptr<Socket> socket_;
+  Until until_;
+  std::unique_ptr<platform::TlsSession> tls_;
+  std::string early_;  // what came with the end of the handshake
+};
+
 Error Strange(std::string_view what) { return Error(Code::kDataLoss, Str("the other end does not answer as a web server does: ", what)); }
 
 // The value of Content-Length; -1 when there is none.
@@ -115,20 +177,21 @@ std::int64_t LengthIn(std::string_view head) {
 
 }  // namespace
 
-Result<HttpAnswer> Ask(const std::string& host, int port, std::string_view method, std::string_view target, std::string_view headers,
+Result<HttpAnswer> Ask(platform::Files& files, const Origin& at, std::string_view method, std::string_view target, std::string_view headers,
                        std::string_view body, std::size_t most, std::chrono::milliseconds limit) {
   const Until until = std::chrono::steady_clock::now() + limit;
-  TENON_ASSIGN(const auto socket, Connect(host, port, until));
-  std::string request = Str(method, " ", target, " HTTP/1.1\r\nHost: ", host, ":", port, "\r\nConnection: close\r\n", headers);
+  TENON_ASSIGN(const auto connection, Connection::Open(files, at, until));
+  std::string request = Str(method, " ", target, " HTTP/1.1\r\nHost: ", at.host, ":", at.port, "\r\nConnection: close\r\n", headers);
+  if (!at.key.empty()) request += Str("Authorization: Bearer ", at.key, "\r\n");
   if (!body.empty()) request += Str("Content-Type: application/json\r\nContent-Length: ", body.size(), "\r\n");
   request += "\r\n";
   request += body;
-  TENON_TRY(SendAll(socket->fd(), request, until));
+  TENON_TRY(connection->Send(request));
   std::string got;
   std::size_t end = std::string::npos;
   while ((end = got.find("\r\n\r\n")) == std::string::npos) {
     if (got.size() > kMostHead) return Strange("its head has no end");
-    TENON_ASSIGN(const bool more, Receive(socket->fd(), until, &got));
+    TENON_ASSIGN(const bool more, connection->Receive(&got));
     if (!more) return Error(Code::kUnavailable, "the other end stopped before it answered");
   }
   HttpAnswer answer;
@@ -141,7 +204,7 @@ Result<HttpAnswer> Ask(const std::string& host, int port, std::string_view metho
   answer.status = static_cast<int>(status);
   answer.body = got.substr(end + 4);
   while (answer.body.size() < static_cast<std::size_t>(length)) {
-    TENON_ASSIGN(const bool more, Receive(socket->fd(), until, &answer.body));
+    TENON_ASSIGN(const bool more, connection->Receive(&answer.body));
     if (!more) return Error(Code::kUnavailable, Str("the other end stopped after ", answer.body.size(), " of ", length, " bytes"));
   }
   answer.body.resize(static_cast<std::size_t>(length));

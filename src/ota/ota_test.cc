@@ -161,7 +161,7 @@ TEST_F(Ota, WhatTheDiskRefusesOfReportsWaits) {
 }
 
 TEST_F(Ota, ADevicesFolderIsMendedWhereverThePowerWent) {
-  const DeviceSpec spec{.host = "127.0.0.1", .port = 1, .channel = "kiosks", .id = "d", .folder = "dev", .open_key = key_.open};
+  const DeviceSpec spec{.service = {.host = "127.0.0.1", .port = 1}, .channel = "kiosks", .id = "d", .folder = "dev", .open_key = key_.open};
   const auto trial = [](const std::string&) -> Result<void> { return {}; };
   const auto state = [&](std::string_view sha, std::string_view previous) {
     Json json;

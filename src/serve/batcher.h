@@ -76,7 +76,8 @@ class Batcher {
   Batcher& operator=(const Batcher&) = delete;
 
   // Asks for the rows, which are copied, until `by` (the zero time: as long as the queue's timeout). `ready` is called once, when it is
-  // answered or refused: from a thread of the batcher's, or before Ask returns. It must not wait.
+  // answered or refused: from a thread of the batcher's, or before Ask returns, or when the batcher is gone: it owns what it needs. It must
+  // not wait.
   std::shared_ptr<BatchAsk> Ask(const Rows& rows, std::chrono::steady_clock::time_point by, std::function<void()> ready);
   BatchStats Stats() const;
   const BatchTrial& trial() const;

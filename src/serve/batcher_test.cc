@@ -20,24 +20,28 @@ BatchTrial Paying(std::initializer_list<int> sizes) {
   return trial;
 }
 
+// Counts calls; a run that ends after its test may still call.
 class Latch {
  public:
   std::function<void()> Count() {
-    return [this] {
-      const MutexLock lock(mutex_);
-      ++count_;
-      changed_.NotifyAll();
+    return [state = state_] {
+      const MutexLock lock(state->mutex);
+      ++state->count;
+      state->changed.NotifyAll();
     };
   }
   void Await(int n) {
-    const MutexLock lock(mutex_);
-    while (count_ < n) changed_.Wait(mutex_);
+    const MutexLock lock(state_->mutex);
+    while (state_->count < n) state_->changed.Wait(state_->mutex);
   }
 
  private:
-  Mutex mutex_;
-  Condition changed_;
-  int count_ TENON_GUARDED_BY(mutex_) = 0;
+  struct State {
+    Mutex mutex;
+    Condition changed;
+    int count TENON_GUARDED_BY(mutex) = 0;
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 class BatcherTest : public ::testing::Test {

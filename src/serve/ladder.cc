@@ -157,8 +157,9 @@ Result<LadderSpec> LadderSpec::Parse(const Json& json, std::string_view file) {
   return spec;
 }
 
-std::uint64_t HashOfRow(const Row& row) {
-  std::uint64_t hash = Hash64(std::string_view(reinterpret_cast<const char*>(row.numbers.data()), row.numbers.size() * sizeof(double)));
+std::uint64_t CacheKey(const Served& served, const Row& row) {
+  std::uint64_t hash = Hash64(std::string_view(reinterpret_cast<const char*>(row.numbers.data()), row.numbers.size() * sizeof(double)),
+                              static_cast<std::uint64_t>(served.version));
   for (std::size_t i = 0; i < row.texts.size(); ++i) {
     if (row.texts[i].data() != nullptr) hash = Hash64(row.texts[i], hash + i);
   }
@@ -230,18 +231,28 @@ bool Ladder::Give(double value, Memory& memory, model::Prediction* out) const {
 }
 
 bool Ladder::AskLastGood(const Served& from, const Row& row, Memory& memory, model::Prediction* out) const {
-  if (last_good_ == nullptr || last_good_.get() == &from) return false;
-  memory.row.numbers.assign(last_good_->fields.size(), std::nan(""));
-  memory.row.texts.assign(last_good_->fields.size(), {});
-  for (std::size_t i = 0; i < last_good_->fields.size(); ++i) {
-    const auto at = std::ranges::find(from.fields, last_good_->fields[i].name, &Served::Field::name);
-    if (at == from.fields.end() || at->type != last_good_->fields[i].type) continue;
+  if (!spec_.last_good) return false;
+  for (const Served* good : {champion_.get(), last_good_.get()}) {
+    // By its number: a rollout makes copies of a version that let more fields through.
+    if (good != nullptr && good->version != from.version && AskGood(*good, from, row, memory, out)) return true;
+  }
+  return false;
+}
+
+bool Ladder::AskGood(const Served& good, const Served& from, const Row& row, Memory& memory, model::Prediction* out) const {
+  memory.row.numbers.assign(good.fields.size(), std::nan(""));
+  memory.row.texts.assign(good.fields.size(), {});
+  for (std::size_t i = 0; i < good.fields.size(); ++i) {
+    const auto at = std::ranges::find(from.fields, good.fields[i].name, &Served::Field::name);
+    // What `from` does not read is not in its row, though the request may have brought it for the champion.
+    if (at == from.fields.end() && !good.fields[i].required && &good != champion_.get()) continue;
+    if (at == from.fields.end() || at->type != good.fields[i].type) return false;
     const auto slot = static_cast<std::size_t>(at - from.fields.begin());
     memory.row.numbers[i] = row.numbers[slot];
     memory.row.texts[i] = row.texts[slot];
   }
-  *out = last_good_->predictor->PredictRow(memory.row.numbers.data(), memory.row.texts.data(), memory.scratch);
-  return AllFinite(*out);
+  *out = good.predictor->PredictRow(memory.row.numbers.data(), memory.row.texts.data(), memory.scratch);
+  return out->problem == nullptr && AllFinite(*out);
 }
 
 bool Ladder::AskRule(const Served& from, const Row& row, Memory& memory, model::Prediction* out) const {
@@ -266,7 +277,7 @@ Rung Ladder::Answer(const Served& from, const Row& row, Breaker::Time now, Memor
   if (AskLastGood(from, row, memory, out)) return Rung::kLastGood;
   if (cache_ != nullptr) {
     int decision = -1;
-    if (cache_->Get(HashOfRow(row), now, &memory.values, &decision)) {
+    if (cache_->Get(CacheKey(from, row), now, &memory.values, &decision)) {
       *out = {memory.values, decision};
       return Rung::kCache;
     }

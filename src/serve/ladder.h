@@ -74,13 +74,14 @@ struct LadderSpec {
   static Result<LadderSpec> Parse(const Json& json, std::string_view file);
 };
 
-std::uint64_t HashOfRow(const Row& row);
+// Of a row and of the version whose slots it fills: what one version answered is never given for another one.
+std::uint64_t CacheKey(const Served& served, const Row& row);
 
 // The rungs below an endpoint's model. Shared by all threads of it; each brings its own Memory.
 class Ladder {
  public:
   // The rule may read the fields of `champion`; the default must be an answer that it could give. invalid_argument.
-  // `last_good`: the version before, or null.
+  // `last_good`: the version before, or null. The last good version of others than the champion is the champion.
   static Result<std::shared_ptr<Ladder>> Make(const LadderSpec& spec, std::shared_ptr<const Served> champion,
                                               std::shared_ptr<const Served> last_good);
   const LadderSpec& spec() const { return spec_; }
@@ -100,6 +101,7 @@ class Ladder {
  private:
   Ladder() = default;
   bool AskLastGood(const Served& from, const Row& row, Memory& memory, model::Prediction* out) const;
+  bool AskGood(const Served& good, const Served& from, const Row& row, Memory& memory, model::Prediction* out) const;
   bool AskRule(const Served& from, const Row& row, Memory& memory, model::Prediction* out) const;
   bool Give(double value, Memory& memory, model::Prediction* out) const;  // a probability, value or class index
   bool GiveClass(std::string_view name, Memory& memory, model::Prediction* out) const;

@@ -108,7 +108,7 @@ TEST_F(LadderTest, GoesDownInOrder) {
   EXPECT_EQ(Ask(*alone), Rung::kRule);
   EXPECT_EQ(out_.values[0], 0) << "40 is not above 60";
   const std::vector<float> kept = {0.75F};
-  alone->cache()->Put(HashOfRow(row_), {kept, 1}, kStart);
+  alone->cache()->Put(CacheKey(*loan_, row_), {kept, 1}, kStart);
   EXPECT_EQ(Ask(*alone), Rung::kCache);
   EXPECT_EQ(out_.values[0], 0.75F);
   row_.numbers[0] = std::nan("");  // the rule cannot say
@@ -116,6 +116,35 @@ TEST_F(LadderTest, GoesDownInOrder) {
   EXPECT_EQ(out_.decision, 0);
   ASSERT_OK_AND_ASSIGN(const auto nothing, Ladder::Make(LadderSpec{}, loan_, nullptr));
   EXPECT_EQ(Ask(*nothing), Rung::kNone);
+}
+
+TEST_F(LadderTest, AChallengerFallsBackOnTheChampionAndNeverOnItsOwnCopy) {
+  const LadderSpec spec = Spec(R"(["champion","cache 10m","default no"])");
+  ASSERT_OK_AND_ASSIGN(const auto loaded, testing::MakeLoan(ops_, 3));
+  // Its fields stand in another order, as those of another training may.
+  auto challenger = std::make_shared<Served>(*loaded);
+  std::swap(challenger->fields[0], challenger->fields[1]);
+  Row swapped = row_;
+  std::swap(swapped.numbers[0], swapped.numbers[1]);
+  ASSERT_OK_AND_ASSIGN(const auto ladder, Ladder::Make(spec, loan_, before_));
+  EXPECT_EQ(ladder->Answer(*challenger, swapped, kStart, memory_, &out_), Rung::kLastGood);
+  model::Predictor::Scratch scratch;
+  EXPECT_EQ(out_.values[0], loan_->predictor->PredictRow(row_.numbers.data(), row_.texts.data(), scratch).values[0]) << "the champion's, not that of the version before";
+  ASSERT_OK_AND_ASSIGN(const auto first, Ladder::Make(spec, loan_, nullptr));
+  EXPECT_EQ(first->Answer(*challenger, swapped, kStart, memory_, &out_), Rung::kLastGood) << "though no version was before";
+  const auto copy = std::make_shared<Served>(*loan_);
+  EXPECT_EQ(first->Answer(*copy, row_, kStart, memory_, &out_), Rung::kDefault) << "the champion itself has failed";
+  // A challenger that does not read what the champion reads has it not in its row.
+  challenger->fields[2].name = "profession";
+  EXPECT_EQ(first->Answer(*challenger, swapped, kStart, memory_, &out_), Rung::kDefault);
+}
+
+TEST_F(LadderTest, WhatOneVersionAnsweredIsNotGivenForAnother) {
+  ASSERT_OK_AND_ASSIGN(const auto ladder, Ladder::Make(Spec(R"(["cache 10m","default no"])"), loan_, nullptr));
+  const std::vector<float> kept = {0.75F};
+  ladder->cache()->Put(CacheKey(*before_, row_), {kept, 1}, kStart);
+  EXPECT_EQ(Ask(*ladder), Rung::kDefault);
+  EXPECT_EQ(ladder->Answer(*before_, row_, kStart, memory_, &out_), Rung::kCache);
 }
 
 TEST_F(LadderTest, RefusesWhatCannotAnswer) {

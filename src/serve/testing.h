@@ -108,13 +108,14 @@ inline Result<std::shared_ptr<const Served>> MakeForestServed(const Kinds<transf
   return std::shared_ptr<const Served>(std::move(served));
 }
 
-// A regression that gives its one number back, or fails as it is told: with what is no number, or by not coming back.
+// A model, a regression unless another task is said, that gives its one number back, or fails as it is told: with what is no number,
+// or by not coming back.
 class FaultyModel final : public model::Model {
  public:
   enum class Way { kFine, kNotANumber, kStuck };
-  explicit FaultyModel(std::shared_ptr<const std::atomic<Way>> way) : way_(std::move(way)) {}
+  explicit FaultyModel(std::shared_ptr<const std::atomic<Way>> way, model::Task task = model::Task::kRegression) : way_(std::move(way)), task_(task) {}
   std::string_view format() const override { return "faulty"; }
-  model::Task task() const override { return model::Task::kRegression; }
+  model::Task task() const override { return task_; }
   int features() const override { return 1; }
   int outputs() const override { return 1; }
   void Predict(const float* rows, std::int64_t n, std::int64_t stride, float* out) const override {
@@ -129,6 +130,7 @@ class FaultyModel final : public model::Model {
 
  private:
   std::shared_ptr<const std::atomic<Way>> way_;
+  model::Task task_;
 };
 
 inline Result<std::pair<std::shared_ptr<const Served>, std::shared_ptr<std::atomic<FaultyModel::Way>>>> MakeFaulty(

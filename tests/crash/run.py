@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Kills the real binary at random moments, and lets its disk run full, and checks that nothing is lost or half-written.
-Usage: tests/crash/run.py build/bin/tenon [kills of a run] [kills of a promotion]
+Usage: tests/crash/run.py build/bin/tenon [kills of a run] [kills of a promotion] [names of tests ...]
 The full disk is a small tmpfs in a mount namespace of its own; where none may be made that part is skipped, saying so."""
-import json, os, pathlib, random, shutil, signal, subprocess, sys, tempfile, threading, time, urllib.request
+import csv, http.client, json, os, pathlib, random, shutil, signal, subprocess, sys, tempfile, threading, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BODY = (b'{"instances":[{"pirat":0.45,"hirat":0.3,"lvrat":0.95,"chist":5,"mhist":2,"phist":"yes","unemp":3.9,"selfemp":"no",'
@@ -263,6 +263,93 @@ def serving(tenon, folder, kills):
           f"from start to first answer: median {sorted(back)[len(back) // 2]:.0f} ms")
 
 
+class Client(threading.Thread):
+    """Asks on one connection until the service is gone; keeps what was answered, in order."""
+
+    def __init__(self, port, name, kept):
+        super().__init__(daemon=True)
+        self.handle, self.label, self.kept = http.client.HTTPConnection("127.0.0.1", port, timeout=20), name, kept
+
+    def run(self):
+        try:
+            for i in range(1_000_000):
+                request_id = f"{self.label}-{i}"
+                self.handle.request("POST", "/v1/endpoints/loan-approval:predict", BODY, {"X-Request-Id": request_id})
+                answer = self.handle.getresponse()
+                body = json.loads(answer.read())
+                self.kept.append((request_id, answer.status, body))
+        except (OSError, http.client.HTTPException):
+            pass
+
+
+def in_a_rollout(tenon, folder, kills):
+    """kill -9 of a service under load in the midst of a rollout: it comes back with both versions, each key with the same one and the same
+    numbers, and its log lacks at most the answers that were given last, and says so where a record was torn."""
+    rng, project = random.Random(6), folder / "rolled"
+    shutil.copytree(ROOT / "examples/loan-approval", project, ignore=shutil.ignore_patterns(".tenon"))
+    set_rate(project, 0.2)
+    command(tenon, "run", project)
+    set_rate(project, 0.3)
+    command(tenon, "run", project, "--no-deploy")
+    command(tenon, "rollout", "start", "loan-approval@2", "--project", project, "--canary", "50%,100%", "--step", "3600s", "--roll-back-on", "errors", "--force")
+    port_file, expected, back, answered, missing, logged = folder / "rolled-port", None, [], 0, 0, {}
+    rounds = []
+    for attempt in range(max(2, kills // 5) + 1):
+        port_file.unlink(missing_ok=True)
+        begun = time.perf_counter()
+        server = subprocess.Popen([tenon, "serve", project, "--port", "0", "--port-file", port_file, "--threads", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            while not (port_file.exists() and port_file.stat().st_size):
+                assert server.poll() is None and time.perf_counter() - begun < 60, "the service does not come up"
+                time.sleep(0.001)
+            port, found = int(port_file.read_text()), {}
+            for key in range(16):  # by their keys, which the log has as ids that no client has
+                request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/endpoints/loan-approval:predict", BODY, {"Tenon-Key": f"key {key}"})
+                found[key] = json.load(urllib.request.urlopen(request, timeout=20))
+                if not key:
+                    back.append(1000 * (time.perf_counter() - begun))
+            expected = expected or found
+            assert found == expected, f"after {attempt} kills: {found} instead of {expected}"
+            kept = []
+            clients = [Client(port, f"{attempt}-{i}", kept) for i in range(4)]
+            for client in clients:
+                client.start()
+            time.sleep(0.2 + 1.5 * rng.random())
+        finally:
+            server.send_signal(signal.SIGKILL)
+            server.wait()
+        for client in clients:
+            client.join(20)
+        assert all(status == 200 for _, status, _ in kept), next(one for one in kept if one[1] != 200)
+        answers = {json.dumps(body) for _, _, body in kept}
+        assert answers <= {json.dumps(one) for one in found.values()}, answers
+        rounds.append(kept)
+    assert {one["model"] for one in expected.values()} == {"loan-approval@1", "loan-approval@2"}, expected
+    last = max((project / ".tenon/inference").glob("*.log"), key=lambda path: path.stat().st_mtime)
+    with open(last, "r+b") as segment:
+        segment.truncate(last.stat().st_size - 5)
+    exported = command(tenon, "log", "export", project, "--out", folder / "log.csv", "--from", "1h", "--json")
+    with open(folder / "log.csv") as file:
+        for row in csv.DictReader(file):
+            logged[row["request_id"]] = row
+    for kept in rounds:
+        there = [request_id in logged for request_id, _, _ in kept]
+        answered, missing = answered + len(there), missing + there.count(False)
+        for (request_id, _, body), one in zip(kept, there):
+            assert not one or logged[request_id]["model"] == body["model"], (logged[request_id], body)
+        # Four answers at most are on their way at a time, so that their order may differ by as many.
+        first_missing = there.index(False) if False in there else len(there)
+        last_logged = len(there) - 1 - there[::-1].index(True) if True in there else 0
+        assert last_logged <= first_missing + 8, f"not the last ones are missing: {first_missing} of {len(there)}, and {last_logged} is there"
+    said = json.loads(exported.stdout.splitlines()[-1])
+    assert said["torn_bytes"] > 0, said
+    seen = json.loads(command(tenon, "monitor", project, "--window", "1h", "--json", check=False).stdout)
+    assert seen["lost_bytes"] > 0, seen
+    back.sort()
+    print(f"in a rollout: {len(rounds)} kills, {answered} answers of two versions, {missing} of the last not logged, {said['torn_bytes']} bytes known to be lost; "
+          f"from start to first answer: median {back[len(back) // 2]:.0f} ms, slowest {back[-1]:.0f} ms")
+
+
 def kill_when(words, journal, lines, seconds):
     """Kills when the journal has so many lines and so many seconds have passed since; False when it ended before."""
     process = subprocess.Popen([str(w) for w in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -312,10 +399,13 @@ def main():
     if sys.argv[2:3] == ["--on-a-small-disk"]:
         return on_a_small_disk(tenon, pathlib.Path(sys.argv[3]))
     counts = [int(word) for word in sys.argv[2:4]] or [50, 50]
+    only = sys.argv[4:]
     folder = pathlib.Path(tempfile.mkdtemp(prefix="crash-"))
     passed = failed = 0
     try:
-        for test, kills in ((runs, counts[0]), (promotions, counts[-1]), (serving, counts[-1]), (batches, counts[-1]), (full_disk, 0)):
+        for test, kills in ((runs, counts[0]), (promotions, counts[-1]), (serving, counts[-1]), (in_a_rollout, counts[-1]), (batches, counts[-1]), (full_disk, 0)):
+            if only and test.__name__ not in only:
+                continue
             try:
                 test(tenon, folder, kills)
                 passed += 1

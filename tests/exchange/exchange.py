@@ -1,6 +1,6 @@
 """Models in and out, against the libraries that made them. Run by run.sh; every part prints a line, and fails the run."""
 
-import contextlib, gzip, io, json, os, pathlib, signal, struct, subprocess, sys, tempfile, time, traceback, urllib.error, urllib.request
+import concurrent.futures, contextlib, gzip, io, json, os, pathlib, signal, struct, subprocess, sys, tempfile, time, traceback, urllib.error, urllib.request
 
 import lightgbm as lgb
 import numpy as np
@@ -37,6 +37,7 @@ def tenon(*arguments, fails=None):
 @contextlib.contextmanager
 def service(folder):
     port_file = pathlib.Path(folder) / "port"
+    port_file.unlink(missing_ok=True)
     process = subprocess.Popen([TENON, "serve", str(folder), "--port", "0", "--port-file", str(port_file), "--threads", "1"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
@@ -408,6 +409,51 @@ def part_export():
             agree = (label == ours.decision.to_numpy().astype(str)).mean()
             assert agree >= 0.999, (learner, agree)
             print(f"ok    exported {learner}: {len(rows)} rows in ONNX Runtime, the most apart {worst:.2g}, labels agree {agree:.4f}", flush=True)
+
+
+def part_batching():
+    """A slow network, asked for by many at once: whoever is answered together gets what it gets alone."""
+    draw, names, width = np.random.default_rng(1), [f"p{i}" for i in range(16)], 1536
+    sizes = [16, width, width, 3]
+    weights = [numpy_helper.from_array((draw.standard_normal(pair) / np.sqrt(pair[0])).astype(np.float32), f"w{i}") for i, pair in enumerate(zip(sizes, sizes[1:]))]
+    nodes = [helper.make_node("MatMul", ["x", "w0"], ["s0"]), helper.make_node("Relu", ["s0"], ["l0"]), helper.make_node("MatMul", ["l0", "w1"], ["s1"]),
+             helper.make_node("Relu", ["s1"], ["l1"]), helper.make_node("MatMul", ["l1", "w2"], ["s2"]), helper.make_node("Softmax", ["s2"], ["p"], axis=1)]
+    value = lambda name, n: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", n])
+    model = helper.make_model(helper.make_graph(nodes, "net", [value("x", 16)], [value("p", 3)], weights), opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    frame = pd.DataFrame(draw.standard_normal((64, 16)).astype(np.float32), columns=names).astype(float)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "net.onnx").write_bytes(model.SerializeToString())
+        frame.to_csv(folder / "rows.csv", index=False)
+        project = folder / "project"
+        tenon("models", "import", project, folder / "net.onnx", "--name", "net", "--labels", "a,b,c", "--samples", folder / "rows.csv", "--promote", "--json")
+        rows = records(frame)
+        with service(project) as url:
+            alone = values([ask(url, "net", [row])[0] for row in rows])
+        text = (project / "tenon.yaml").read_text()
+        (project / "tenon.yaml").write_text(text + "\nserve:\n  endpoint: net\n  batching: {delay: 2ms}\n")
+        with service(project) as url:
+            said = json.load(urllib.request.urlopen(f"{url}/v1/endpoints/net"))["arms"][0]["batching"]
+            with concurrent.futures.ThreadPoolExecutor(32) as pool:
+                together = values(list(pool.map(lambda row: ask(url, "net", [row])[0], rows * 8))).reshape(8, len(rows), 3)
+                wrong = list(pool.map(lambda _: ask(url, "net", [{**rows[0], "p0": "text"}], status=400), range(8)))
+            assert all("expected a number" in str(answer) for answer in wrong), wrong
+            many = values(ask(url, "net", rows))
+            metrics = urllib.request.urlopen(f"{url}/metrics").read().decode()
+        worst = float(np.abs(together - alone).max())
+        assert worst <= 1e-5 and np.abs(many - alone).max() <= 1e-5, worst
+        if said["on"]:
+            exact = said["bits"] == "same"
+            different = int((bits(together) != bits(alone)).sum())
+            assert not exact or different == 0, ("said to be the same bits", different)
+            count = lambda what: float(next(line for line in metrics.splitlines() if line.startswith(what + "{")).split()[-1])
+            asked, runs = count("tenon_batch_rows_sum"), count("tenon_batch_rows_count")
+            assert asked == 9 * len(rows) and runs < asked, (asked, runs)
+            print(f"ok    batching: {asked:.0f} rows in {runs:.0f} runs, {different} numbers differ in a bit, the most by {worst:.2g}; {said['why']}", flush=True)
+        else:
+            assert "tenon_batching{" in metrics and said["why"], said
+            print(f"ok    batching stays off here: {said['why']}", flush=True)
 
 
 def main():

@@ -3,8 +3,10 @@
 #include "app/commands/all.h"
 #include "app/told.h"
 #include "edge/ota_server.h"
+#include "govern/access.h"
 #include "ota/depot.h"
 #include "platform/signature.h"
+#include "platform/tls.h"
 #include "registry/registry.h"
 
 namespace tenon::app {
@@ -126,22 +128,74 @@ Result<int> Status(Context& context, const Args& args) {
   return 0;
 }
 
+// Who may ask `ota serve`, and over what: read again when the files change.
+class Door {
+ public:
+  explicit Door(platform::Files& files) : files_(files) {}
+
+  Result<void> Open(const Args& args) {
+    keys_ = args.Text("keys");
+    const std::string certificate = args.Text("tls-cert"), key = args.Text("tls-key");
+    if (certificate.empty() != key.empty()) return Error(Code::kInvalidArgument, "TLS needs both a certificate and its key: --tls-cert cert.pem --tls-key key.pem");
+    if (!certificate.empty()) {
+      TENON_ASSIGN(tls_, platform::MakeTlsServer(files_, {certificate, key, ""}, {"http/1.1"}));
+    }
+    TENON_TRY(Look());
+    return {};
+  }
+
+  // What changed, or "". What is refused leaves all as it was.
+  Result<std::string> Look() {
+    std::vector<std::string> news;
+    if (!keys_.empty()) {
+      TENON_ASSIGN(const std::string text, files_.Read(keys_), "the API keys");
+      if (text != known_) {
+        TENON_ASSIGN(const auto keys, govern::ReadKeys(text, keys_));
+        if (keys.empty()) return Error(Code::kInvalidArgument, Str(keys_, " has no key: nobody could ask; leave --keys away to be open to everybody"));
+        access_.Set(std::make_shared<const govern::Rules>(govern::RulesOf(keys, false, false, {})));
+        if (!known_.empty()) news.push_back("the API keys were read again");
+        known_ = text;
+      }
+    }
+    if (tls_ != nullptr) {
+      TENON_ASSIGN(const bool renewed, tls_->Reload());
+      if (renewed) news.push_back("the TLS certificate was read again");
+    }
+    return Join(news, "; ");
+  }
+
+  const platform::TlsServer* tls() const { return tls_.get(); }
+  const govern::Access& access() const { return access_; }
+
+ private:
+  platform::Files& files_;
+  std::string keys_, known_;
+  govern::Access access_;
+  std::unique_ptr<platform::TlsServer> tls_;
+};
+
 Result<int> Serve(Context& context, const Args& args) {
+  Door door(context.files);
+  TENON_TRY(door.Open(args));
   ota::Depot depot(context.files, args.Text("folder"));
   TENON_TRY(depot.Refresh(context.call));
   edge::ServerOptions options;
   options.address = args.Text("address");
   options.port = static_cast<int>(args.Int("port"));
   options.threads = 1;
+  options.tls = door.tls();
+  options.access = &door.access();
   TENON_ASSIGN(auto server, edge::StartOtaServer(options, depot));
-  context.terminal.Line(Str("releases are given out at http://", options.address, ":", server->port(), "/v1/ota/<channel>"));
+  context.terminal.Line(Str("releases are given out at ", door.tls() == nullptr ? "http://" : "https://", options.address, ":", server->port(), "/v1/ota/<channel>"));
   if (const std::string file = args.Text("port-file"); !file.empty()) TENON_TRY(context.files.Write(file, Str(server->port(), "\n")));
-  Told told("a change is refused, what was before stays");
+  const char* kept = "a change is refused, what was before stays";
+  Told told(kept), told_door(kept);
   while (!context.call.stop.stop_requested()) {
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     const auto changed = depot.Refresh(context.call);
     if (context.call.stop.stop_requested()) break;
     if (const std::string news = told.Next(changed); !news.empty()) context.terminal.Note(news);
+    if (const std::string news = told_door.Next(door.Look()); !news.empty()) context.terminal.Note(news);
   }
   server->Stop(std::chrono::seconds(2));
   // What devices said last is kept.
@@ -189,7 +243,10 @@ void AddOta(std::vector<Command>& to) {
                 .flags = {folder,
                           {.name = "--port", .help = "0: a free one", .kind = Kind::kInt, .fallback = "8090"},
                           {.name = "--port-file", .help = "write the port here once requests are answered"},
-                          {.name = "--address", .help = "address to listen on", .fallback = "127.0.0.1"}},
+                          {.name = "--address", .help = "address to listen on", .fallback = "127.0.0.1"},
+                          {.name = "--tls-cert", .help = "PEM certificate (chain): answer over TLS; read again when it changes"},
+                          {.name = "--tls-key", .help = "its PEM key"},
+                          {.name = "--keys", .help = "API keys of devices (tenon keys export), read again when they change"}},
                 .run = Serve});
 }
 
