@@ -50,7 +50,7 @@ def join(nab, to):
 
 
 def verify(tenon, folder, what, rows):
-    ran = subprocess.run([tenon, "features", "verify", str(folder), "--json"], capture_output=True, text=True)
+    ran = subprocess.run([tenon, "features", "verify", str(folder), "--rows", str(rows), "--json"], capture_output=True, text=True)
     if not ran.stdout.strip():
         sys.exit(f"{what}: {ran.stderr}")
     line = json.loads(ran.stdout.splitlines()[-1])
