@@ -327,7 +327,7 @@ class ProjectService final : public Service {
     TENON_TRY(serve::CheckLogOptions(options, endpoints_.Find(project_.serve.endpoint)->champion()->fields), "serve.log");
     TENON_ASSIGN(log_, serve::OpenInferenceLog(store_.files(), log_folder(), std::move(options)));
     if (spec.parquet_every.count() > 0) {
-      archivist_ = pipeline::StartLogArchivist(store_.files(), {log_folder(), project_.serve.endpoint, spec.parquet_every, spec.parquet_keep});
+      archivist_ = pipeline::StartLogArchivist(store_.files(), {log_folder(), project_.serve.endpoint, spec.parquet_every, spec.parquet_keep}, [this] { return log_->Flush(); });
     }
     return {};
   }

@@ -91,7 +91,8 @@ Result<ClearPlan> PlanClearing(const Call& call, const Store& store, const KeepR
   Needs needs(records);
   const std::set<std::string> live = LiveVersions(records, rule.newest);
   for (const Store::Record& record : records) {
-    if (record.kind == kSnapshot) continue;
+    // That a source was once so does not keep the rows.
+    if (record.kind == kSnapshot || record.kind == "source_history") continue;
     if (record.kind == "model_version" && rule.only_live && !live.contains(record.name)) {
       for (const char* part : {"bundle", "report"}) needs.MarkName(record.body.StringAt(part), WhoNeeds(record));
       continue;

@@ -112,7 +112,8 @@ class Archive {
 
 class Archivist final : public LogArchivist {
  public:
-  Archivist(platform::Files& files, ArchivePlan plan) : files_(files), plan_(std::move(plan)), thread_([this](const std::stop_token& stop) { Work(stop); }) {}
+  Archivist(platform::Files& files, ArchivePlan plan, std::function<Result<void>()> settle)
+      : files_(files), plan_(std::move(plan)), settle_(std::move(settle)), thread_([this](const std::stop_token& stop) { Work(stop); }) {}
   ~Archivist() override {
     {
       const MutexLock lock(mutex_);
@@ -137,7 +138,7 @@ class Archivist final : public LogArchivist {
       const Micros period = FloorTo(call.Now() - kSettled, plan_.every.count());
       bool failed = false;
       if (period != looked) {
-        auto turned = ArchiveLog(call, files_, plan_);
+        auto turned = Turn(call);
         if (turned) written_ += *turned;
         failed = !turned && !stop.stop_requested();
         if (!failed) looked = period;
@@ -151,8 +152,15 @@ class Archivist final : public LogArchivist {
     }
   }
 
+  // Answers are given to the log at once and written behind: on a busy machine later than anybody would guess.
+  Result<int> Turn(const Call& call) {
+    TENON_TRY(settle_());
+    return ArchiveLog(call, files_, plan_);
+  }
+
   platform::Files& files_;
   const ArchivePlan plan_;
+  const std::function<Result<void>()> settle_;
   std::atomic<std::int64_t> written_{0};
   mutable Mutex mutex_;
   Condition changed_;
@@ -169,8 +177,8 @@ Result<int> ArchiveLog(const Call& call, platform::Files& files, const ArchivePl
   return written;
 }
 
-std::unique_ptr<LogArchivist> StartLogArchivist(platform::Files& files, ArchivePlan plan) {
-  return std::make_unique<Archivist>(files, std::move(plan));
+std::unique_ptr<LogArchivist> StartLogArchivist(platform::Files& files, ArchivePlan plan, std::function<Result<void>()> settle) {
+  return std::make_unique<Archivist>(files, std::move(plan), std::move(settle));
 }
 
 }  // namespace tenon::pipeline

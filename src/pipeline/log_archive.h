@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,7 +25,8 @@ struct ArchivePlan {
 // next call goes on there.
 Result<int> ArchiveLog(const Call& call, platform::Files& files, const ArchivePlan& plan);
 
-// Does so again and again in a thread of its own, of the lowest priority, as long as it lives.
+// Does so again and again in a thread of its own, of the lowest priority, as long as it lives. `settle` is called before each
+// turn and returns when all that was answered before it is in the log.
 class LogArchivist {
  public:
   virtual ~LogArchivist() = default;
@@ -32,6 +34,6 @@ class LogArchivist {
   virtual std::optional<Error> Problem() const = 0;     // why the last turn failed
 };
 // `files` outlives it.
-std::unique_ptr<LogArchivist> StartLogArchivist(platform::Files& files, ArchivePlan plan);
+std::unique_ptr<LogArchivist> StartLogArchivist(platform::Files& files, ArchivePlan plan, std::function<Result<void>()> settle);
 
 }  // namespace tenon::pipeline

@@ -200,6 +200,13 @@ Result<int> ProfileFiles(Context& context, const Args& args) {
   return 0;
 }
 
+// What a source was, if its rows are still there.
+Result<dataset::SnapshotPtr> LoadVersion(Context& context, const store::Store& from, const std::string& source, const dataset::SourceVersion& version) {
+  TENON_ASSIGN(const auto record, from.FindRecord("snapshot", version.snapshot));
+  if (!record) return Error(Code::kNotFound, Str("version ", version.version, " of source ", source, " is known by its name alone: its rows were removed (`tenon data gc`)"));
+  return dataset::LoadSnapshot(context.call, from, version.snapshot);
+}
+
 Result<int> Show(Context& context, const Args& args) {
   TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
   std::string name = args.Text("snapshot");
@@ -207,7 +214,8 @@ Result<int> Show(Context& context, const Args& args) {
     if (!name.empty()) return Error(Code::kInvalidArgument, "give a snapshot or --as-of, not both");
     TENON_ASSIGN(const std::string source, SourceOf(context, args));
     TENON_ASSIGN(const dataset::SourceVersion version, dataset::AsOf(*opened, source, when), "--as-of");
-    name = version.snapshot;
+    TENON_ASSIGN(const dataset::SnapshotPtr found, LoadVersion(context, *opened, source, version));
+    name = found->hash();
   }
   TENON_ASSIGN(dataset::SnapshotPtr snapshot, Named(context, *opened, name));
   TENON_ASSIGN(table::Profile profile, table::ProfileOf(context.call, snapshot->schema(), snapshot->batches()));
@@ -264,7 +272,7 @@ Result<dataset::SnapshotPtr> NamedOrAsOf(Context& context, const store::Store& f
   if (!version && name.find('-') == std::string::npos) return dataset::LoadSnapshot(context.call, from, name);
   TENON_ASSIGN(const std::string source, SourceOf(context, args));
   TENON_ASSIGN(const dataset::SourceVersion found, dataset::AsOf(from, source, name));
-  return dataset::LoadSnapshot(context.call, from, found.snapshot);
+  return LoadVersion(context, from, source, found);
 }
 
 std::string NamesIn(const Json& list) {
