@@ -1,5 +1,5 @@
 """Real servers for the tests of sources: started on free ports in temporary folders, stopped by their process."""
-import glob, os, pathlib, shutil, socket, subprocess, tempfile, threading, time
+import glob, os, pathlib, shutil, signal, socket, subprocess, tempfile, threading, time
 
 
 def free_port():
@@ -46,7 +46,7 @@ class Postgres:
         return done.stdout.strip()
 
     def stop(self):
-        self.process.terminate()
+        self.process.send_signal(signal.SIGINT)  # at once; at SIGTERM it waits for clients, also for those that were killed
         self.process.wait(timeout=30)
 
     def remove(self):
