@@ -20,7 +20,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.seen.append((self.path, dict(self.headers)))
         body = b"id,paid\n1,yes\n"
         if "list-type" in self.path:
-            body = b"<r><Contents><Key>shop/a%20b.csv</Key></Contents><Contents><Key>shop/%C3%A4%2B%28.csv</Key></Contents></r>"
+            body = (b"<ListBucketResult><EncodingType>url</EncodingType><Contents><Key>shop/a%20b.csv</Key></Contents>"
+                    b"<Contents><Key>shop/%C3%A4%2B%28.csv</Key></Contents></ListBucketResult>")
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
