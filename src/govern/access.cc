@@ -14,7 +14,7 @@ const Principal* Rules::Find(std::string_view id) const {
 bool IsKeyOf(const Principal& principal, std::string_view text) { return SameSecret(principal.digest, HashOf(text)); }
 
 void Access::Set(std::shared_ptr<const Rules> rules) {
-  rules_.store(std::move(rules), std::memory_order_release);
+  rules_.Set(std::move(rules));
   revision_.fetch_add(1, std::memory_order_acq_rel);
 }
 

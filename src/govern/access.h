@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/shared_cell.h"
 #include "govern/keys.h"
 
 namespace tenon::govern {
@@ -39,12 +40,12 @@ bool IsKeyOf(const Principal& principal, std::string_view text);
 // The rules of a service, which change while it answers. Set is the owner's; the rest is for any thread.
 class Access {
  public:
-  std::shared_ptr<const Rules> rules() const { return rules_.load(std::memory_order_acquire); }
+  std::shared_ptr<const Rules> rules() const { return rules_.Get(); }
   std::uint64_t revision() const { return revision_.load(std::memory_order_acquire); }
   void Set(std::shared_ptr<const Rules> rules);
 
  private:
-  std::atomic<std::shared_ptr<const Rules>> rules_{std::make_shared<const Rules>()};
+  SharedCell<const Rules> rules_{std::make_shared<const Rules>()};
   std::atomic<std::uint64_t> revision_{1};
 };
 

@@ -6,10 +6,10 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <optional>
 
+#include "base/shared_cell.h"
 #include "base/text.h"
 
 namespace tenon::platform {
@@ -259,7 +259,7 @@ class Server final : public TlsServer {
 
   std::unique_ptr<TlsSession> NewSession() const override {
     auto session = std::make_unique<Session>();
-    const auto context = context_.load();  // keeps it while the session takes a reference of its own
+    const auto context = context_.Get();  // keeps it while the session takes a reference of its own
     if (!session->Take(::SSL_new(context.get()))) return nullptr;
     ::SSL_set_accept_state(session->ssl());
     return session;
@@ -304,7 +304,7 @@ class Server final : public TlsServer {
       ::SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
     }
     ::SSL_CTX_set_alpn_select_cb(context.get(), &Server::Choose, this);
-    context_.store(std::shared_ptr<SSL_CTX>(std::move(context)));
+    context_.Set(std::shared_ptr<SSL_CTX>(std::move(context)));
     return {};
   }
 
@@ -325,7 +325,7 @@ class Server final : public TlsServer {
   std::string protocols_;  // each with its size before it
   std::string marks_;
   std::optional<Error> refusal_;  // why what these marks stand for is not used
-  std::atomic<std::shared_ptr<SSL_CTX>> context_;
+  SharedCell<SSL_CTX> context_;
 };
 
 }  // namespace

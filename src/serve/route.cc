@@ -64,17 +64,17 @@ int Route::ArmOf(int version) const {
 }
 
 std::shared_ptr<const Endpoints::Map> Endpoints::all() const {
-  auto maps = maps_.load(std::memory_order_acquire);
+  auto maps = maps_.Get();
   return {maps, &maps->active};
 }
 
 std::shared_ptr<const Endpoints::Map> Endpoints::withdrawn() const {
-  auto maps = maps_.load(std::memory_order_acquire);
+  auto maps = maps_.Get();
   return {maps, &maps->withdrawn};
 }
 
 std::shared_ptr<const Route> Endpoints::Find(std::string_view name) const {
-  return FindIn(maps_.load(std::memory_order_acquire)->active, name);
+  return FindIn(maps_.Get()->active, name);
 }
 
 std::shared_ptr<const Route> Endpoints::FindIn(const Map& map, std::string_view name) {
@@ -129,12 +129,10 @@ bool Endpoints::Restore(std::string_view name) {
 }
 
 void Endpoints::Change(const std::function<void(Maps&)>& edit) {
-  std::shared_ptr<const Maps> before = maps_.load(std::memory_order_acquire);
-  while (true) {
-    auto after = std::make_shared<Maps>(*before);
-    edit(*after);
-    if (maps_.compare_exchange_weak(before, std::move(after), std::memory_order_acq_rel)) break;
-  }
+  const MutexLock lock(changing_);
+  auto after = std::make_shared<Maps>(*maps_.Get());
+  edit(*after);
+  maps_.Set(std::move(after));
   revision_.fetch_add(1, std::memory_order_release);
 }
 

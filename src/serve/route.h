@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/shared_cell.h"
 #include "serve/endpoint.h"
 
 namespace tenon::serve {
@@ -86,7 +87,8 @@ class Endpoints {
     Map active, withdrawn;
   };
   void Change(const std::function<void(Maps&)>& edit);
-  std::atomic<std::shared_ptr<const Maps>> maps_ = std::make_shared<const Maps>();
+  Mutex changing_;  // held by Change
+  SharedCell<const Maps> maps_{std::make_shared<const Maps>()};
   std::atomic<std::uint64_t> revision_{1};
 };
 
