@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/testing.h"
+#include "edge/socket_testing_internal.h"
 #include "base/text.h"
 #include "edge/server.h"
 #include "edge/worker_internal.h"
@@ -24,14 +25,8 @@ using Way = serve::testing::FaultyModel::Way;
 class Asked {
  public:
   Asked(int port, const std::string& method, const std::string& path, const std::string& body = "", const std::string& headers = "") {
-    fd_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    timeval limit{20, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return;
+    fd_ = testing::ConnectTo(port);
+    if (fd_ < 0) return;
     const std::string request = Str(method, " ", path, " HTTP/1.1\r\nHost: t\r\nConnection: close\r\n", headers, "Content-Length: ", body.size(), "\r\n\r\n", body);
     (void)!::send(fd_, request.data(), request.size(), MSG_NOSIGNAL);
   }

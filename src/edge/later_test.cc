@@ -13,6 +13,7 @@
 
 #include "base/mutex.h"
 #include "base/testing.h"
+#include "edge/socket_testing_internal.h"
 #include "base/text.h"
 #include "edge/http2_testing_internal.h"
 #include "edge/http_server.h"
@@ -111,14 +112,8 @@ class Handler final : public HttpHandler {
 class Socket {
  public:
   explicit Socket(int port) {
-    fd_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    timeval limit{20, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    fd_ = testing::ConnectTo(port);
+    EXPECT_GE(fd_, 0);
   }
   ~Socket() { Close(); }
   Socket(const Socket&) = delete;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/testing.h"
+#include "edge/socket_testing_internal.h"
 #include "base/text.h"
 #include "edge/compression_internal.h"
 #include "serve/testing.h"
@@ -25,14 +26,8 @@ namespace {
 class Client {
  public:
   explicit Client(int port) {
-    fd_ = ::socket(AF_INET, SOCK_STREAM, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    timeval limit{20, 0};
-    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    connected_ = ::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    fd_ = testing::ConnectTo(port);
+    connected_ = fd_ >= 0;
   }
   ~Client() { ::close(fd_); }
   Client(const Client&) = delete;

@@ -23,6 +23,7 @@ constexpr std::uint64_t kSegmentBytes = 64 << 20;
 constexpr auto kRest = 50ms;      // between looks at the rings
 constexpr auto kSyncEvery = 1s;
 constexpr auto kClearEvery = 30s;
+constexpr std::size_t kMostKnown = 64;
 
 std::string SegmentName(std::string_view endpoint, Micros start) {
   char digits[24];
@@ -130,6 +131,8 @@ class SegmentedLog final : public InferenceLog {
 
   // A version may be gone and another at its address: the names decide.
   const ThreadPart::Known& StreamOf(const Served& served, ThreadPart& part) {
+    // Versions that are gone leave their names here: forgotten when they are many, as those that answer come again.
+    if (part.streams.size() >= kMostKnown && !part.streams.contains(&served)) part.streams.clear();
     ThreadPart::Known& known = part.streams[&served];
     if (known.endpoint == served.endpoint && known.model == served.model && known.fields == served.fields.size() &&
         known.fields != 0) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "transform/buckets_internal.h"
 #include "transform/columns_internal.h"
 #include "transform/numbers_internal.h"
 
@@ -29,13 +30,10 @@ struct Learned {
     if (!edges.empty()) edges.pop_back();
   }
   void Save(Writer& out) const {
-    out.Size(edges.size());
-    for (const double edge : edges) out.F64(edge);
+    SaveEdges(edges, out);
   }
   void Load(Reader& in) {
-    edges.resize(in.Size(8));
-    for (double& edge : edges) edge = in.F64();
-    if (!std::is_sorted(edges.begin(), edges.end())) in.Fail();
+    LoadEdges(in, &edges);
   }
 };
 
@@ -45,11 +43,7 @@ class QuantileBucketize final : public EachNumber<Learned> {
 
  private:
   void MapColumn(const Learned& learned, const double* in, double* out, std::int64_t n) const override {
-    const auto& edges = learned.edges;
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto at = std::upper_bound(edges.begin(), edges.end(), in[i]);
-      out[i] = std::isnan(in[i]) ? in[i] : static_cast<double>(at - edges.begin());
-    }
+    MapToBuckets(learned.edges, in, out, n);
   }
 };
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "transform/buckets_internal.h"
 #include "transform/columns_internal.h"
 #include "transform/compact_sum_internal.h"
 
@@ -15,20 +16,6 @@ namespace {
 struct Settings {
   std::size_t buckets = 8;
   std::int64_t least_rows = 1;
-};
-
-// The rows of one value: how many, and of each part of the label the sum. A regression has one part, the label itself; of classes each is
-// one, 1 where it holds.
-struct Cell {
-  std::int64_t count = 0;
-  CompactSum sum;
-  std::vector<std::int64_t> classes;
-  void Merge(const Cell& other) {
-    count += other.count;
-    sum.Merge(other.sum);
-    if (classes.size() < other.classes.size()) classes.resize(other.classes.size());
-    for (std::size_t c = 0; c < other.classes.size(); ++c) classes[c] += other.classes[c];
-  }
 };
 
 // Rows up to each value, in ascending order: what is summed of any stretch is the difference of two.
@@ -87,15 +74,15 @@ struct Learned {
   Settings settings;
   int classes = 0;  // 0: regression
   bool coarse = false;
-  std::unordered_map<std::uint64_t, Cell> cells;  // by the value's bits
+  std::unordered_map<std::uint64_t, LabelCell> cells;  // by the value's bits
   std::vector<double> edges;                      // ascending
 
   static std::uint64_t Coarse(std::uint64_t bits) { return bits >> 42 << 42; }
-  Cell& At(std::uint64_t bits) { return cells[coarse ? Coarse(bits) : bits]; }
+  LabelCell& At(std::uint64_t bits) { return cells[coarse ? Coarse(bits) : bits]; }
   void Coarsen() {
     if (coarse || cells.size() <= kExact) return;
     coarse = true;
-    std::unordered_map<std::uint64_t, Cell> fine;
+    std::unordered_map<std::uint64_t, LabelCell> fine;
     fine.swap(cells);
     for (const auto& [bits, cell] : fine) cells[Coarse(bits)].Merge(cell);
   }
@@ -104,7 +91,7 @@ struct Learned {
     for (std::int64_t i = 0; i < n; ++i) {
       const double y = label[i];
       if (!std::isfinite(in.numbers[i]) || !std::isfinite(y) || (classes > 0 && !(y >= 0 && y < classes))) continue;
-      Cell& cell = At(std::bit_cast<std::uint64_t>(in.numbers[i] == 0 ? 0.0 : in.numbers[i]));
+      LabelCell& cell = At(std::bit_cast<std::uint64_t>(in.numbers[i] == 0 ? 0.0 : in.numbers[i]));
       ++cell.count;
       if (classes == 0) {
         cell.sum.Add(y);
@@ -118,7 +105,7 @@ struct Learned {
   void Merge(const Learned& other) {
     if (other.coarse && !coarse) {
       coarse = true;
-      std::unordered_map<std::uint64_t, Cell> fine;
+      std::unordered_map<std::uint64_t, LabelCell> fine;
       fine.swap(cells);
       for (const auto& [bits, cell] : fine) cells[Coarse(bits)].Merge(cell);
     }
@@ -126,7 +113,7 @@ struct Learned {
     Coarsen();
   }
   Ladder Sorted() const {
-    std::vector<std::pair<double, const Cell*>> order;
+    std::vector<std::pair<double, const LabelCell*>> order;
     for (const auto& [bits, cell] : cells) order.emplace_back(std::bit_cast<double>(bits), &cell);
     std::sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     // Labels count from their mean, so that their differences are not lost beside it.
@@ -173,13 +160,10 @@ struct Learned {
     cells.clear();
   }
   void Save(Writer& out) const {
-    out.Size(edges.size());
-    for (const double edge : edges) out.F64(edge);
+    SaveEdges(edges, out);
   }
   void Load(Reader& in) {
-    edges.resize(in.Size(8));
-    for (double& edge : edges) edge = in.F64();
-    if (!std::is_sorted(edges.begin(), edges.end())) in.Fail();
+    LoadEdges(in, &edges);
   }
 };
 
@@ -193,11 +177,7 @@ class TargetBucketize final : public EachNumber<Learned> {
 
  private:
   void MapColumn(const Learned& learned, const double* in, double* out, std::int64_t n) const override {
-    const auto& edges = learned.edges;
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto at = std::upper_bound(edges.begin(), edges.end(), in[i]);
-      out[i] = std::isnan(in[i]) ? in[i] : static_cast<double>(at - edges.begin());
-    }
+    MapToBuckets(learned.edges, in, out, n);
   }
   Settings settings_;
 };

@@ -5,25 +5,13 @@
 #include <cmath>
 #include <limits>
 
-#include "transform/compact_sum_internal.h"
+#include "transform/buckets_internal.h"
 #include "transform/keys_internal.h"
 
 namespace tenon::transform {
 namespace {
 
-// The labels of the rows of one value in one fold: of a regression their sum, else how often each class came.
-struct Cell {
-  std::int64_t count = 0;
-  CompactSum sum;
-  std::vector<std::int64_t> classes;
-  void Merge(const Cell& other) {
-    count += other.count;
-    sum.Merge(other.sum);
-    if (classes.size() < other.classes.size()) classes.resize(other.classes.size());
-    for (std::size_t c = 0; c < other.classes.size(); ++c) classes[c] += other.classes[c];
-  }
-};
-using Cells = std::vector<Cell>;  // by fold
+using Cells = std::vector<LabelCell>;  // by fold
 
 struct Learned {
   double smooth = 0;
@@ -44,7 +32,7 @@ struct Learned {
 
   void AddOne(Cells& to, double label, std::size_t fold) {
     if (to.size() <= fold) to.resize(fold + 1);
-    Cell& cell = to[fold];
+    LabelCell& cell = to[fold];
     ++cell.count;
     if (classes == 0) {
       cell.sum.Add(label);
