@@ -106,7 +106,38 @@ Result<bool> CsvScanner::Next(std::vector<Cell>* cells) {
   }
 }
 
+std::string* CsvScanner::Undone() {
+  if (used_ == unquoted_.size()) unquoted_.emplace_back();
+  std::string* out = &unquoted_[used_++];
+  out->clear();
+  return out;
+}
+
+// A value outside quotes that may have escapes in it.
+Cell CsvScanner::EscapedCell() {
+  const char* begin = at_;
+  std::string* undone = nullptr;
+  const auto ends = [&] { return AtLineEnd() || (format_.blanks ? IsBlank(*at_) : *at_ == format_.separator); };
+  for (; !ends(); ++at_) {
+    if (*at_ != format_.escape || at_ + 1 == end_) continue;
+    if (at_ == begin && undone == nullptr && at_[1] == 'N') {
+      at_ += 2;
+      if (ends()) return {.missing = true};
+      at_ -= 2;
+    }
+    if (undone == nullptr) undone = Undone();
+    undone->append(begin, at_);
+    begin = ++at_;  // and the character behind it is taken as it is
+    if (*at_ == '\n') ++line_;
+  }
+  const std::string_view rest(begin, static_cast<std::size_t>(at_ - begin));
+  if (undone == nullptr) return {.text = rest};
+  undone->append(rest);
+  return {.text = *undone};
+}
+
 Cell CsvScanner::PlainCell() {
+  if (format_.escape != '\0') return EscapedCell();
   const char* begin = at_;
   if (format_.blanks) {
     while (!AtLineEnd() && !IsBlank(*at_)) ++at_;
@@ -123,6 +154,11 @@ Result<Cell> CsvScanner::QuotedCell() {
   std::string* undone = nullptr;
   while (true) {
     while (at_ < end_ && *at_ != format_.quote) {
+      if (format_.escape != '\0' && *at_ == format_.escape && at_ + 1 < end_) {
+        if (undone == nullptr) undone = Undone();
+        undone->append(begin, at_);
+        begin = ++at_;
+      }
       if (*at_ == '\n' || (*at_ == '\r' && (at_ + 1 == end_ || at_[1] != '\n'))) ++line_;
       ++at_;
     }
@@ -133,11 +169,7 @@ Result<Cell> CsvScanner::QuotedCell() {
                        " is never closed; write `quote: \"\"` when quotes are ordinary characters"));
     }
     if (at_ + 1 < end_ && at_[1] == format_.quote) {
-      if (undone == nullptr) {
-        if (used_ == unquoted_.size()) unquoted_.emplace_back();
-        undone = &unquoted_[used_++];
-        undone->clear();
-      }
+      if (undone == nullptr) undone = Undone();
       undone->append(begin, at_ + 1);
       at_ += 2;
       begin = at_;
@@ -197,12 +229,29 @@ CsvFormat GuessFormat(std::string_view text, const CsvFormat& given, bool tabs_f
   return best;
 }
 
+bool GuessEscape(std::string_view text, const CsvFormat& format) {
+  const std::string before = {'\\', format.quote};
+  if (format.quote == '\0' || text.substr(0, kSampleBytes).find(before) == std::string_view::npos) return false;
+  bool broken = false, broken_too = false;
+  CsvFormat escaped = format;
+  escaped.escape = '\\';
+  Sample(text, format, &broken);
+  if (!broken) return false;
+  Sample(text, escaped, &broken_too);
+  return !broken_too;
+}
+
+NumberForm GuessNumbers(std::string_view text, const CsvFormat& format) {
+  bool broken = false;
+  return GuessNumberForm(Sample(text, format, &broken), format.blanks ? ' ' : format.separator);
+}
+
 bool GuessHeader(std::string_view text, const CsvFormat& format, const std::vector<std::string>& columns,
                  const std::vector<std::string>& missing) {
   bool broken = false;
   const auto rows = Sample(text, format, &broken);
   if (rows.empty()) return false;
-  const auto look = [&](const std::string& value) { return LookOf(Cell{.text = value}, missing); };
+  const auto look = [&](const std::string& value) { return LookOf(Cell{.text = value}, missing, format.numbers); };
   std::vector<std::string> first = rows[0];
   for (std::string& name : first) name = std::string(Trim(name));
   if (first == columns) return true;

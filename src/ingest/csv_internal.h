@@ -16,6 +16,8 @@ struct CsvFormat {
   bool blanks = false;   // runs of blanks and tabs separate, instead of `separator`
   char quote = '"';      // '\0': quotes are ordinary characters
   std::string comment;   // lines that begin with it are no rows; empty: none
+  char escape = '\0';    // makes the character behind it an ordinary one; \N alone stands for no value. '\0': none
+  NumberForm numbers;
 };
 
 // Parts a text into rows and values (RFC 4180, and what is found besides: blanks around quotes, line ends of three kinds,
@@ -40,6 +42,8 @@ class CsvScanner {
   bool EatNothingness();
   Result<Cell> QuotedCell();
   Cell PlainCell();
+  Cell EscapedCell();
+  std::string* Undone();
 
   std::string Place(std::int64_t line) const;
 
@@ -58,6 +62,11 @@ class CsvScanner {
 // The separator under which the first rows have equally many values, and most. `tabs_first` for names ending in .tsv;
 // `blanks_too` for names that do not promise commas.
 CsvFormat GuessFormat(std::string_view text, const CsvFormat& given, bool tabs_first, bool blanks_too);
+
+// Whether a backslash stands before quotes in the first rows, which cannot be parted otherwise.
+bool GuessEscape(std::string_view text, const CsvFormat& format);
+// By the first rows, whose separator is known.
+NumberForm GuessNumbers(std::string_view text, const CsvFormat& format);
 
 // Whether the first row holds names: no numbers in it, and below it something else than in it.
 bool GuessHeader(std::string_view text, const CsvFormat& format, const std::vector<std::string>& columns,

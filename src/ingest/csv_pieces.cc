@@ -62,7 +62,7 @@ class CsvPieces final : public Pieces {
   std::uint64_t end() const override { return View().size(); }
   std::int64_t lines_before() const override { return file_.lines_before; }
   bool plain() const override {
-    return file_.format.separator == ',' && file_.format.quote == '"' && !file_.format.blanks && file_.format.comment.empty();
+    return file_.format.separator == ',' && file_.format.quote == '"' && !file_.format.blanks && file_.format.comment.empty() && file_.format.escape == '\0';
   }
   void Forget(std::uint64_t from, std::uint64_t to) const override {
     file_.bytes->Forget(View().substr(from, to - from));
@@ -88,7 +88,7 @@ class CsvPieces final : public Pieces {
         // A bad row's columns are kept equally long; the row is taken out below.
         if (!problem.empty()) {
           builders[i].AddNull();
-        } else if (!AddCell(cells[column], (*schema)[static_cast<int>(i)].type, missing_, &builders[i])) {
+        } else if (!AddCell(cells[column], (*schema)[static_cast<int>(i)].type, missing_, &builders[i], file_.format.numbers)) {
           problem = Str("column '", file_.names[column], "': ", Quoted(cells[column].text), " is no ", table::NameOf((*schema)[static_cast<int>(i)].type));
           builders[i].AddNull();
         }
@@ -124,7 +124,7 @@ class CsvPieces final : public Pieces {
       found[i].begin = from;
       TENON_TRY(Scan(call, from, std::min(starts[i] + kLearnBytes, end()), &piece, [&](const std::vector<Cell>& cells, std::string_view) {
         for (std::size_t c = 0; c < cells.size(); ++c) {
-          if (!given_[c]) ++found[i].looks[c].seen[static_cast<std::size_t>(LookOf(cells[c], missing_))];
+          if (!given_[c]) ++found[i].looks[c].seen[static_cast<std::size_t>(LookOf(cells[c], missing_, file_.format.numbers))];
         }
         return std::string();
       }));

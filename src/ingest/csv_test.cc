@@ -63,7 +63,19 @@ TEST_F(Folder, ReadsWhatIsFound) {
            {"line ends of Windows", "a,b\r\n1,x\r\n2,y\r\n", "", "a:int64 b:string", R"(1|"x" / 2|"y")"},
            {"line ends of three kinds", "a,b\n1,x\r\n2,y\r3,z", "", "a:int64 b:string", R"(1|"x" / 2|"y" / 3|"z")"},
            {"byte order mark", "\xEF\xBB\xBF" "a,b\n1,x\n", "", "a:int64 b:string", R"(1|"x")"},
-           {"semicolons and commas in numbers", "a;b\n1,5;x\n2,5;y\n", "", "a:string b:string", R"("1,5"|"x" / "2,5"|"y")"},
+           {"decimal commas", "a;b\n1,5;x\n2,5;y\n", "", "a:float64 b:string", R"(1.5|"x" / 2.5|"y")"},
+           {"decimal commas and points between thousands", "a;b\n1.234.567,5;1.234\n-2,25;-17\n", "", "a:float64 b:int64", "1234567.5|1234 / -2.25|-17"},
+           {"commas and points: neither is sure", "a;b\n1,5;x\n2.5;y\n", "", "a:string b:string", R"("1,5"|"x" / "2.5"|"y")"},
+           {"what may be thousands tells nothing", "a;b\n1,234;x\n", "", "a:string b:string", R"("1,234"|"x")"},
+           {"commas between thousands", "a,b\n\"1,234.50\",\"2,000\"\n12,3\n", "", "a:float64 b:int64", "1234.5|2000 / 12.0|3"},
+           {"thousands as declared", "a;b\n1 234;x\n12;y\n", "thousands: ' '", "a:int64 b:string", R"(1234|"x" / 12|"y")"},
+           {"groups are of three", "a;b\n1,234;1,23\n12,345;4\n", "thousands: ','", "a:int64 b:string", R"(1234|"1,23" / 12345|"4")"},
+           {"decimal commas as declared, where points are none", "a;b\n1,5;1.5\n2;1,5\n", "decimal: ','", "a:float64 b:string", R"(1.5|"1.5" / 2.0|"1,5")"},
+           {"decimal commas of a given type", "a;b\n1,500;x\n2,500;y\n", "decimal: ',', types: {a: float64}", "a:float64 b:string", R"(1.5|"x" / 2.5|"y")"},
+           {"a list is no number", "a;b\n1,2,3;1,5\n4;2\n", "", "a:string b:float64", R"("1,2,3"|1.5 / "4"|2.0)"},
+           {"backslashes before quotes", "a,b\n1,\"x \\\"y\\\", z\"\n2,\"\\\\\"\n", "", "a:int64 b:string", R"(1|"x \"y\", z" / 2|"\\")"},
+           {"backslashes as declared", "a,b\n1,x\\,y\n2,\\N\n", "escape: \"\\\\\"", "a:int64 b:string", R"(1|"x,y" / 2|null)"},
+           {"backslashes are ordinary otherwise", "a,b\n1,C:\\x\n2,\"C:\\y\"\n", "", "a:int64 b:string", R"(1|"C:\\x" / 2|"C:\\y")"},
            {"tabs", "a\tb\n1\tx y\n", "", "a:int64 b:string", R"(1|"x y")"},
            {"bars", "a|b\n1|x,y\n", "", "a:int64 b:string", R"(1|"x,y")"},
            {"runs of blanks", "  1  2.5 \n 3   4\n", "format: csv, separator: blanks, columns: [a, b]", "a:int64 b:float64", "1|2.5 / 3|4.0"},
@@ -197,8 +209,8 @@ TEST_F(Folder, FilesFollowOneAnother) {
 
 TEST_F(Folder, JsonRows) {
   ASSERT_OK_AND_ASSIGN(table::Batch lines, ReadFile("t.jsonl", "{\"a\":1,\"b\":\"x\"}\n{\"b\":\"7\",\"c\":{\"d\":[1, 2]},\"a\":2.5}\n\n{\"a\":null,\"t\":\"2024-02-29\",\"f\":true}"));
-  EXPECT_EQ(Types(lines), "a:float64 b:string c:string t:timestamp f:bool");
-  EXPECT_EQ(Show(lines), R"(1.0|"x"|null|null|null / 2.5|"7"|"{\"d\":[1,2]}"|null|null / null|null|null|"2024-02-29T00:00:00Z"|true)");
+  EXPECT_EQ(Types(lines), "a:float64 b:string c.d:string t:timestamp f:bool");
+  EXPECT_EQ(Show(lines), R"(1.0|"x"|null|null|null / 2.5|"7"|"[1,2]"|null|null / null|null|null|"2024-02-29T00:00:00Z"|true)");
   ASSERT_OK_AND_ASSIGN(table::Batch list, ReadFile("t.json", "[\n {\"a\": 1,\n  \"b\": \"}\\\"{\"},\n {\"a\": 2, \"b\": null}\n]\n"));
   EXPECT_EQ(Show(list), R"(1|"}\"{" / 2|null)");
   for (const auto& [bytes, said] : std::vector<std::pair<const char*, const char*>>{
@@ -208,6 +220,35 @@ TEST_F(Folder, JsonRows) {
     ASSERT_FALSE(wrong.ok()) << bytes;
     EXPECT_NE(wrong.error().ForPeople().find(said), std::string::npos) << wrong.error().ForPeople();
   }
+}
+
+TEST_F(Folder, JsonWithinJson) {
+  Put("t.jsonl", R"({"id":1,"user":null,"none":null}
+{"id":2,"user":{"name":"Ann","at":{"city":"Ulm"}},"tags":["x","y"],"none":null}
+{"id":3,"user":{"name":"Bo","age":7},"tags":[],"user.b":1}
+)");
+  ASSERT_OK_AND_ASSIGN(const table::Batch flat, ReadYaml("read: t.jsonl"));
+  EXPECT_EQ(Types(flat), "id:int64 user.name:string user.at.city:string tags:string user.age:int64 user.b:int64 none:string");
+  EXPECT_EQ(Show(flat), R"(1|null|null|null|null|null|null / 2|"Ann"|"Ulm"|"[\"x\",\"y\"]"|null|null|null / 3|"Bo"|null|"[]"|7|1|null)");
+  ASSERT_OK_AND_ASSIGN(const table::Batch paths, ReadYaml("{read: t.jsonl, paths: {city: user.at.city, tag: 'tags[1]', who: user.name}}"));
+  EXPECT_EQ(Types(paths), "city:string tag:string who:string id:int64 tags:string user.age:int64 user.b:int64 none:string");
+  EXPECT_EQ(Show(paths), R"(null|null|null|1|null|null|null|null / "Ulm"|"y"|"Ann"|2|"[\"x\",\"y\"]"|null|null|null / null|null|"Bo"|3|"[]"|7|1|null)");
+  ASSERT_OK_AND_ASSIGN(const table::Batch text, ReadYaml("{read: t.jsonl, nested: text, paths: {age: user.age}}"));
+  EXPECT_EQ(Types(text), "age:int64 id:int64 user:string none:string tags:string user.b:int64");
+  for (const char* wrong : {"a..b", "a[x]", "[0]", "a[-1]", "a.", "", "a[0"}) {
+    auto read = ReadYaml(Str("{read: t.jsonl, paths: {x: '", wrong, "'}}"));
+    ASSERT_FALSE(read.ok()) << wrong;
+    EXPECT_NE(read.error().message().find("expected keys and places such as"), std::string::npos) << read.error().message();
+  }
+  std::string many;
+  for (int i = 0; i < 5000; ++i) many += Str("{\"by_id\":{\"k", i, "\":1}}\n");
+  Put("many.jsonl", many);
+  auto read = ReadYaml("read: many.jsonl");
+  ASSERT_FALSE(read.ok());
+  EXPECT_NE(read.error().message().find("many.jsonl:4097: more than 4,096 columns, the last of them 'by_id.k4096'"), std::string::npos) << read.error().message();
+  ASSERT_OK(ReadYaml("{read: many.jsonl, nested: text}"));
+  Put("twice.jsonl", R"({"a":{"b":1},"a.b":2})");
+  EXPECT_NE(ReadYaml("read: twice.jsonl").error().message().find("twice.jsonl:1: 'a.b' comes twice"), std::string::npos);
 }
 
 TEST_F(Folder, ArffRows) {

@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "ingest/place.h"
-#include "ingest/query_internal.h"
+#include "ingest/query.h"
 #include "ingest/spool.h"
 #include "ingest/text_internal.h"
 

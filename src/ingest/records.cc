@@ -116,7 +116,7 @@ struct Guess : Looks {
 class TextTable final : public table::BatchReader {
  public:
   TextTable(std::unique_ptr<Records> records, const SourceSpec& spec)
-      : records_(std::move(records)), missing_(spec.missing), types_(spec.types) {}
+      : records_(std::move(records)), numbers_(records_->numbers()), missing_(spec.missing), types_(spec.types) {}
 
   Result<void> Learn(const Call& call) {
     TENON_TRY(CountLooks(call));
@@ -156,7 +156,7 @@ class TextTable final : public table::BatchReader {
       ++rows;
       for (std::size_t i = 0; i < columns; ++i) {
         const Cell cell = i < cells_.size() ? cells_[i] : Cell{.missing = true};
-        const bool fits = dictionaries_[i] != nullptr ? AddCode(i, cell, &codes[i]) : AddCell(cell, guesses_[i].type, missing_, &builders[i]);
+        const bool fits = dictionaries_[i] != nullptr ? AddCode(i, cell, &codes[i]) : AddCell(cell, guesses_[i].type, missing_, &builders[i], numbers_);
         if (!fits) return done_ = true, Misfit(i, cell);
       }
     }
@@ -189,7 +189,7 @@ class TextTable final : public table::BatchReader {
 
   void CountLook(const Cell& cell, Guess* guess) {
     const Look look = guess->fixed && guess->type == Type::kString && !IsMissing(cell, missing_) ? Look::kText
-                                                                                              : LookOf(cell, missing_);
+                                                                                              : LookOf(cell, missing_, numbers_);
     const bool text_so_far = guess->counted_from_start;
     ++guess->seen[static_cast<std::size_t>(look)];
     if (look == Look::kMissing || guess->levels != nullptr) return;
@@ -301,6 +301,7 @@ class TextTable final : public table::BatchReader {
   }
 
   std::unique_ptr<Records> records_;
+  NumberForm numbers_;
   std::vector<std::string> missing_;
   std::vector<std::pair<std::string, std::string>> types_;
   std::vector<Guess> guesses_;
@@ -331,9 +332,15 @@ bool IsMissing(const Cell& cell, const std::vector<std::string>& missing) {
   return std::ranges::any_of(missing, [&](const std::string& word) { return word == text; });
 }
 
-bool AddCell(const Cell& cell, Type type, const std::vector<std::string>& missing, ColumnBuilder* builder) {
+bool AddCell(const Cell& cell, Type type, const std::vector<std::string>& missing, ColumnBuilder* builder, const NumberForm& numbers) {
   if (IsMissing(cell, missing)) return builder->AddNull(), true;
-  const std::string_view text = Strip(cell.text);
+  std::string_view text = Strip(cell.text);
+  std::string buffer;
+  if (!numbers.plain() && (type == Type::kInt64 || type == Type::kFloat64)) {
+    const auto plain = Plain(numbers, text, &buffer);
+    if (!plain) return false;
+    text = *plain;
+  }
   switch (type) {
     case Type::kBool: {
       bool value = text == "1";
@@ -356,14 +363,16 @@ bool AddCell(const Cell& cell, Type type, const std::vector<std::string>& missin
   }
 }
 
-Look LookOf(const Cell& cell, const std::vector<std::string>& missing) {
+Look LookOf(const Cell& cell, const std::vector<std::string>& missing, const NumberForm& numbers) {
   if (cell.missing) return Look::kMissing;
   const std::string_view text = Strip(cell.text);
   // Few values begin like a number; the others need no attempt to read them as one.
   const char first = text.empty() ? '\0' : text.front();
   const bool numeric = Digit(first) || first == '-' || first == '+' || first == '.';
   if (numeric && !cell.words) {
-    if (const Look look = LookOfNumber(text); look != Look::kText) {
+    std::string buffer;
+    const auto plain = Plain(numbers, text, &buffer);
+    if (const Look look = plain ? LookOfNumber(*plain) : Look::kText; look != Look::kText) {
       const bool said_missing = std::ranges::any_of(missing, [&](const std::string& word) { return word == text; });
       return said_missing ? Look::kMissing : look;
     }

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ingest/number_form_internal.h"
 #include "ingest/read.h"
 
 namespace tenon::ingest {
@@ -37,6 +38,7 @@ class Records {
   // "file.csv:12": where the last row begins.
   virtual std::string Where() const = 0;
   virtual const std::vector<Declared>& declared() const = 0;
+  virtual NumberForm numbers() const { return {}; }
 };
 
 // Batches of `records`: reads them once to find the types and the distinct texts, and again, batch by batch, as they are
@@ -47,7 +49,7 @@ Result<std::unique_ptr<table::BatchReader>> ReadRecords(const Call& call, std::u
 
 // What a value looks like on its own.
 enum class Look { kMissing, kBool, kInt, kFloat, kTime, kText };
-Look LookOf(const Cell& cell, const std::vector<std::string>& missing);
+Look LookOf(const Cell& cell, const std::vector<std::string>& missing, const NumberForm& numbers = {});
 
 // How often the values of one column had each look. Counts of parts add up.
 struct Looks {
@@ -60,7 +62,7 @@ struct Looks {
 std::string_view KeptText(const Cell& cell);
 bool IsMissing(const Cell& cell, const std::vector<std::string>& missing);
 // Adds a value or a null; false, and nothing added, when the cell holds none of that type.
-bool AddCell(const Cell& cell, table::Type type, const std::vector<std::string>& missing, table::ColumnBuilder* builder);
+bool AddCell(const Cell& cell, table::Type type, const std::vector<std::string>& missing, table::ColumnBuilder* builder, const NumberForm& numbers = {});
 
 // "abc..." in quotes, cut to what a message can bear.
 std::string Quoted(std::string_view text);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "dataset/acquire.h"
 #include "dataset/history.h"
+#include "pipeline/before.h"
 #include "pipeline/references.h"
 #include "pipeline/run_internal.h"
 
@@ -213,25 +214,12 @@ Result<void> RunState::Validate() {
   validate::ValidateSpec spec = project.validate;
   TENON_ASSIGN(const std::string references, ReadReferences(call, kits.readers, project.source.folder, &spec), "validate");
   if (!references.empty()) from["references"] = references;
-  if (!spec.freshness.empty()) from["hour"] = call.Now() / 3'600'000'000;  // what was fresh does not stay so
+  if (!project.source.governance.StringAt("freshness").empty()) from["hour"] = call.Now() / 3'600'000'000;  // what was fresh does not stay so
   TENON_ASSIGN(validation, steps.Do("validate", from, [&](const Call& step) -> Result<Json> {
     TENON_ASSIGN(dataset::SnapshotPtr data, LoadedSnapshot());
     TENON_ASSIGN(const dataset::Split* parted, LoadedSplit());
-    std::optional<table::Profile> old_profile;
-    std::vector<validate::ColumnExpectation> old_schema;
-    if (!previous.StringAt("profile").empty()) {
-      TENON_ASSIGN(auto bytes, store.Get(previous.StringAt("profile")));
-      TENON_ASSIGN(old_profile, table::Profile::Load(bytes->view()));
-      TENON_ASSIGN(auto schema_bytes, store.Get(previous.StringAt("schema")));
-      TENON_ASSIGN(Json schema, Json::Parse(schema_bytes->view()));
-      for (const Json& item : schema.array()) {
-        TENON_ASSIGN(auto expected, validate::ColumnExpectation::FromJson(item));
-        old_schema.push_back(std::move(expected));
-      }
-    }
-    TENON_ASSIGN(validate::ValidationReport report,
-                 validate::Validate(step, *data, parted, old_profile ? &*old_profile : nullptr,
-                                    old_profile ? &old_schema : nullptr, card.label, spec, kits.checks));
+    TENON_ASSIGN(const validate::Before before, ReadBefore(step, store, previous, spec));
+    TENON_ASSIGN(const validate::ValidationReport report, validate::Validate(step, *data, parted, before, card.label, spec, kits.checks));
     Json out;
     Json schema = Json::MakeArray();
     for (const auto& expected : report.schema) schema.Push(expected.ToJson());

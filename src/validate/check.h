@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -34,6 +36,7 @@ struct Anomaly {
   std::string long_text;   // with the values, the numbers, what was expected
   std::string fix;         // what to write or do: "add 'Alaska' to validate.data.state.domain"
   std::vector<Setting> accept = {};  // the settings that take the data as they are; none: a person has to think
+  std::vector<Json> rows = {};       // a few that show it, as objects; without what is sensitive
   Json ToJson() const;
 };
 
@@ -60,20 +63,66 @@ struct Reference {
 };
 std::uint64_t ReferenceHash(const table::Column& column, std::int64_t row);
 
+// A condition that every row must fulfil, or a share of them. A row that cannot tell fulfils it.
+struct RowRule {
+  std::string rule;
+  double mostly = 1;
+  Severity severity = Severity::kError;
+};
+
+// A SELECT over the rows (table `data`; those of the last snapshot are `before`) which gives the rows that are wrong, hence none;
+// bounded: one value, within the bounds.
+struct SqlRule {
+  std::string name, query;
+  std::string because;  // why, for whoever reads the finding; may be empty
+  bool bounded = false;
+  double least = 0, most = 0;
+  Severity severity = Severity::kError;
+};
+
+// How far two distributions of a column are from each other: population stability index; Jensen-Shannon divergence in bits; the largest
+// change of a value's share, of numbers of the share below any point (Kolmogorov-Smirnov).
+enum class Distance { kPsi, kJensenShannon, kLargestChange };
+std::string_view NameOf(Distance distance);
+double UsualThreshold(Distance distance);
+
+struct DriftRule {
+  Distance distance = Distance::kPsi;
+  double threshold = 0.25;
+  bool written = false;                // the threshold
+  Severity severity = Severity::kWarning;
+  std::vector<std::string> by;         // columns whose values' rows are compared by themselves, too
+  std::vector<std::string> ignore;     // columns that may drift
+  std::int64_t least_rows = 100;       // with a value, before and now; fewer tell nothing
+};
+
+constexpr std::int64_t kAnyRows = INT64_MAX;
+
 // What the user wrote under `validate:`.
 struct ValidateSpec {
   Severity fail_on = Severity::kError;
-  std::vector<std::pair<std::string, Json>> columns;  // overrides a column: {min, max, missing, domain, unseen, unique}
-  std::vector<std::string> expectations;              // boolean expressions that every row must fulfil
+  std::vector<std::pair<std::string, Json>> columns;  // overrides a column: {min, max, missing, domain, unseen, unique, severity, drift}
+  std::vector<RowRule> expectations;
+  std::vector<SqlRule> sql;
+  DriftRule drift;
+  std::map<std::string, std::optional<Severity>> severities;  // of all a check finds but infos; none: nothing it finds is told
+  std::pair<std::int64_t, std::int64_t> rows{0, kAnyRows};  // how many there are, at least and at most
   double leakage_threshold = 0.98;                    // single-feature AUC (or |correlation|) above it is a leak
   std::string purpose;                                // what the data are used for, checked against data.purpose
   std::vector<std::string> anonymity_columns;         // which together point at a person
   std::int64_t anonymity_k = 5;                       // that many rows share each combination of them
-  std::string freshness;                              // how old the newest row may be, such as 2d
   std::vector<Reference> references;
   std::vector<std::string> left_out;                  // columns no model reads, which leak nothing. Not written here
   static Result<ValidateSpec> Parse(const Json& json, std::string_view file);
   Json ToJson() const;
+  bool NeedsRowsBefore() const;                       // Before::snapshot
+};
+
+// What the rows are held against: the last snapshot of the source, or another one. Parts may be missing.
+struct Before {
+  std::optional<table::Profile> profile;
+  std::vector<ColumnExpectation> schema;
+  dataset::SnapshotPtr snapshot;  // its rows
 };
 
 // Everything a check may look at.
@@ -82,6 +131,7 @@ struct Evidence {
   const dataset::Split* split = nullptr;                 // may be null
   const table::Profile* profile = nullptr;               // of all rows
   const table::Profile* previous = nullptr;              // of the last snapshot of the source; may be null
+  const dataset::DatasetSnapshot* previous_rows = nullptr;  // that snapshot; may be null
   const std::vector<ColumnExpectation>* schema = nullptr;
   std::string label;                                     // may be empty
   const ValidateSpec* spec = nullptr;
@@ -107,13 +157,12 @@ struct ValidationReport {
 };
 
 // One row that is to be predicted, as an object, held against the same expectations as the rows of a snapshot: presence, type,
-// missing, range, domain. The label need not be there.
-std::vector<Anomaly> ValidateRow(const std::vector<ColumnExpectation>& schema, std::string_view label, const Json& row);
+// missing, range, domain, and the rules about one row that it has all columns for. The label need not be there.
+Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& schema, const ValidateSpec& spec, std::string_view label, const Json& row);
 
-// Profiles, infers the schema where the user said nothing (from `previous_schema` when there is one, so that a new
+// Profiles, infers the schema where the user said nothing (from that of `before` when there is one, so that a new
 // value is new), and runs every check.
-Result<ValidationReport> Validate(const Call& call, const dataset::DatasetSnapshot& snapshot, const dataset::Split* split,
-                                  const table::Profile* previous, const std::vector<ColumnExpectation>* previous_schema,
+Result<ValidationReport> Validate(const Call& call, const dataset::DatasetSnapshot& snapshot, const dataset::Split* split, const Before& before,
                                   std::string_view label, const ValidateSpec& spec, const Kinds<Check>& kinds);
 
 // What a profile lets one expect of the next rows: sensible domains (few-valued texts), ranges widened by their spread,

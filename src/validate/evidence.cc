@@ -52,6 +52,16 @@ Severity SeverityOf(const Evidence& evidence, std::string_view column, std::stri
   return UserWrote(evidence, column, key) ? Severity::kError : Severity::kWarning;
 }
 
+Json ShownRow(const table::Batch& batch, std::int64_t row, const ingest::Sensitive& hidden) {
+  Json out = Json::MakeObject();
+  for (int i = 0; i < batch.columns(); ++i) {
+    const table::Field& field = batch.schema()[i];
+    if (field.type == table::Type::kEmbedding) continue;
+    out[field.name] = hidden.contains(field.name) ? Json("***") : batch.column(i).ValueAt(row);
+  }
+  return out;
+}
+
 bool IsMissing(const table::Column& column, std::int64_t row) {
   return column.IsNull(row) ||
          (column.type() == table::Type::kFloat64 && std::isnan(column.doubles()[static_cast<std::size_t>(row)]));

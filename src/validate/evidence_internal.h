@@ -16,6 +16,13 @@ namespace tenon::validate {
 bool UserWrote(const Evidence& evidence, std::string_view column, std::string_view key);
 Severity SeverityOf(const Evidence& evidence, std::string_view column, std::string_view key);
 
+// A row for a finding: a value a column, "***" of what is hidden.
+Json ShownRow(const table::Batch& batch, std::int64_t row, const ingest::Sensitive& hidden);
+constexpr std::size_t kShownRows = 5;  // of a finding
+
+// Reads one column's settings, as the user wrote them, over what is expected already.
+Result<void> OverrideColumn(const Json& json, std::string_view path, std::string_view file, ColumnExpectation* out);
+
 // The label's values as class numbers (classes sorted) or as numbers: texts, bools and whole numbers with at most 20
 // values are classes, as in the problem card.
 struct Target {

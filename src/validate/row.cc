@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "base/time.h"
+#include "table/expression.h"
 #include "validate/evidence_internal.h"
 
 namespace tenon::validate {
@@ -36,11 +37,56 @@ bool AsNumber(const Json& value, table::Type type, double* out) {
   return type != table::Type::kInt64 || *out == std::floor(*out);
 }
 
+// The row as a batch of the columns it has, in the types that are expected; what does not fit is missing.
+table::Batch BatchOf(const std::vector<ColumnExpectation>& schema, const Json& row) {
+  std::vector<table::Field> fields;
+  std::vector<table::Column> columns;
+  for (const ColumnExpectation& expected : schema) {
+    const Json* value = row.Find(expected.name);
+    if (value == nullptr || expected.type == table::Type::kEmbedding) continue;
+    table::ColumnBuilder builder(expected.type);
+    double number = 0;
+    if (Missing(value)) {
+      builder.AddNull();
+    } else if (expected.type == table::Type::kString) {
+      value->is_string() ? builder.AddText(value->String()) : builder.AddNull();
+    } else if (!AsNumber(*value, expected.type, &number)) {
+      builder.AddNull();
+    } else if (expected.type == table::Type::kFloat64) {
+      builder.Add(number);
+    } else {
+      builder.AddInt(static_cast<std::int64_t>(number));
+    }
+    fields.push_back({expected.name, expected.type, 0});
+    columns.push_back(builder.Finish());
+  }
+  return table::Batch(std::make_shared<const table::Schema>(std::move(fields)), std::move(columns));
+}
+
+// The rules that the row has all columns for.
+Result<void> Rules(const std::vector<ColumnExpectation>& schema, const ValidateSpec& spec, const Json& row, std::vector<Anomaly>* out) {
+  std::vector<table::Field> all;
+  for (const ColumnExpectation& one : schema) all.push_back({one.name, one.type, 0});
+  const table::Schema whole(all);
+  const table::Batch batch = BatchOf(schema, row);
+  for (const RowRule& rule : spec.expectations) {
+    TENON_ASSIGN(const table::Expression parsed, table::Expression::Parse(rule.rule, whole), "validate.expectations");
+    if (std::ranges::any_of(parsed.inputs(), [&](const std::string& name) { return batch.schema().Find(name) < 0; })) continue;
+    TENON_ASSIGN(const table::Expression bound, table::Expression::Parse(rule.rule, batch.schema()), "validate.expectations");
+    const table::Column holds = bound.Evaluate(batch);
+    if (holds.IsNull(0) || holds.bools()[0] != 0) continue;
+    std::vector<std::string> values;
+    for (const std::string& name : parsed.inputs()) values.push_back(Str(name, " = ", row.Find(name)->Dump()));
+    out->push_back({"expectations", parsed.inputs().empty() ? "" : parsed.inputs()[0], rule.severity, Str("breaks '", rule.rule, "'"), Join(values, ", "), "correct it"});
+  }
+  return {};
+}
+
 std::string Shown(const Json& value) { return value.is_string() ? value.String() : value.Dump(); }
 
 }  // namespace
 
-std::vector<Anomaly> ValidateRow(const std::vector<ColumnExpectation>& schema, std::string_view label, const Json& row) {
+Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& schema, const ValidateSpec& spec, std::string_view label, const Json& row) {
   std::vector<Anomaly> out;
   const auto add = [&](std::string_view check, const std::string& column, Severity severity, std::string brief, std::string text, std::string fix) {
     out.push_back({std::string(check), column, severity, std::move(brief), std::move(text), std::move(fix)});
@@ -80,6 +126,7 @@ std::vector<Anomaly> ValidateRow(const std::vector<ColumnExpectation>& schema, s
   for (const auto& [name, value] : row.object()) {
     if (std::ranges::find(names, name) == names.end()) add("presence", name, Severity::kWarning, "an unknown column", Str("'", name, "' is not among the ", names.size(), " columns", DidYouMean(name, names)), "leave it out, or correct its name");
   }
+  TENON_TRY(Rules(schema, spec, row, &out));
   std::stable_sort(out.begin(), out.end(), [](const Anomaly& a, const Anomaly& b) { return a.severity > b.severity; });
   return out;
 }

@@ -37,7 +37,7 @@ Result<std::vector<Anomaly>> Look(std::string_view check, const Table& rows, std
   const dataset::DatasetSnapshot snapshot("hash", "data", {Batch(schema, rows.columns)}, schema, rows.about);
   TENON_ASSIGN(const Json json, Json::Parse(spec_text));
   TENON_ASSIGN(const ValidateSpec spec, ValidateSpec::Parse(json, "test"));
-  TENON_ASSIGN(const ValidationReport report, Validate(Call(), snapshot, split, nullptr, nullptr, label, spec, all));
+  TENON_ASSIGN(const ValidationReport report, Validate(Call(), snapshot, split, {}, label, spec, all));
   std::vector<Anomaly> out;
   for (const Anomaly& anomaly : report.anomalies) {
     if (anomaly.check == check) out.push_back(anomaly);
@@ -150,12 +150,13 @@ TEST(Freshness, TellsWhatIsOlderThanPromised) {
   const std::int64_t now = Call().Now();
   for (const bool fresh : {true, false}) {
     Table rows;
+    rows.about["governance"]["freshness"] = "2d";
     rows.Add("at", Column::Of(std::vector<std::int64_t>{now - 900 * kHour, now - (fresh ? 1 : 72) * kHour, now - 500 * kHour}, Type::kTimestamp));
-    ASSERT_OK_AND_ASSIGN(auto found, Look("freshness", rows, "", R"({"freshness": "2d"})"));
+    ASSERT_OK_AND_ASSIGN(auto found, Look("freshness", rows, "", "{}"));
     ASSERT_EQ(found.size(), 1U);  // nobody said which column is the time
     EXPECT_EQ(found[0].short_text, "freshness cannot be told");
     rows.about["time"] = "at";
-    ASSERT_OK_AND_ASSIGN(found, Look("freshness", rows, "", R"({"freshness": "2d"})"));
+    ASSERT_OK_AND_ASSIGN(found, Look("freshness", rows, "", "{}"));
     ASSERT_EQ(found.size(), fresh ? 0U : 1U) << All(found);
     if (!fresh) EXPECT_NE(found[0].long_text.find("3 days ago; at most 2d was promised"), std::string::npos) << found[0].long_text;
   }
@@ -307,7 +308,7 @@ TEST(Validate, MaskedColumnsShowNoValue) {
   const dataset::DatasetSnapshot snapshot("hash", "data", {Batch(schema, rows.columns)}, schema, rows.about);
   ASSERT_OK_AND_ASSIGN(const Json json, Json::Parse(R"({"columns": {"city": {"domain": ["Bonn"]}}})"));
   ASSERT_OK_AND_ASSIGN(const ValidateSpec spec, ValidateSpec::Parse(json, "test"));
-  ASSERT_OK_AND_ASSIGN(const ValidationReport report, Validate(Call(), snapshot, nullptr, nullptr, nullptr, "", spec, all));
+  ASSERT_OK_AND_ASSIGN(const ValidationReport report, Validate(Call(), snapshot, nullptr, {}, "", spec, all));
   const std::string text = report.ToJson().Dump();
   EXPECT_FALSE(report.anomalies.empty());
   EXPECT_EQ(text.find("Secretville"), std::string::npos) << text;

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
@@ -58,8 +59,9 @@ Result<ValidationReport> Look(const dataset::SnapshotPtr& snapshot, std::string_
                               const ValidationReport* last = nullptr, const dataset::Split* split = nullptr) {
   TENON_ASSIGN(const Json json, Json::Parse(spec_text));
   TENON_ASSIGN(const ValidateSpec spec, ValidateSpec::Parse(json, "test"));
-  return Validate(Call(), *snapshot, split, last == nullptr ? nullptr : &last->profile, last == nullptr ? nullptr : &last->schema,
-                  label, spec, AllChecks());
+  Before before;
+  if (last != nullptr) before = {last->profile, last->schema, nullptr};
+  return Validate(Call(), *snapshot, split, before, label, spec, AllChecks());
 }
 
 const Anomaly* Find(const ValidationReport& report, std::string_view check, std::string_view column) {
@@ -111,7 +113,7 @@ TEST_P(EveryCheck, TakesOddSnapshots) {
       ASSERT_OK_AND_ASSIGN(const table::Profile profile, table::ProfileOf(Call(), one.snapshot->schema(), one.snapshot->batches()));
       const std::vector<ColumnExpectation> schema = InferSchema(profile);
       ValidateSpec spec;
-      const Evidence evidence = {one.snapshot.get(), nullptr, &profile, &profile, &schema, label, &spec};
+      const Evidence evidence = {one.snapshot.get(), nullptr, &profile, &profile, one.snapshot.get(), &schema, label, &spec};
       ASSERT_OK_AND_ASSIGN(const auto found, check->Look(Call(), evidence));
       for (const Anomaly& anomaly : found) {
         EXPECT_FALSE(anomaly.short_text.empty());
@@ -179,6 +181,115 @@ TEST(Validate, WhatTheUserWroteIsAnError) {
   ASSERT_CODE(kInvalidArgument, Look(snapshot, "paid", R"({"columns": {"age": {"min": 3, "max": 1}}})"));
   ASSERT_CODE(kInvalidArgument, Look(snapshot, "paid", R"({"expectations": ["agee > 1"]})"));
   ASSERT_CODE(kInvalidArgument, Look(snapshot, "paid", R"({"leakage_threshold": 0.2})"));
+}
+
+TEST(Validate, SeveritiesAndShares) {
+  const auto snapshot = Of(Good());
+  ASSERT_OK_AND_ASSIGN(const ValidationReport mild,
+                       Look(snapshot, "paid", R"({"expectations": [{"rule": "age >= 21", "severity": "warning"}, {"rule": "age >= 21", "mostly": 0.9}],
+                                                 "columns": {"age": {"min": 25, "severity": "warning"}, "state": {"domain": ["Ohio", "Utah"]}},
+                                                 "severity": {"domain": "info", "identifiers": "ignore"}})"));
+  EXPECT_TRUE(mild.passed) << All(mild, Severity::kError);
+  ASSERT_NE(Find(mild, "expectations", "age"), nullptr);
+  EXPECT_EQ(Find(mild, "expectations", "age")->severity, Severity::kWarning);
+  ASSERT_EQ(Find(mild, "expectations", "age")->rows.size(), 5U);
+  EXPECT_EQ(Find(mild, "expectations", "age")->rows[0].Dump(), R"({"age":20.0,"state":"Ohio","paid":1.0})");
+  EXPECT_EQ(std::ranges::count(mild.anomalies, "expectations", &Anomaly::check), 1);  // nine rows in ten do
+  EXPECT_EQ(Find(mild, "range", "age")->severity, Severity::kWarning);
+  EXPECT_EQ(Find(mild, "domain", "state")->severity, Severity::kInfo);
+  ASSERT_OK_AND_ASSIGN(const ValidationReport strict, Look(snapshot, "paid", R"({"expectations": [{"rule": "age >= 21", "mostly": 0.99}], "rows": {"min": 201}})"));
+  EXPECT_NE(Find(strict, "expectations", "age")->long_text.find("it holds for 97.5 %, and 99 % are expected"), std::string::npos) << All(strict);
+  EXPECT_EQ(Find(strict, "volume", "")->short_text, "200 rows are too few");
+  for (const char* wrong : {R"({"severity": {"outlers": "info"}})", R"({"severity": {"outliers": "loud"}})", R"({"expectations": [{"rule": "age > 1", "mostly": 2}]})",
+                            R"({"expectations": [3]})", R"({"freshness": "2d"})", R"({"drift": {"distance": "far"}})", R"({"drift": {"threshold": 0}})", R"({"sql": {"a": {"query": ""}}})",
+                            R"({"sql": {"a": {"query": "SELECT 1", "min": 2, "max": 1}}})", R"({"rows": {"min": 3, "max": 2}})"}) {
+    SCOPED_TRACE(wrong);
+    ASSERT_CODE(kInvalidArgument, Look(snapshot, "paid", wrong));
+  }
+  ASSERT_CODE(kNotFound, Look(snapshot, "paid", R"({"drift": {"by": ["nowhere"]}})"));
+}
+
+TEST(Validate, QueriesOfTheUser) {
+  const auto with = [](std::string_view sql, const ValidationReport* last = nullptr, const dataset::SnapshotPtr& before = nullptr) -> Result<Anomaly> {
+    TENON_ASSIGN(const Json json, Json::Parse(Str(R"({"sql": {"rule": )", sql, "}}")));
+    TENON_ASSIGN(const ValidateSpec spec, ValidateSpec::Parse(json, "test"));
+    Before rows;
+    if (last != nullptr) rows = {last->profile, last->schema, before};
+    TENON_ASSIGN(const ValidationReport report, Validate(Call(), *Of(Good()), nullptr, rows, "paid", spec, AllChecks()));
+    for (const Anomaly& one : report.anomalies) {
+      if (one.check == "sql") return one;
+    }
+    return Anomaly();
+  };
+  auto found = with(R"q("SELECT state, count(*) AS n FROM data GROUP BY state HAVING count(*) > 66 ORDER BY state")q");
+  if (!found.ok() && found.error().code() == Code::kUnavailable) GTEST_SKIP() << found.error().message();
+  ASSERT_OK(found);
+  EXPECT_EQ(found->severity, Severity::kError);
+  EXPECT_EQ(found->short_text, "'rule' gives 2 rows");
+  EXPECT_EQ(found->rows[0].Dump(), R"({"state":"Ohio","n":67})");
+  EXPECT_EQ(with(R"q("SELECT * FROM data WHERE age < 0")q")->short_text, "");
+  EXPECT_EQ(with(R"q({"query": "SELECT avg(age) FROM data", "min": 39, "max": 40})q")->short_text, "");
+  ASSERT_OK_AND_ASSIGN(const Anomaly mean, with(R"({"query": "SELECT avg(age) FROM data", "min": 50, "severity": "warning", "because": "members are adults"})"));
+  EXPECT_EQ(mean.short_text, "'rule' is 39.5, expected at least 50");
+  EXPECT_EQ(mean.severity, Severity::kWarning);
+  EXPECT_NE(mean.long_text.find("(members are adults)"), std::string::npos);
+  EXPECT_EQ(with(R"({"query": "SELECT max(age) FROM data WHERE age < 0", "max": 3})")->short_text, "'rule' is null, expected at most 3");
+  // The rows of last time.
+  std::vector<Named> more = Good();
+  more[1].values = Column::Of(Texts(200, [](int i) { return std::string(i % 50 == 0 ? "Maine" : "Utah"); }));
+  const auto older = Of(more);
+  ASSERT_OK_AND_ASSIGN(const ValidationReport last, Look(older, "paid"));
+  const std::string lost = R"q("SELECT DISTINCT state FROM before WHERE state NOT IN (SELECT state FROM data)")q";
+  EXPECT_EQ(with(lost, &last, older)->rows[0].Dump(), R"({"state":"Maine"})");
+  EXPECT_EQ(with(lost)->short_text, "");
+  for (const char* wrong : {R"q("SELEC 1")q", R"q("DROP TABLE data")q", R"q("SELECT nothing FROM data")q", R"q("SELECT * FROM read_csv('/etc/passwd')")q",
+                            R"({"query": "SELECT age, paid FROM data", "max": 3})", R"({"query": "SELECT state FROM data LIMIT 1", "max": 3})"}) {
+    SCOPED_TRACE(wrong);
+    ASSERT_CODE(kInvalidArgument, with(wrong));
+  }
+}
+
+TEST(Validate, DriftByDistanceAndBySlice) {
+  // In one state of four the ages move; the mixture of all stays much as it was.
+  const auto table = [](bool moved) {
+    std::mt19937_64 random(moved ? 7 : 3);
+    std::vector<double> age;
+    std::vector<std::string> state;
+    for (int i = 0; i < 8000; ++i) {
+      state.push_back(i % 8 == 0 ? "Utah" : i % 3 == 0 ? "Ohio" : "Iowa");
+      age.push_back(static_cast<double>(20 + random() % 40 + (moved && i % 8 == 0 ? 14 : 0)));
+    }
+    return Of({{"age", Column::Of(age)}, {"state", Column::Of(state)}});
+  };
+  const auto was = table(false), is = table(true);
+  ASSERT_OK_AND_ASSIGN(const ValidationReport last, Look(was, ""));
+  const auto look = [&](std::string_view text, const dataset::SnapshotPtr& rows) -> Result<ValidationReport> {
+    TENON_ASSIGN(const Json json, Json::Parse(text));
+    TENON_ASSIGN(const ValidateSpec spec, ValidateSpec::Parse(json, "test"));
+    return Validate(Call(), *rows, nullptr, {last.profile, last.schema, was}, "", spec, AllChecks());
+  };
+  ASSERT_OK_AND_ASSIGN(const ValidationReport all, look("{}", is));
+  EXPECT_EQ(Find(all, "distribution", "age"), nullptr) << All(all);
+  ASSERT_OK_AND_ASSIGN(const ValidationReport sliced, look(R"({"drift": {"by": ["state"]}})", is));
+  ASSERT_NE(Find(sliced, "slice_drift", "age"), nullptr) << All(sliced);
+  EXPECT_EQ(Find(sliced, "slice_drift", "age")->short_text, "shifted in 1 of 3 slices by 'state'");
+  EXPECT_NE(Find(sliced, "slice_drift", "age")->long_text.find("'Utah' PSI"), std::string::npos);
+  ASSERT_OK_AND_ASSIGN(const ValidationReport same, look(R"({"drift": {"by": ["state"], "threshold": 0.05}})", table(false)));
+  EXPECT_EQ(Find(same, "slice_drift", "age"), nullptr) << All(same);
+  // Written thresholds are errors, of all columns or of one; another distance has another threshold.
+  ASSERT_OK_AND_ASSIGN(const ValidationReport strict, look(R"({"drift": {"distance": "largest_change", "threshold": 0.02}})", is));
+  ASSERT_NE(Find(strict, "distribution", "age"), nullptr) << All(strict);
+  EXPECT_EQ(Find(strict, "distribution", "age")->severity, Severity::kError);
+  EXPECT_EQ(Find(strict, "distribution", "age")->accept.size(), 1U);
+  ASSERT_OK_AND_ASSIGN(const ValidationReport one, look(R"({"columns": {"age": {"drift": 0.01}}, "drift": {"distance": "jensen_shannon"}})", table(true)));
+  EXPECT_EQ(Find(one, "distribution", "age")->severity, Severity::kInfo) << All(one);
+  ASSERT_OK_AND_ASSIGN(const ValidationReport ignored, look(R"({"drift": {"distance": "largest_change", "threshold": 0.02, "ignore": ["age"], "by": ["state"]}})", is));
+  EXPECT_TRUE(Find(ignored, "distribution", "age") == nullptr && Find(ignored, "slice_drift", "age") == nullptr) << All(ignored);
+  // A state that no row has any more.
+  std::vector<std::string> left(8000, "Iowa");
+  ASSERT_OK_AND_ASSIGN(const ValidationReport gone, look(R"({"drift": {"by": ["state"]}})", Of({{"age", Column::Of(Numbers(8000, [](int i) { return 20.0 + i % 40; }))}, {"state", Column::Of(left)}})));
+  ASSERT_NE(Find(gone, "slice_drift", "state"), nullptr) << All(gone);
+  EXPECT_EQ(Find(gone, "slice_drift", "state")->short_text, "2 slices are gone");
 }
 
 TEST(Validate, ExpectationsReadBackFromJson) {

@@ -254,7 +254,7 @@ Result<int> Explore(Context& context, const Args& args) {
   TENON_ASSIGN(auto opened, OpenStore(context, folder, store::Store::Access::kWrite));
   TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
   TENON_ASSIGN(auto snapshot, dataset::Snapshot(context.call, *reader, project.source, *opened));
-  TENON_ASSIGN(const auto report, validate::Validate(context.call, *snapshot, nullptr, nullptr, nullptr, project.problem.label, project.validate, context.kits.checks));
+  TENON_ASSIGN(const auto report, validate::Validate(context.call, *snapshot, nullptr, {}, project.problem.label, project.validate, context.kits.checks));
   const std::string path = args.Text("out").empty() ? platform::JoinPath(project.data_folder(), "explore.html") : args.Text("out");
   const pipeline::DataPage page{project.name, project.source.name, snapshot->hash().substr(0, 12), Str("tenon data explore ", folder)};
   TENON_ASSIGN(const std::string html, pipeline::ExplorePage(context.call, page, *snapshot, report, project.problem.label));

@@ -2,6 +2,7 @@
 
 #include "app/commands/all.h"
 #include "dataset/snapshot.h"
+#include "pipeline/before.h"
 #include "pipeline/data_pages.h"
 #include "pipeline/edit_project.h"
 #include "pipeline/references.h"
@@ -18,37 +19,18 @@ void ShowAnomaly(Terminal& terminal, const validate::Anomaly& anomaly) {
                                                                 : terminal.Dim(severity);
   terminal.Line(Str(severity, "  ", terminal.Bold(anomaly.column), anomaly.column.empty() ? "" : ": ", anomaly.short_text));
   if (!anomaly.long_text.empty()) terminal.Line(Str("       ", anomaly.long_text));
+  for (const Json& row : anomaly.rows) terminal.Line(Str("       ", row.Dump()));
   if (!anomaly.fix.empty()) terminal.Line(Str("       fix: ", anomaly.fix));
   if (!anomaly.accept.empty()) terminal.Line(Str("       or take it as it is: --accept ", anomaly.check, ":", anomaly.column));
 }
 
-// What the data are held against.
-struct Before {
-  std::optional<table::Profile> profile;
-  std::vector<validate::ColumnExpectation> schema;
-};
-
-Result<std::vector<validate::ColumnExpectation>> StoredSchema(const store::Store& store, const Json& body) {
-  std::vector<validate::ColumnExpectation> out;
-  TENON_ASSIGN(auto bytes, store.Get(body.StringAt("schema")));
-  TENON_ASSIGN(Json schema, Json::Parse(bytes->view()));
-  for (const Json& item : schema.array()) {
-    TENON_ASSIGN(auto expected, validate::ColumnExpectation::FromJson(item));
-    out.push_back(std::move(expected));
-  }
-  return out;
-}
-
 // The last snapshot that a run validated, or what --against names.
-Result<Before> ReadBefore(Context& context, store::Store& store, const pipeline::Project& project, const std::string& against, const std::string& now) {
-  Before out;
+Result<validate::Before> BeforeOf(Context& context, store::Store& store, const pipeline::Project& project, const std::string& against, const std::string& now) {
+  validate::Before out;
   if (against.empty()) {
-    TENON_ASSIGN(auto last, store.FindRecord("validated", project.source.name));
+    TENON_ASSIGN(const auto last, store.FindRecord("validated", project.source.name));
     if (!last || last->body.StringAt("snapshot") == now) return out;
-    TENON_ASSIGN(auto bytes, store.Get(last->body.StringAt("profile")));
-    TENON_ASSIGN(out.profile, table::Profile::Load(bytes->view()));
-    TENON_ASSIGN(out.schema, StoredSchema(store, last->body));
-    return out;
+    return pipeline::ReadBefore(context.call, store, last->body, project.validate);
   }
   std::string hash = against;
   if (against == "training") {
@@ -57,8 +39,8 @@ Result<Before> ReadBefore(Context& context, store::Store& store, const pipeline:
     hash = champion.lineage.StringAt("snapshot");
     if (hash.empty()) return Error(Code::kFailedPrecondition, Str("the champion of ", project.name, " was brought in from elsewhere: what it learnt from is not known here"));
   }
-  TENON_ASSIGN(const auto snapshot, dataset::LoadSnapshot(context.call, store, hash), "--against");
-  TENON_ASSIGN(out.profile, table::ProfileOf(context.call, snapshot->schema(), snapshot->batches()));
+  TENON_ASSIGN(out.snapshot, dataset::LoadSnapshot(context.call, store, hash), "--against");
+  TENON_ASSIGN(out.profile, table::ProfileOf(context.call, out.snapshot->schema(), out.snapshot->batches()));
   out.schema = validate::InferSchema(*out.profile);
   return out;
 }
@@ -96,8 +78,8 @@ Result<int> ValidateRow(Context& context, const pipeline::Project& project, cons
   TENON_ASSIGN(auto opened, OpenStore(context, project.folder, store::Store::Access::kRead));
   TENON_ASSIGN(auto last, opened->FindRecord("validated", project.source.name));
   if (!last) return Error(Code::kFailedPrecondition, "nothing is expected of rows yet; `tenon run` makes a schema");
-  TENON_ASSIGN(const auto schema, StoredSchema(*opened, last->body));
-  const auto found = validate::ValidateRow(schema, project.problem.label, row);
+  TENON_ASSIGN(const auto schema, pipeline::ReadSchema(*opened, last->body));
+  TENON_ASSIGN(const auto found, validate::ValidateRow(schema, project.validate, project.problem.label, row));
   bool passed = true;
   Json list = Json::MakeArray();
   for (const validate::Anomaly& one : found) {
@@ -126,15 +108,13 @@ Result<int> ValidateData(Context& context, const Args& args) {
   }
   TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
   TENON_ASSIGN(auto snapshot, dataset::Snapshot(context.call, *reader, project.source, *opened));
-  TENON_ASSIGN(const Before before, ReadBefore(context, *opened, project, args.Text("against"), snapshot->hash()));
+  TENON_ASSIGN(const validate::Before before, BeforeOf(context, *opened, project, args.Text("against"), snapshot->hash()));
   validate::ValidateSpec spec = project.validate;
   TENON_TRY(pipeline::ReadReferences(context.call, context.kits.readers, project.folder, &spec));
-  const table::Profile* old_profile = before.profile ? &*before.profile : nullptr;
-  TENON_ASSIGN(auto report, validate::Validate(context.call, *snapshot, nullptr, old_profile, old_profile != nullptr ? &before.schema : nullptr,
-                                               project.problem.label, spec, context.kits.checks));
+  TENON_ASSIGN(const auto report, validate::Validate(context.call, *snapshot, nullptr, before, project.problem.label, spec, context.kits.checks));
   if (const std::string path = args.Text("html"); !path.empty()) {
     const pipeline::DataPage page{project.name, project.source.name, snapshot->hash().substr(0, 12), Str("tenon validate ", folder, " --html ", path)};
-    TENON_TRY(context.files.Write(path, pipeline::ValidationPage(page, report, old_profile)));
+    TENON_TRY(context.files.Write(path, pipeline::ValidationPage(page, report, before.profile ? &*before.profile : nullptr)));
   }
   if (!args.Texts("accept").empty()) return Accept(context, project, report, args.Texts("accept"));
   if (context.json) {

@@ -18,6 +18,8 @@ enum class Header { kAuto, kYes, kNo };
 
 struct CsvOptions {
   bool guess_separator = true;
+  bool guess_escape = true;
+  bool guess_numbers = true;
   CsvFormat format;
   Header header = Header::kAuto;
   std::string encoding = "auto";
@@ -46,6 +48,8 @@ class CsvRecords final : public Records {
 
   Result<void> Settle() {
     if (options_.guess_separator) options_.format = GuessFormat(Body(), options_.format, Named(".tsv"), !Named(".csv") && !Named(".tsv"));
+    if (options_.guess_escape && GuessEscape(Body(), options_.format)) options_.format.escape = '\\';
+    if (options_.guess_numbers) options_.format.numbers = GuessNumbers(Body(), options_.format);
     if (options_.header == Header::kAuto) {
       options_.header = GuessHeader(Body(), options_.format, columns_, missing_) ? Header::kYes : Header::kNo;
     }
@@ -72,6 +76,7 @@ class CsvRecords final : public Records {
 
   const std::vector<std::string>& names() const override { return names_; }
   const std::vector<Declared>& declared() const override { return declared_; }
+  NumberForm numbers() const override { return options_.format.numbers; }
   std::string Where() const override { return Str(paths_[file_], ":", scanner_->line()); }
 
  private:
@@ -227,6 +232,12 @@ Result<std::unique_ptr<Reader>> MakeCsv(const Options& options) {
   if (quote.size() > 1) return Error(Code::kInvalidArgument, Str("quote: one character, or \"\" for none, not ", Quoted(quote)));
   out.format.quote = quote.empty() ? '\0' : quote[0];
   out.format.comment = options.Text("comment");
+  const std::string escape = options.Text("escape"), decimal = options.Text("decimal"), thousands = options.Text("thousands");
+  out.guess_escape = escape == "auto";
+  if (!out.guess_escape && escape.size() > 1) return Error(Code::kInvalidArgument, Str("escape: one character, \"\" for none, or auto, not ", Quoted(escape)));
+  if (!out.guess_escape && !escape.empty()) out.format.escape = escape[0];
+  out.guess_numbers = decimal == "auto" && thousands == "auto";
+  TENON_ASSIGN(out.format.numbers, MadeNumberForm(decimal, thousands));
   const Json& header = options.Any("header");
   if (header.is_bool()) {
     out.header = header.Bool() ? Header::kYes : Header::kNo;
@@ -245,12 +256,15 @@ Result<void> AddCsv(Kinds<Reader>& kinds) {
   return kinds.Add(
       "csv",
       {.summary = "Read separated values",
-       .when = "Files of lines: .csv, .tsv, .txt, .data, also packed with gzip or zstd. Separator, header, types and encoding are found by "
-               "looking at all rows; say what is found wrongly.",
+       .when = "Files of lines: .csv, .tsv, .txt, .data, also packed with gzip or zstd. Separator, header, types, decimal commas and encoding are found by "
+               "looking at the rows; say what is found wrongly.",
        .example = R"({"separator": ";", "header": true})",
        .options = {{.name = "separator", .type = Type::kText, .fallback = "auto", .help = "One character, `tab`, `blanks` (runs of them) or `auto`"},
                    {.name = "header", .type = Type::kAny, .fallback = "auto", .help = "Whether the first row holds names: true, false or auto"},
                    {.name = "quote", .type = Type::kText, .fallback = "\"", .help = "What surrounds values with separators or lines in them; \"\" for none"},
+                   {.name = "escape", .type = Type::kText, .fallback = "auto", .help = "What makes the character behind it an ordinary one, mostly \\; \"\" for none"},
+                   {.name = "decimal", .type = Type::kText, .fallback = "auto", .help = "What stands before the fraction of a number: `.`, `,` or auto"},
+                   {.name = "thousands", .type = Type::kText, .fallback = "auto", .help = "What stands between the thousands: `,`, `.`, `'`, a blank, `_`, \"\" for none, or auto"},
                    {.name = "comment", .type = Type::kText, .fallback = "", .help = "Lines that begin so are no rows"},
                    {.name = "encoding", .type = Type::kText, .fallback = "auto", .help = "The characters' code",
                     .choices = {"auto", "utf-8", "utf-16", "latin-1", "windows-1252"}},

@@ -2,6 +2,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <deque>
 #include <unordered_map>
 #include <utility>
@@ -13,16 +14,64 @@
 namespace tenon::ingest {
 namespace {
 
+constexpr std::size_t kMostColumns = 4096;
+
+// A column that is taken from within a row's values: a.b[0].
+struct Path {
+  struct Part {
+    std::string key;       // of an object; or
+    std::size_t index = 0; // of a list, when there is no key
+  };
+  std::string column, text;
+  std::vector<Part> parts;
+};
+
+Result<Path> ParsePath(const std::string& column, const std::string& text) {
+  Path out{column, text, {}};
+  const auto wrong = [&] { return Error(Code::kInvalidArgument, Str("paths: ", column, ": expected keys and places such as address.city or tags[0], not ", Quoted(text))); };
+  std::size_t at = 0;
+  while (at < text.size()) {
+    if (text[at] == '[') {
+      const std::size_t close = text.find(']', at);
+      std::int64_t index = 0;
+      if (close == std::string::npos || at == 0 || !ParseInt64(std::string_view(text).substr(at + 1, close - at - 1), &index) || index < 0) return wrong();
+      out.parts.push_back({"", static_cast<std::size_t>(index)});
+      at = close + 1;
+      if (at < text.size() && text[at] == '.') ++at;
+      if (at == text.size() && text.back() == '.') return wrong();
+      continue;
+    }
+    const std::size_t end = std::min(text.find_first_of(".[", at), text.size());
+    if (end == at) return wrong();
+    out.parts.push_back({text.substr(at, end - at)});
+    at = end;
+    if (at < text.size() && text[at] == '.' && ++at == text.size()) return wrong();
+  }
+  if (out.parts.empty()) return wrong();
+  return out;
+}
+
+struct JsonOptions {
+  std::string encoding;
+  bool flatten = true;
+  std::vector<Path> paths;
+};
+
 bool IsSpace(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 class JsonRecords final : public Records {
  public:
-  JsonRecords(const Call& call, std::vector<std::string> paths, std::string encoding)
-      : call_(call), paths_(std::move(paths)), encoding_(std::move(encoding)) {}
+  JsonRecords(const Call& call, std::vector<std::string> paths, JsonOptions options)
+      : call_(call), paths_(std::move(paths)), options_(std::move(options)) {
+    for (const Path& path : options_.paths) {
+      columns_.emplace(path.column, names_.size());
+      names_.push_back(path.column);
+    }
+  }
 
   Result<void> Load(std::size_t file) {
     if (file != file_ || text_.owner == nullptr) {
-      TENON_ASSIGN(text_, LoadText(call_, paths_[file], encoding_));
+      TENON_ASSIGN(text_, LoadText(call_, paths_[file], options_.encoding));
     }
     file_ = file;
     at_ = 0;
@@ -42,7 +91,7 @@ class JsonRecords final : public Records {
     while (true) {
       TENON_ASSIGN(const bool more, NextText(&row));
       if (more) break;
-      if (file_ + 1 == paths_.size()) return false;
+      if (file_ + 1 == paths_.size()) return AddNulls(), false;
       TENON_TRY(Load(file_ + 1));
     }
     simdjson::dom::element element;
@@ -52,18 +101,10 @@ class JsonRecords final : public Records {
     cells->assign(names_.size(), Cell{.missing = true});
     seen_.assign(names_.size(), false);
     texts_used_ = 0;
-    std::size_t expected = 0;
-    for (const auto [key, value] : object) {
-      const std::size_t column = ColumnOf(key, expected);
-      expected = column + 1;
-      if (column == cells->size()) {
-        cells->push_back({.missing = true});
-        seen_.push_back(false);
-      }
-      if (seen_[column]) return Wrong(Str("'", key, "' comes twice in a row"));
-      seen_[column] = true;
-      (*cells)[column] = CellOf(value);
-    }
+    expected_ = options_.paths.size();
+    for (std::size_t i = 0; i < options_.paths.size(); ++i) (*cells)[i] = At(element, options_.paths[i]);
+    prefix_.clear();
+    TENON_TRY(Take(object, cells));
     return true;
   }
 
@@ -127,6 +168,66 @@ class JsonRecords final : public Records {
     return Wrong("the row's object is not closed; is the file whole?");
   }
 
+  // The members of an object as cells; those of objects within it under names with dots.
+  Result<void> Take(simdjson::dom::object object, std::vector<Cell>* cells) {
+    const std::size_t depth = prefix_.size();
+    for (const auto [key, value] : object) {
+      std::string_view name = key;
+      if (depth > 0) {
+        prefix_.resize(depth);
+        prefix_ += key;
+        name = prefix_;
+      }
+      simdjson::dom::object inner;
+      if (options_.flatten && value.get(inner) == simdjson::SUCCESS) {
+        if (depth == 0) prefix_.assign(key);
+        prefix_ += '.';
+        TENON_TRY(Take(inner, cells));
+        prefix_.resize(depth);
+        continue;
+      }
+      if (!options_.paths.empty() && std::ranges::find(options_.paths, name, &Path::text) != options_.paths.end()) continue;
+      // A null may stand for an object as well: it makes no column before the rows have shown that it does not.
+      if (options_.flatten && value.is_null() && !columns_.contains(std::string(name))) {
+        if (std::ranges::find(nulls_, name) == nulls_.end()) nulls_.emplace_back(name);
+        continue;
+      }
+      const std::size_t column = ColumnOf(name, expected_);
+      expected_ = column + 1;
+      if (names_.size() > kMostColumns) {
+        return Wrong(Str("more than ", FormatCount(kMostColumns), " columns, the last of them ", Quoted(name), ": keys that differ from row to row? `nested: text` keeps objects as they are"));
+      }
+      if (column == cells->size()) {
+        cells->push_back({.missing = true});
+        seen_.push_back(false);
+      }
+      if (seen_[column]) return Wrong(Str("'", name, "' comes twice in a row"));
+      seen_[column] = true;
+      (*cells)[column] = CellOf(value);
+    }
+    return {};
+  }
+
+  // Columns of what was null in every row.
+  void AddNulls() {
+    for (const std::string& name : nulls_) {
+      const std::string within = name + ".";
+      if (!columns_.contains(name) && std::ranges::none_of(names_, [&](const std::string& one) { return one.starts_with(within); })) ColumnOf(name, names_.size());
+    }
+    nulls_.clear();
+  }
+
+  Cell At(simdjson::dom::element at, const Path& path) {
+    for (const Path::Part& part : path.parts) {
+      simdjson::dom::object object;
+      simdjson::dom::array list;
+      const bool found = part.key.empty() ? at.get(list) == simdjson::SUCCESS && list.at(part.index).get(at) == simdjson::SUCCESS
+                                          : at.get(object) == simdjson::SUCCESS && object.at_key(part.key).get(at) == simdjson::SUCCESS;
+      if (!found) return {.missing = true};
+    }
+    return CellOf(at);
+  }
+
   std::size_t ColumnOf(std::string_view key, std::size_t expected) {
     if (expected < names_.size() && names_[expected] == key) return expected;
     const auto [it, fresh] = columns_.try_emplace(std::string(key), names_.size());
@@ -167,7 +268,7 @@ class JsonRecords final : public Records {
 
   Call call_;
   std::vector<std::string> paths_;
-  std::string encoding_;
+  JsonOptions options_;
   Text text_;
   std::size_t file_ = 0;
   std::size_t at_ = 0;
@@ -176,6 +277,9 @@ class JsonRecords final : public Records {
   simdjson::dom::parser parser_;
   std::vector<std::string> names_;
   std::vector<bool> seen_;
+  std::size_t expected_ = 0;         // the column that most likely comes next
+  std::string prefix_;               // of what is within an object
+  std::vector<std::string> nulls_;   // keys that had no value yet
   std::unordered_map<std::string, std::size_t> columns_;
   std::deque<std::string> texts_;
   std::size_t texts_used_ = 0;
@@ -184,29 +288,48 @@ class JsonRecords final : public Records {
 
 class JsonLines final : public Reader {
  public:
-  explicit JsonLines(std::string encoding) : encoding_(std::move(encoding)) {}
+  explicit JsonLines(JsonOptions options) : options_(std::move(options)) {}
   Result<std::unique_ptr<table::BatchReader>> Open(const Call& call, const std::vector<std::string>& paths,
                                                    const SourceSpec& spec) override {
-    auto records = std::make_unique<JsonRecords>(call, paths, encoding_);
+    auto records = std::make_unique<JsonRecords>(call, paths, options_);
     TENON_TRY(records->Load(0));
     return ReadRecords(call, std::move(records), spec);
   }
 
  private:
-  std::string encoding_;
+  JsonOptions options_;
 };
+
+Result<std::unique_ptr<Reader>> MakeJsonLines(const Options& options) {
+  JsonOptions out;
+  out.encoding = options.Text("encoding");
+  out.flatten = options.Text("nested") == "flatten";
+  if (options.Has("paths")) {
+    const Json& paths = options.Any("paths");
+    if (!paths.is_object()) return Error(Code::kInvalidArgument, Str("paths: expected columns and where they are, {city: address.city}, not ", paths.KindName()));
+    for (const auto& [column, path] : paths.object()) {
+      if (!path.is_string()) return Error(Code::kInvalidArgument, Str("paths: ", column, ": expected a path such as address.city, not ", path.KindName()));
+      TENON_ASSIGN(Path parsed, ParsePath(column, path.String()));
+      out.paths.push_back(std::move(parsed));
+    }
+  }
+  return std::make_unique<JsonLines>(std::move(out));
+}
 
 }  // namespace
 
 Result<void> AddJsonLines(Kinds<Reader>& kinds) {
+  using Type = Option::Type;
   return kinds.Add("json_lines",
                    {.summary = "Read rows written as JSON objects",
-                    .when = "Files of one object a line, or of a list of objects, also packed with gzip or zstd. Nested values come as JSON text; "
-                            "a key that a row lacks is missing there.",
-                    .example = "{}",
-                    .options = {{.name = "encoding", .type = Option::Type::kText, .fallback = "auto", .help = "The characters' code",
+                    .when = "Files of one object a line, or of a list of objects, also packed with gzip or zstd. What is within objects comes as columns "
+                            "such as address.city, lists as JSON text; a key that a row lacks is missing there.",
+                    .example = R"({"paths": {"first_tag": "tags[0]"}})",
+                    .options = {{.name = "nested", .type = Type::kText, .fallback = "flatten", .help = "Objects within a row: columns of their own, or JSON text", .choices = {"flatten", "text"}},
+                                {.name = "paths", .type = Type::kAny, .fallback = nullptr, .help = "Columns by where they are: {city: address.city, first: tags[0]}"},
+                                {.name = "encoding", .type = Type::kText, .fallback = "auto", .help = "The characters' code",
                                  .choices = {"auto", "utf-8", "utf-16", "latin-1", "windows-1252"}}}},
-                   [](const Options& options) -> Result<std::unique_ptr<Reader>> { return std::make_unique<JsonLines>(options.Text("encoding")); });
+                   MakeJsonLines);
 }
 
 }  // namespace tenon::ingest

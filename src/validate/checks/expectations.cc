@@ -7,11 +7,11 @@
 namespace tenon::validate {
 namespace {
 
-std::string RowText(const table::Batch& batch, std::int64_t row, std::int64_t number, const std::vector<std::string>& columns) {
+std::string RowText(const table::Batch& batch, std::int64_t row, std::int64_t number, const std::vector<std::string>& columns, const ingest::Sensitive& hidden) {
   std::string out = Str("row ", number + 1, " (");
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const table::Column& column = batch.column(batch.schema().Find(columns[i]));
-    out += Str(i > 0 ? ", " : "", columns[i], " = ", IsMissing(column, row) ? "null" : TextOf(column, row));
+    out += Str(i > 0 ? ", " : "", columns[i], " = ", hidden.contains(columns[i]) ? "***" : IsMissing(column, row) ? "null" : TextOf(column, row));
   }
   return out + ")";
 }
@@ -21,8 +21,10 @@ class Expectations final : public Check {
   Result<std::vector<Anomaly>> Look(const Call& call, const Evidence& evidence) const override {
     constexpr std::size_t kShown = 3;
     std::vector<Anomaly> out;
-    for (const std::string& text : evidence.spec->expectations) {
+    const ingest::Sensitive hidden = dataset::SensitiveOf(evidence.snapshot->about());
+    for (const RowRule& wanted : evidence.spec->expectations) {
       TENON_TRY(call.Check());
+      const std::string& text = wanted.rule;
       TENON_ASSIGN(const table::Expression rule, table::Expression::Parse(text, evidence.snapshot->schema()), "validate.expectations");
       if (rule.type() != table::Type::kBool) {
         return Error(Code::kInvalidArgument, Str("validate.expectations: '", text, "' is of type ", table::NameOf(rule.type()),
@@ -32,6 +34,7 @@ class Expectations final : public Check {
       std::int64_t unknown = 0;
       std::int64_t before = 0;
       std::vector<std::string> first;
+      std::vector<Json> rows;
       for (const table::Batch& batch : evidence.snapshot->batches()) {
         const table::Column holds = rule.Evaluate(batch);
         for (std::int64_t i = 0; i < batch.rows(); ++i) {
@@ -39,17 +42,21 @@ class Expectations final : public Check {
             ++unknown;
           } else if (holds.bools()[static_cast<std::size_t>(i)] == 0) {
             ++failed;
-            if (first.size() < kShown) first.push_back(RowText(batch, i, before + i, rule.inputs()));
+            if (first.size() < kShown) first.push_back(RowText(batch, i, before + i, rule.inputs(), hidden));
+            if (rows.size() < kShownRows) rows.push_back(ShownRow(batch, i, hidden));
           }
         }
         before += batch.rows();
       }
-      if (failed == 0) continue;
-      out.push_back({"", rule.inputs().empty() ? "" : rule.inputs()[0], Severity::kError,
+      const double share = before == 0 ? 1 : 1 - static_cast<double>(failed) / static_cast<double>(before);
+      if (failed == 0 || (wanted.mostly < 1 && share >= wanted.mostly)) continue;
+      out.push_back({"", rule.inputs().empty() ? "" : rule.inputs()[0], wanted.severity,
                      Str(FormatCount(failed), failed == 1 ? " row breaks '" : " rows break '", text, "'"),
                      Str(FormatCount(failed), " of ", FormatCount(before), " rows break '", text, "': ", Join(first, "; "),
-                         unknown > 0 ? Str("; ", FormatCount(unknown), " rows cannot tell, as a value is missing") : ""),
+                         unknown > 0 ? Str("; ", FormatCount(unknown), " rows cannot tell, as a value is missing") : "",
+                         wanted.mostly < 1 ? Str("; it holds for ", Percent(share), ", and ", Percent(wanted.mostly), " are expected") : ""),
                      "correct these rows at the source, or change the rule under validate.expectations"});
+      out.back().rows = std::move(rows);
     }
     return out;
   }

@@ -19,6 +19,13 @@ class Volume final : public Check {
       out.push_back({"", "", Severity::kError, "no rows", "the snapshot has no rows", "look at the source: its query or filter may be wrong"});
       return out;
     }
+    const auto& [least, most] = evidence.spec->rows;
+    if (rows < least || rows > most) {
+      out.push_back({"", "", Severity::kError, Str(FormatCount(rows), rows < least ? " rows are too few" : " rows are too many"),
+                     Str("the snapshot has ", FormatCount(rows), " rows; validate.rows expects ", least > 0 ? Str("at least ", FormatCount(least)) : "", least > 0 && most < kAnyRows ? ", " : "",
+                         most < kAnyRows ? Str("at most ", FormatCount(most)) : ""),
+                     "see whether the source delivered all of its parts, and each once; or change validate.rows"});
+    }
     if (evidence.previous == nullptr || evidence.previous->rows() == 0) return out;
     const std::int64_t before = evidence.previous->rows();
     const double ratio = static_cast<double>(rows) / static_cast<double>(before);
@@ -36,7 +43,7 @@ class Volume final : public Check {
 
 Result<void> AddVolume(Kinds<Check>& kinds) {
   return kinds.Add("volume",
-                   {.summary = "Compare the number of rows with that of the last snapshot",
+                   {.summary = "Compare the number of rows with that of the last snapshot, and with validate.rows",
                     .when = "Data that come again and again",
                     .example = "{}"},
                    [](const Options&) -> Result<std::unique_ptr<Check>> { return std::make_unique<Volume>(); });
