@@ -24,4 +24,7 @@ std::string ValidationPage(const DataPage& page, const validate::ValidationRepor
 Result<std::string> ExplorePage(const Call& call, const DataPage& page, const dataset::DatasetSnapshot& snapshot, const validate::ValidationReport& report,
                                 const std::string& label);
 
+// What changed from one snapshot, named `before`, to another: columns, rows with the first of each sort, and distributions beside each other.
+std::string DiffPage(const DataPage& page, const std::string& before, const dataset::Difference& difference);
+
 }  // namespace tenon::pipeline

@@ -219,16 +219,16 @@ Result<int> Show(Context& context, const Args& args) {
   }
   TENON_ASSIGN(dataset::SnapshotPtr snapshot, Named(context, *opened, name));
   TENON_ASSIGN(table::Profile profile, table::ProfileOf(context.call, snapshot->schema(), snapshot->batches()));
+  const ingest::Sensitive sensitive = dataset::SensitiveOf(snapshot->about());
   if (context.json) {
     Json line;
     line["snapshot"] = snapshot->hash();
     line["rows"] = snapshot->rows();
-    line["profile"] = profile.ToJson();
+    line["profile"] = ProfileJson(profile, sensitive);
     context.terminal.JsonLine(line);
     return 0;
   }
   context.terminal.Line(Str("snapshot ", snapshot->hash(), ", ", FormatCount(snapshot->rows()), " rows"));
-  const ingest::Sensitive sensitive = dataset::SensitiveOf(snapshot->about());
   ShowProfile(context, profile, sensitive);
   const int shown = static_cast<int>(args.Int("rows"));
   std::int64_t left = shown;
@@ -317,11 +317,16 @@ Result<int> Diff(Context& context, const Args& args) {
   TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
   TENON_ASSIGN(auto before, NamedOrAsOf(context, *opened, args, args.Text("before")), "before");
   TENON_ASSIGN(auto after, NamedOrAsOf(context, *opened, args, args.Text("after")), "after");
-  TENON_ASSIGN(Json diff, dataset::Diff(context.call, *before, *after));
+  TENON_ASSIGN(const dataset::Difference difference, dataset::Compare(context.call, *before, *after));
+  if (const std::string path = args.Text("html"); !path.empty()) {
+    const std::string from = before->hash().substr(0, 12), to = after->hash().substr(0, 12);
+    const pipeline::DataPage page{"", after->source(), to, Str("tenon data diff ", from, " ", to, " --project ", args.Text("project"), " --html ", path)};
+    TENON_TRY(context.files.Write(path, pipeline::DiffPage(page, from, difference)));
+  }
   if (context.json) {
-    context.terminal.JsonLine(diff);
+    context.terminal.JsonLine(difference.summary);
   } else {
-    ShowDiff(context, diff);
+    ShowDiff(context, difference.summary);
   }
   return 0;
 }
@@ -366,7 +371,8 @@ void AddData(std::vector<Command>& to) {
                 .example = "tenon data diff 3f2a91 9c04d7 --project examples/loan-approval",
                 .flags = {{.name = "before", .help = "a hash or its first digits, the number of a version (`tenon data history`), or a time", .required = true},
                           {.name = "after", .help = "the same", .required = true}, project,
-                          {.name = "--source", .help = "the source of versions and times; the project's own when not given"}},
+                          {.name = "--source", .help = "the source of versions and times; the project's own when not given"},
+                          {.name = "--html", .help = "write a page with plots to this file"}},
                 .run = Diff});
 }
 
