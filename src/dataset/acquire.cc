@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "base/time.h"
+#include "dataset/erase.h"
 #include "dataset/evolve.h"
 #include "dataset/rows_internal.h"
 #include "dataset/sensitive.h"
@@ -46,6 +47,7 @@ Result<Table> ReadTable(const Call& call, const ingest::SourceSpec& spec, const 
   // What is appended to is treated already, so what is new is before they meet.
   if (!out.batches.empty()) {
     TENON_ASSIGN(out.batches, Treat(spec.sensitive, std::move(out.batches), store), Str("source ", spec.name));
+    TENON_ASSIGN(out.batches, LeaveOutErased(spec.name, std::move(out.batches), store));
     out.schema = out.batches[0].shared_schema();
   }
   return out;

@@ -9,7 +9,26 @@
 namespace tenon::dataset {
 namespace {
 
-Result<std::string> PseudonymKey(store::Store& store) {
+constexpr std::size_t kDigits = 32;
+
+table::Column Pseudonyms(const table::Column& column, std::string_view key) {
+  std::unordered_map<std::string, std::string> known;  // values come again
+  table::ColumnBuilder out(table::Type::kString);
+  for (std::int64_t i = 0; i < column.size(); ++i) {
+    if (column.IsNull(i)) {
+      out.AddNull();
+      continue;
+    }
+    const auto [at, fresh] = known.try_emplace(KeyText(column, i));
+    if (fresh) at->second = PseudonymOf(key, at->first);
+    out.AddText(at->second);
+  }
+  return out.Finish();
+}
+
+}  // namespace
+
+Result<std::string> StoreKey(store::Store& store) {
   constexpr std::size_t kBytes = 32;
   TENON_ASSIGN(auto known, store.FindRecord("secret", "pseudonyms"));
   if (known) return known->body.StringAt("key");
@@ -20,29 +39,12 @@ Result<std::string> PseudonymKey(store::Store& store) {
   return body.StringAt("key");
 }
 
-// The value as people write it; what is equal has one text.
-std::string TextOf(const table::Column& column, std::int64_t row) {
+std::string KeyText(const table::Column& column, std::int64_t row) {
   const Json value = column.ValueAt(row);
   return value.is_string() ? value.String() : value.Dump();
 }
 
-table::Column Pseudonyms(const table::Column& column, std::string_view key) {
-  constexpr std::size_t kDigits = 32;
-  std::unordered_map<std::string, std::string> known;  // values come again
-  table::ColumnBuilder out(table::Type::kString);
-  for (std::int64_t i = 0; i < column.size(); ++i) {
-    if (column.IsNull(i)) {
-      out.AddNull();
-      continue;
-    }
-    const auto [at, fresh] = known.try_emplace(TextOf(column, i));
-    if (fresh) at->second = KeyedHash(key, at->first).substr(0, kDigits);
-    out.AddText(at->second);
-  }
-  return out.Finish();
-}
-
-}  // namespace
+std::string PseudonymOf(std::string_view key, std::string_view text) { return KeyedHash(key, text).substr(0, kDigits); }
 
 ingest::Sensitive SensitiveOf(const Json& about) {
   const Json* governance = about.Find("governance");
@@ -72,7 +74,7 @@ Result<std::vector<table::Batch>> Treat(const ingest::Sensitive& sensitive, std:
     if (at != sensitive.end() && at->second == ingest::Treatment::kDrop) continue;
     const bool hide = at != sensitive.end() && at->second == ingest::Treatment::kPseudonymise;
     if (hide && key.empty()) {
-      TENON_ASSIGN(key, PseudonymKey(store), "the key of pseudonyms");
+      TENON_ASSIGN(key, StoreKey(store), "the key of pseudonyms");
     }
     kept.emplace_back(i, hide);
     fields.push_back(hide ? table::Field{schema[i].name, table::Type::kString, 0} : schema[i]);

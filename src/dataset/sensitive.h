@@ -15,4 +15,10 @@ ingest::Sensitive SensitiveOf(const Json& about);
 // is written nowhere else. Errors: invalid_argument for a name that is no column.
 Result<std::vector<table::Batch>> Treat(const ingest::Sensitive& sensitive, std::vector<table::Batch> batches, store::Store& store);
 
+// That key, and the pseudonym of a value as text.
+Result<std::string> StoreKey(store::Store& store);
+std::string PseudonymOf(std::string_view key, std::string_view text);
+// A value as people write it; what is equal has one text.
+std::string KeyText(const table::Column& column, std::int64_t row);
+
 }  // namespace tenon::dataset

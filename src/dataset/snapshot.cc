@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "dataset/erase.h"
 #include "dataset/keep_internal.h"
 #include "dataset/rows_internal.h"
 #include "dataset/sensitive.h"
@@ -96,6 +97,10 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
   }
   if (!treated) {
     TENON_ASSIGN(batches, Treat(spec.sensitive, std::move(batches), store));
+    TENON_ASSIGN(batches, LeaveOutErased(spec.name, std::move(batches), store));
+    if (std::ranges::all_of(batches, [](const table::Batch& batch) { return batch.rows() == 0; })) {
+      return Error(Code::kInvalidArgument, Str("source ", spec.name, " has no rows but such as were erased (`tenon data erase`)"));
+    }
   }
   const std::shared_ptr<const table::Schema> schema = batches[0].shared_schema();
   TENON_ASSIGN(const std::string hash, HashOfTable(call, *schema, batches), "hashing the rows");
@@ -139,7 +144,12 @@ Result<SnapshotPtr> LoadSnapshot(const Call& call, const store::Store& store, st
   if (exact) return FromArtifact(store, exact->name, exact->body);
   TENON_ASSIGN(auto records, store.Records(kKind));
   std::erase_if(records, [&](const auto& record) { return !record.name.starts_with(hash); });
-  if (records.empty()) return Error(Code::kNotFound, Str("no snapshot ", hash));
+  if (records.empty()) {
+    TENON_ASSIGN(const Renamed now, NameNow(store, std::string(hash)));
+    if (now.gone.empty()) return Error(Code::kNotFound, Str("no snapshot ", hash));
+    return Error(Code::kNotFound, now.hash.empty() ? Str("no snapshot ", hash, ": all of its rows were erased (`tenon data erase`)")
+                                                   : Str("no snapshot ", hash, ": rows of it were erased (`tenon data erase`), and what is left is snapshot ", now.hash));
+  }
   if (records.size() > 1) {
     return Error(Code::kInvalidArgument, Str("'", hash, "' fits ", records.size(), " snapshots, such as ", records[0].name, " and ", records[1].name));
   }

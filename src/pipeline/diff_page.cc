@@ -49,7 +49,7 @@ std::string ColumnsPart(const Json& columns, std::int64_t changed, const std::ve
     const bool numbers = !masked || what == "distinct";
     out += Str("<tr><td>", EscapeHtml(name), "<small>", one.StringAt("type"), masked ? ", sensitive" : "", "</small></td><td class=\"n\">", FormatCount(one.IntAt("rows_changed")),
                changed > 0 && one.IntAt("rows_changed") > 0 ? Str("<small>", Share(static_cast<double>(one.IntAt("rows_changed")) / static_cast<double>(changed)), " of the changed</small>") : "",
-               "</td><td class=\"n\">", psi >= kMuch ? Str("<span class=\"fail\">", FormatShort(psi, 3), "</span>") : one.Find("psi")->is_number() ? FormatShort(psi, 3) : "–", "</td><td class=\"n\">",
+               "</td><td class=\"n\">", psi >= kMuch ? Str("<span class=\"fail\">", FormatShort(psi, 3), "</span>") : one.Find("psi")->is_number() ? FormatShort(psi < 5e-4 ? 0 : psi, 3) : "–", "</td><td class=\"n\">",
                Share(one.NumberAt("missing_before")), " → ", Share(one.NumberAt("missing_after")), "</td><td class=\"n\">",
                numbers ? Str(Cell(one.Find(what + "_before"), time), " → ", Cell(one.Find(what + "_after"), time)) : "–", "</td></tr>");
   }

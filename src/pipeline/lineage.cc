@@ -1,11 +1,13 @@
 #include "pipeline/lineage.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/text.h"
+#include "dataset/erase.h"
 #include "dataset/snapshot.h"
-#include "dataset/split.h"
 #include "model/bundle.h"
+#include "pipeline/erase.h"
 #include "registry/registry.h"
 
 namespace tenon::pipeline {
@@ -13,8 +15,6 @@ namespace {
 
 using registry::ModelVersion;
 using store::Store;
-
-constexpr std::string_view kParts[] = {"train", "validation", "test", "unused"};
 
 Json Summary(const Store::Record& snapshot) {
   const Json* about = snapshot.body.Find("about");
@@ -75,9 +75,10 @@ class Answer {
     out["author"] = version.author;
     out["gates_passed"] = version.gates_passed;
     out["lineage"] = version.lineage;
-    const std::string hash = version.lineage.StringAt("snapshot");
+    TENON_ASSIGN(const dataset::Renamed now, dataset::NameNow(store_, version.lineage.StringAt("snapshot")));
+    if (!now.gone.empty()) out["rows_erased_since"] = static_cast<std::int64_t>(std::accumulate(now.gone.begin(), now.gone.end(), std::size_t{0}, [](std::size_t sum, const auto& gone) { return sum + gone.size(); }));
     for (const Store::Record& snapshot : snapshots_) {
-      if (snapshot.name == hash) out["snapshot"] = Summary(snapshot);
+      if (snapshot.name == now.hash) out["snapshot"] = Summary(snapshot);
     }
     TENON_ASSIGN(out["inputs"], InputsOf(version));
     return out;
@@ -134,21 +135,20 @@ class Answer {
       if (name.empty() || !HasColumn(record, name)) continue;
       any_key = true;
       TENON_ASSIGN(const auto snapshot, dataset::LoadSnapshot(call_, store_, record.name));
-      TENON_ASSIGN(const table::Column column, snapshot->Column(name));
-      std::vector<std::int64_t> rows;
-      for (std::int64_t row = 0; row < snapshot->rows(); ++row) {
-        if ((row & 65535) == 0) TENON_TRY(call_.Check());
-        if (!column.IsNull(row) && TextOf(column, row) == key) rows.push_back(row);
-      }
+      TENON_ASSIGN(const dataset::Erased wanted, dataset::ErasedOf(store_, record.body.StringAt("source"), *about, name, key));
+      TENON_ASSIGN(const bool erased, dataset::Remembered(store_, wanted));
+      if (erased) out["erased"] = true;
+      const std::vector<std::int64_t> rows = dataset::RowsOf(*snapshot, wanted);
       if (rows.empty()) continue;
       Json one = Summary(record);
       one["rows_of_key"] = static_cast<std::int64_t>(rows.size());
       out["snapshots"].Push(std::move(one));
       for (const ModelVersion& version : versions_) {
-        if (version.lineage.StringAt("snapshot") != record.name) continue;
+        TENON_ASSIGN(const std::string part, PartMet(store_, version.lineage, record.name, rows));
+        if (part.empty()) continue;
         Json row;
         row["model"] = version.id();
-        row["part"] = PartOf(version, rows);
+        row["part"] = part;
         out["models"].Push(std::move(row));
       }
     }
@@ -157,29 +157,11 @@ class Answer {
   }
 
  private:
-  static std::string TextOf(const table::Column& column, std::int64_t row) {
-    if (column.type() == table::Type::kString) return std::string(column.Text(row));
-    const Json value = column.ValueAt(row);
-    return value.is_string() ? value.String() : value.Dump();
-  }
-
-  // Where the model met the rows: the strongest of train, validation, test.
-  std::string PartOf(const ModelVersion& version, const std::vector<std::int64_t>& rows) const {
-    auto bytes = store_.Get(version.lineage.StringAt("split"));
-    if (!bytes) return "unknown";
-    auto split = dataset::Split::Load((*bytes)->view());
-    if (!split) return "unknown";
-    std::size_t strongest = 3;
-    for (const std::int64_t row : rows) {
-      if (static_cast<std::size_t>(row) < split->part.size()) strongest = std::min(strongest, static_cast<std::size_t>(split->part[static_cast<std::size_t>(row)]));
-    }
-    return std::string(kParts[strongest]);
-  }
-
   Json ModelsFrom(const std::string& snapshot) const {
     Json out = Json::MakeArray();
     for (const ModelVersion& version : versions_) {
-      if (version.lineage.StringAt("snapshot") == snapshot) out.Push(Json(version.id()));
+      const auto now = dataset::NameNow(store_, version.lineage.StringAt("snapshot"));
+      if (now.ok() && now->hash == snapshot) out.Push(Json(version.id()));
     }
     return out;
   }

@@ -4,6 +4,7 @@
 
 #include "app/commands/all.h"
 #include "pipeline/clear_data.h"
+#include "pipeline/erase.h"
 #include "pipeline/lineage.h"
 
 namespace tenon::app {
@@ -73,6 +74,54 @@ Result<int> Lineage(Context& context, const Args& args) {
   return 0;
 }
 
+Result<int> Erase(Context& context, const Args& args) {
+  pipeline::EraseWish wish{args.Text("source"), args.Text("column"), args.Text("key")};
+  if (wish.source.empty()) {
+    TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
+    wish.source = project.source.name;
+  }
+  const bool apply = args.Bool("apply");
+  TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), apply ? store::Store::Access::kWrite : store::Store::Access::kRead));
+  TENON_ASSIGN(const pipeline::ErasePlan plan, pipeline::Erase(context.call, *opened, wish, apply));
+  if (context.json) {
+    Json line;
+    line["erased"] = apply;
+    line["known"] = plan.known;
+    line["snapshots"] = Json::MakeArray();
+    for (const auto& one : plan.snapshots) {
+      Json item;
+      item["hash"] = one.hash;
+      item["rows"] = one.rows;
+      if (apply) item["becomes"] = one.becomes;
+      line["snapshots"].Push(std::move(item));
+    }
+    line["stored_again"] = plan.shared;
+    line["models"] = Json::MakeArray();
+    for (const auto& one : plan.models) {
+      Json item;
+      item["model"] = one.id;
+      item["part"] = one.part;
+      line["models"].Push(std::move(item));
+    }
+    line["steps"] = plan.steps;
+    line["bytes"] = plan.bytes;
+    context.terminal.JsonLine(line);
+    return 0;
+  }
+  for (const auto& one : plan.snapshots) {
+    context.terminal.Line(Str("snapshot ", one.hash.substr(0, 12), ": ", FormatCount(one.rows), one.rows == 1 ? " row" : " rows", !apply ? "" : one.becomes.empty() ? "; none is left" : Str("; now ", one.becomes.substr(0, 12))));
+  }
+  for (const auto& one : plan.models) context.terminal.Line(Str("model ", one.id, " met it in ", one.part));
+  if (plan.snapshots.empty()) context.terminal.Line(plan.known ? "no snapshot has such a row: it was erased before" : "no snapshot has such a row");
+  if (!apply) {
+    context.terminal.Line(Str("--apply erases: these snapshots", plan.shared > 0 ? Str(" and ", plan.shared, " that share bytes with them") : "", " are stored again without it, and it is left out when it comes again"));
+    return 0;
+  }
+  context.terminal.Line(Str("erased; ", Size(plan.bytes), " removed. It is left out when it comes again. Not touched: the files and places it came from, the inference log, online stores",
+                            plan.models.empty() ? "" : "; and the bundles and reports of the models above, which may hold values of single rows: train again, then `tenon data gc --only-live`"));
+  return 0;
+}
+
 }  // namespace
 
 void AddKeep(std::vector<Command>& to) {
@@ -86,6 +135,14 @@ void AddKeep(std::vector<Command>& to) {
                           {.name = "--only-live", .help = "of versions without an alias, not in a rollout and not among the newest, only the bundle stays", .kind = Flag::Kind::kBool},
                           {.name = "--apply", .help = "remove them", .kind = Flag::Kind::kBool}},
                 .run = Clear});
+  to.push_back({.name = "data erase",
+                .summary = "Say what holds the rows of a key, and with --apply erase them from every snapshot, for good",
+                .example = "tenon data erase C000017 --project examples/loan-approval",
+                .flags = {{.name = "key", .help = "the value of the key", .required = true}, project,
+                          {.name = "--source", .help = "whose rows; the project's own when not given"},
+                          {.name = "--column", .help = "erase by this column's value instead of the key's"},
+                          {.name = "--apply", .help = "erase them", .kind = Flag::Kind::kBool}},
+                .run = Erase});
   to.push_back({.name = "data lineage",
                 .summary = "Say what a model was made from, or which models and snapshots saw a snapshot, a column or a row",
                 .example = "tenon data lineage loan-approval@champion --project examples/loan-approval",

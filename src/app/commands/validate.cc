@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "app/commands/all.h"
+#include "dataset/erase.h"
 #include "dataset/snapshot.h"
 #include "pipeline/before.h"
 #include "pipeline/data_pages.h"
@@ -38,6 +39,10 @@ Result<validate::Before> BeforeOf(Context& context, store::Store& store, const p
     TENON_ASSIGN(const registry::ModelVersion champion, versions.Resolve(Str(project.name, "@champion")), "--against training");
     hash = champion.lineage.StringAt("snapshot");
     if (hash.empty()) return Error(Code::kFailedPrecondition, Str("the champion of ", project.name, " was brought in from elsewhere: what it learnt from is not known here"));
+  }
+  if (against == "training") {
+    TENON_ASSIGN(const dataset::Renamed now, dataset::NameNow(store, hash));
+    hash = now.hash;
   }
   TENON_ASSIGN(out.snapshot, dataset::LoadSnapshot(context.call, store, hash), "--against");
   TENON_ASSIGN(out.profile, table::ProfileOf(context.call, out.snapshot->schema(), out.snapshot->batches()));
