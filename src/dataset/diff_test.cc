@@ -1,5 +1,10 @@
+#include <cstdlib>
+#include <map>
+#include <random>
+
 #include "base/testing.h"
 #include "base/text.h"
+#include "dataset/diff_internal.h"
 #include "dataset/snapshot.h"
 
 namespace tenon::dataset {
@@ -71,6 +76,50 @@ TEST(DiffTest, PsiIsZeroForTheSameAndLargeForWhatMoved) {
   EXPECT_GT(diff.Find("columns")->array()[0].NumberAt("psi"), 1);
   // (0.1 - 0.5) ln(0.1 / 0.5) + (0.9 - 0.5) ln(0.9 / 0.5)
   EXPECT_NEAR(diff.Find("columns")->array()[1].NumberAt("psi"), 0.4 * 1.6094379124341003 + 0.4 * 0.5877866649021191, 1e-12);
+}
+
+// However few rows are held at a time, on however many threads, and whichever batches are equal.
+TEST(DiffTest, PartsAndThreadsChangeNothing) {
+  const auto schema = std::make_shared<const Schema>(std::vector<table::Field>{{"id", Type::kInt64}, {"x", Type::kInt64}});
+  std::mt19937_64 random(5);
+  std::vector<Batch> before, after;
+  for (int k = 0; k < 20; ++k) {
+    std::vector<std::int64_t> id, x, y;
+    for (int i = 0; i < 100; ++i) {
+      id.push_back(static_cast<std::int64_t>(random() % 1500));  // some ids come twice
+      x.push_back(static_cast<std::int64_t>(random() % 3));
+      y.push_back(k % 3 == 0 && i % 10 == 0 ? 7 : x.back());
+    }
+    before.push_back(Batch(schema, {Column::Of(id, Type::kInt64), Column::Of(x, Type::kInt64)}));
+    if (k == 4) continue;
+    after.push_back(Batch(schema, {Column::Of(id, Type::kInt64), Column::Of(y, Type::kInt64)}));
+    if (k == 8) after.push_back(after.back());
+  }
+  const auto was = InMemory(before), is = InMemory(after);
+  const Side a(*was, schema, {}), b(*is, schema, {});
+  std::string first;
+  for (const int threads : {1, 3}) {
+    for (const std::int64_t most : {1, 10, 333, 4'000'000}) {
+      Call call;
+      call.threads = threads;
+      RowChanges changes(a, b, 0);
+      ASSERT_OK(CompareRows(call, a, b, 0, &changes, most));
+      const std::string text = changes.Counts().Dump() + changes.Examples({}).Dump() + std::to_string(changes.ChangedIn(1));
+      if (first.empty()) first = text;
+      EXPECT_EQ(text, first) << threads << " threads, " << most << " rows at a time";
+    }
+  }
+  // The same by whole rows, counted one by one.
+  std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t> left;
+  for (const Batch& batch : before) for (std::int64_t i = 0; i < batch.rows(); ++i) ++left[{batch.column(0).ints()[static_cast<std::size_t>(i)], batch.column(1).ints()[static_cast<std::size_t>(i)]}];
+  for (const Batch& batch : after) for (std::int64_t i = 0; i < batch.rows(); ++i) --left[{batch.column(0).ints()[static_cast<std::size_t>(i)], batch.column(1).ints()[static_cast<std::size_t>(i)]}];
+  std::int64_t added = 0, removed = 0;
+  for (const auto& [row, count] : left) (count < 0 ? added : removed) += std::abs(count);
+  RowChanges whole(a, b, -1);
+  ASSERT_OK(CompareRows(Call(), a, b, -1, &whole, 50));
+  EXPECT_EQ(whole.Counts().IntAt("added"), added);
+  EXPECT_EQ(whole.Counts().IntAt("removed"), removed);
+  EXPECT_GT(added, 100);
 }
 
 }  // namespace

@@ -15,6 +15,9 @@ Result<void> RunState::Features() {
   from["time"] = project.source.time;
   std::vector<std::pair<std::string, std::string>> snapshots = {{project.source.name, snapshot}};
   for (const ingest::SourceSpec& source : project.other_sources) {
+    if (const auto forbidden = validate::ForbiddenUse(source.governance, project.validate)) {
+      return Error(Code::kFailedPrecondition, Str("source ", source.name, ": ", forbidden->long_text, "; ", forbidden->fix));
+    }
     TENON_ASSIGN(const std::string hash, IngestSource(source, "ingest:" + source.name));
     snapshots.emplace_back(source.name, hash);
     from["sources"][source.name] = hash;
@@ -45,7 +48,7 @@ Result<Json> RunState::FeaturesStep(const Call& step, const std::vector<std::pai
   const auto schema = joined.shared_schema();
   const std::int64_t rows = joined.rows();
   auto reader = table::ReaderOver(schema, {std::move(joined)});
-  TENON_ASSIGN(dataset::SnapshotPtr made, dataset::Snapshot(step, *reader, project.source, store));
+  TENON_ASSIGN(dataset::SnapshotPtr made, dataset::Snapshot(step, *reader, project.source, store, true));
   std::int64_t features = 0;
   for (const feature::FeatureView& view : project.features.views) features += static_cast<std::int64_t>(view.features.size());
   Json out;

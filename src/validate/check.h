@@ -109,6 +109,7 @@ struct ValidateSpec {
   std::pair<std::int64_t, std::int64_t> rows{0, kAnyRows};  // how many there are, at least and at most
   double leakage_threshold = 0.98;                    // single-feature AUC (or |correlation|) above it is a leak
   std::string purpose;                                // what the data are used for, checked against data.purpose
+  std::vector<std::string> residency;                 // where they may lie to be used here, checked against data.residency; empty: anywhere
   std::vector<std::string> anonymity_columns;         // which together point at a person
   std::int64_t anonymity_k = 5;                       // that many rows share each combination of them
   std::vector<Reference> references;
@@ -159,6 +160,9 @@ struct ValidationReport {
 // One row that is to be predicted, as an object, held against the same expectations as the rows of a snapshot: presence, type,
 // missing, range, domain, and the rules about one row that it has all columns for. The label need not be there.
 Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& schema, const ValidateSpec& spec, std::string_view label, const Json& row);
+
+// What a source's owner wrote (owner, purpose, residency) against what the rows are used for; nothing when it may be.
+std::optional<Anomaly> ForbiddenUse(const Json& governance, const ValidateSpec& spec);
 
 // Profiles, infers the schema where the user said nothing (from that of `before` when there is one, so that a new
 // value is new), and runs every check.

@@ -235,6 +235,7 @@ Result<ValidateSpec> ValidateSpec::Parse(const Json& json, std::string_view file
     return fields.Wrong("leakage_threshold", Str(spec.leakage_threshold, " is out of range; write a number above 0.5, at most 1"));
   }
   TENON_TRY(fields.Read("purpose", &spec.purpose));
+  TENON_TRY(fields.Read("residency", &spec.residency));
   if (const Json* rows = fields.Find("rows"); rows != nullptr && !rows->is_null()) {
     TENON_ASSIGN(Fields of, Fields::Of(*rows, "validate.rows", file));
     TENON_TRY(of.Read("min", &spec.rows.first));
@@ -287,6 +288,7 @@ Json ValidateSpec::ToJson() const {
   for (const auto& [check, severity] : severities) out["severity"][check] = severity ? NameOf(*severity) : std::string_view("ignore");
   out["leakage_threshold"] = leakage_threshold;
   if (!purpose.empty()) out["purpose"] = purpose;
+  if (!residency.empty()) out["residency"] = Json::ListOf(residency);
   if (rows.first > 0) out["rows"]["min"] = rows.first;
   if (rows.second < kAnyRows) out["rows"]["max"] = rows.second;
   if (!anonymity_columns.empty()) {

@@ -87,13 +87,14 @@ clean = pd.read_csv(sys.argv[1])
 context = gx.get_context(mode="ephemeral")
 suite = gx.ExpectationSuite(name="s")
 suite.add_expectation(e.ExpectTableColumnsToMatchSet(column_set=list(clean.columns)))
+text = lambda column: not pd.api.types.is_numeric_dtype(column)
 for name in clean:
     column = clean[name]
     suite.add_expectation(e.ExpectColumnValuesToNotBeNull(column=name, mostly=max(0, 1 - column.isna().mean() * 1.5 - 0.02)))
-    suite.add_expectation(e.ExpectColumnValuesToBeOfType(column=name, type_="str" if column.dtype == object else str(column.dtype)))
-    if column.dtype == object and column.nunique() < 20:
+    suite.add_expectation(e.ExpectColumnValuesToBeOfType(column=name, type_="str" if text(column) else str(column.dtype)))
+    if text(column) and column.nunique() < 20:
         suite.add_expectation(e.ExpectColumnValuesToBeInSet(column=name, value_set=sorted(column.dropna().unique())))
-    elif column.dtype == object:
+    elif text(column):
         suite.add_expectation(e.ExpectColumnValuesToBeUnique(column=name))
     else:
         spread = column.max() - column.min()

@@ -10,10 +10,9 @@ namespace tenon::validate {
 namespace {
 
 // What the source says its rows may be used for: a word or a list of words.
-std::vector<std::string> PurposesOf(const Json& about) {
+std::vector<std::string> PurposesOf(const Json& governance) {
   std::vector<std::string> out;
-  const Json* governance = about.Find("governance");
-  const Json* purpose = governance != nullptr && governance->is_object() ? governance->Find("purpose") : nullptr;
+  const Json* purpose = governance.Find("purpose");
   if (purpose == nullptr) return out;
   if (purpose->is_string()) out.push_back(purpose->String());
   if (purpose->is_array()) {
@@ -43,14 +42,10 @@ class Consent final : public Check {
     std::vector<Anomaly> out;
     const Json& about = evidence.snapshot->about();
     const std::string& purpose = evidence.spec->purpose;
-    const std::vector<std::string> allowed = PurposesOf(about);
-    if (!purpose.empty() && !allowed.empty() && std::ranges::find(allowed, purpose) == allowed.end()) {
-      out.push_back({"", "", Severity::kError, "not for this purpose",
-                     Str("the data are used for '", purpose, "' (validate.purpose), and their source allows: ", Join(allowed, ", "), " (data.purpose)"),
-                     "use other data, or have the owner of the source allow the purpose and add it to data.purpose"});
-    }
-    const Json* governance = about.Find("governance");
-    const Json* consent = governance != nullptr && governance->is_object() ? governance->Find("consent") : nullptr;
+    const Json* written = about.Find("governance");
+    const Json governance = written == nullptr ? Json() : *written;
+    if (auto forbidden = ForbiddenUse(governance, *evidence.spec)) out.push_back(*std::move(forbidden));
+    const Json* consent = governance.Find("consent");
     if (consent == nullptr) return out;
     const std::string name = consent->is_string() ? consent->String() : consent->StringAt("column");
     const Json* value = consent->is_object() ? consent->Find("value") : nullptr;
@@ -77,10 +72,29 @@ class Consent final : public Check {
 
 }  // namespace
 
+std::optional<Anomaly> ForbiddenUse(const Json& governance, const ValidateSpec& spec) {
+  const std::string owner = governance.StringAt("owner");
+  const std::string who = owner.empty() ? "the owner of the source" : Str("the source's owner, ", owner, ",");
+  const std::vector<std::string> allowed = PurposesOf(governance);
+  if (!spec.purpose.empty() && !allowed.empty() && std::ranges::find(allowed, spec.purpose) == allowed.end()) {
+    return Anomaly{"", "", Severity::kError, "not for this purpose",
+                   Str("the data are used for '", spec.purpose, "' (validate.purpose), and their source allows: ", Join(allowed, ", "), " (data.purpose)"),
+                   Str("use other data, or have ", who, " allow the purpose and add it to data.purpose")};
+  }
+  const std::string residency = governance.StringAt("residency");
+  if (!spec.residency.empty() && std::ranges::find(spec.residency, residency) == spec.residency.end()) {
+    return Anomaly{"", "", Severity::kError, "not to be used here",
+                   residency.empty() ? Str("where the data lie is not said (data.residency), and only data of ", Join(spec.residency, ", "), " may be used (validate.residency)")
+                                     : Str("the data lie in '", residency, "' (data.residency), and only those of ", Join(spec.residency, ", "), " may be used (validate.residency)"),
+                   Str("use other data, or ask ", who, " where they may go")};
+  }
+  return std::nullopt;
+}
+
 Result<void> AddConsent(Kinds<Check>& kinds) {
   return kinds.Add("consent",
-                   {.summary = "Check that the data may be used: for this purpose, and with consent in every row",
-                    .when = "Where data.consent, or data.purpose and validate.purpose, are written",
+                   {.summary = "Check that the data may be used: for this purpose, here, and with consent in every row",
+                    .when = "Where data.consent, or validate.purpose or validate.residency, are written",
                     .example = "{}"},
                    [](const Options&) -> Result<std::unique_ptr<Check>> { return std::make_unique<Consent>(); });
 }

@@ -42,6 +42,9 @@ void RunCsv(std::string_view input) {
   options["header"] = true;
   options["separator"] = ",";
   options["encoding"] = "utf-8";
+  options["escape"] = "";
+  options["decimal"] = ".";
+  options["thousands"] = "";
   std::vector<std::pair<std::string, std::string>> types;
   for (const table::Field& field : batch->schema().fields()) types.emplace_back(field.name, std::string(NameOf(field.type)));
   const std::string text = AsCsv(*batch);
@@ -52,7 +55,8 @@ void RunCsv(std::string_view input) {
 std::vector<std::string> Seeds() {
   return {"id,name,x,ok,at\n1,\"a, b\",0.5,true,2024-02-29\n2,\"say \"\"hi\"\"\",-1e3,false,2024-03-01T12:00:00Z\n3,NA,,,\n",
           "a;b;c\r\n1;2;3\r\n4;5;6\r\n", "a\tb\n1\t\"x\ny\"\n", "1,2,3\n4,5,6\n", "\xEF\xBB\xBFk,v\n007,1\n008,2\n", "a|b\n1|2\n# c\n3|4\n",
-          "x y z\n1 2 3\n4  5 6\n", std::string("\xFF\xFE" "a\0,\0b\0\n\0" "1\0,\0" "2\0\n\0", 18), "gr\xFC" "n,b\n1,2\n", "a,a\n1,2\n", "a,b\n1\n", "\n\n,\n", "a\nNaN\nNAN\n"};
+          "x y z\n1 2 3\n4  5 6\n", std::string("\xFF\xFE" "a\0,\0b\0\n\0" "1\0,\0" "2\0\n\0", 18), "gr\xFC" "n,b\n1,2\n", "a,a\n1,2\n", "a,b\n1\n", "\n\n,\n", "a\nNaN\nNAN\n",
+          "a;b\n1.234,50;-1,5\n2;3,25\n", "a,b\n\"1,234.50\",\"x\"\n2,y\n", "a,b\n1,\"x \\\"y\\\" z\"\n2,\"\\\\\"\n"};
 }
 
 }  // namespace
