@@ -88,7 +88,7 @@ Result<Opened> OpenAsItIs(Context& context, const Json& settings) {
     }
   }
   if (settings.Find("columns") == nullptr && message.find("columns: [...]") != std::string::npos) {
-    return Error(opened.error().code(), Str(message, "; here: --columns name,name,..."));
+    return Error(opened.error().code(), Str(message, "; here: --columns name,name,... or --data 'header: numbered'"));
   }
   return opened;
 }
