@@ -114,6 +114,7 @@ struct ValidateSpec {
   std::int64_t anonymity_k = 5;                       // that many rows share each combination of them
   std::vector<Reference> references;
   std::vector<std::string> left_out;                  // columns no model reads, which leak nothing. Not written here
+  std::vector<std::string> as_known;                  // features of views: as known at their row's time, however strong. Not written here
   static Result<ValidateSpec> Parse(const Json& json, std::string_view file);
   Json ToJson() const;
   bool NeedsRowsBefore() const;                       // Before::snapshot
