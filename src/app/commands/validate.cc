@@ -50,8 +50,8 @@ Result<validate::Before> BeforeOf(Context& context, store::Store& store, const p
     if (hash.empty()) return Error(Code::kFailedPrecondition, Str("the champion of ", project.name, " was brought in from elsewhere: what it learnt from is not known here"));
   }
   if (against == "training") {
-    TENON_ASSIGN(const dataset::Renamed now, dataset::NameNow(store, hash));
-    hash = now.hash;
+    TENON_ASSIGN(const dataset::Renamed renamed, dataset::NameNow(store, hash));
+    hash = renamed.hash;
   }
   TENON_ASSIGN(out.snapshot, dataset::LoadSnapshot(context.call, store, hash), "--against");
   TENON_ASSIGN(out.profile, table::ProfileOf(context.call, out.snapshot->schema(), out.snapshot->batches()));
@@ -115,7 +115,9 @@ Result<int> ValidateRow(Context& context, const pipeline::Project& project, cons
 // The rows with their features, as a run sees them.
 Result<dataset::SnapshotPtr> WithFeatures(Context& context, const pipeline::Project& project, const dataset::DatasetSnapshot& rows, store::Store& store) {
   TENON_ASSIGN(auto sources, pipeline::ReadViewSources(context.call, context.kits.readers, project));
-  for (const ingest::SourceSpec& spec : project.other_sources) {
+  std::vector<ingest::SourceSpec> specs = project.other_sources;
+  specs.push_back(project.source);
+  for (const ingest::SourceSpec& spec : specs) {  // as a run stores them
     for (auto& source : sources) {
       if (source.source != spec.name) continue;
       TENON_ASSIGN(source.batches, dataset::Treat(spec.sensitive, std::move(source.batches), store));
