@@ -158,7 +158,7 @@ Result<FeastReply> FeastDoor::Online(const Json& request, bool sensitive) {
       auto keys = OnlineFeatures::KeysOf(*one.view->plan, keys_of);
       if (!keys.ok()) return Invalid("entities", keys.error().message());
       const std::vector<std::string_view> asked(keys->begin(), keys->end());
-      TENON_TRY(one.view->table->Get(asked, &records));
+      TENON_TRY(one.view->values().Get(asked, std::vector<Micros>(asked.size(), now), &records));
       Json version;
       version["name"] = view.name;
       version["version"] = view.version;
