@@ -14,6 +14,7 @@
 #include <ctime>
 
 #include "base/hash.h"
+#include "platform/priority.h"
 
 namespace tenon::edge {
 namespace {
@@ -111,6 +112,7 @@ void HttpLoop::Stop(std::chrono::steady_clock::time_point by) {
 
 void HttpLoop::Run(HttpHandler& handler) {
   handler_ = &handler;
+  platform::TakeShortTurns();
   std::vector<epoll_event> events(1024);
   while (true) {
     const int n = ::epoll_wait(poll_, events.data(), static_cast<int>(events.size()), static_cast<int>(kTick.count()));
@@ -123,6 +125,8 @@ void HttpLoop::Run(HttpHandler& handler) {
       } else if (what == &wake_) {
         std::uint64_t count = 0;
         (void)!::read(wake_, &count, sizeof count);
+        spread_->Take(seat_, &given_);
+        for (const HttpSpread::Newcomer& newcomer : given_) Adopt(newcomer);
         OnBell();
       } else {
         OnEvent(*static_cast<Connection*>(what), events[static_cast<std::size_t>(i)].events);
@@ -168,6 +172,8 @@ void HttpLoop::OnTick() {
 
 void HttpLoop::BeginStop() {
   stopping_ = true;
+  spread_->Close(seat_, &given_);
+  for (const HttpSpread::Newcomer& newcomer : given_) Adopt(newcomer);
   for (int& each : listeners_) {
     if (each < 0) continue;
     Accept(each);  // those that the system already answered
@@ -250,39 +256,43 @@ void HttpLoop::Accept(int& listener) {
       }
       return;
     }
-    if (open_ >= kMostConnections) {
-      static constexpr std::string_view kFull =
-          "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
-      (void)!::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      ::close(fd);
-      continue;
-    }
-    Connection* c = NewConnection();
-    c->fd = fd;
-    c->client = ClientKey(address);
-    c->serial = ++serials_;
-    WriteAddress(address, &c->address);
-    if (tls_ != nullptr) c->tls = tls_->NewSession();
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.ptr = c;
-    if (::epoll_ctl(poll_, EPOLL_CTL_ADD, fd, &event) != 0) {
-      Close(*c);
-      continue;
-    }
-    if (tls_ == nullptr) {
-      Touch(*c);
-    } else if (c->tls != nullptr) {
-      wheel_.Set(c, tick_, tick_ + slow_ticks_ + 1);  // to agree on keys
-    } else {
-      Close(*c);
-    }
+    const HttpSpread::Newcomer newcomer{fd, address};
+    if (spread_->Keep(seat_, newcomer)) Adopt(newcomer);
+  }
+}
+
+void HttpLoop::Adopt(const HttpSpread::Newcomer& newcomer) {
+  if (open_ >= kMostConnections) {  // and the other loops have as many
+    static constexpr std::string_view kFull =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+    (void)!::send(newcomer.fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::close(newcomer.fd);
+    spread_->Left(seat_);
+    return;
+  }
+  Connection* c = NewConnection();
+  c->fd = newcomer.fd;
+  c->client = ClientKey(newcomer.address);
+  c->serial = ++serials_;
+  WriteAddress(newcomer.address, &c->address);
+  if (tls_ != nullptr) c->tls = tls_->NewSession();
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = c;
+  if (::epoll_ctl(poll_, EPOLL_CTL_ADD, c->fd, &event) != 0) return Close(*c);
+  if (tls_ == nullptr) {
+    Touch(*c);
+  } else if (c->tls != nullptr) {
+    wheel_.Set(c, tick_, tick_ + slow_ticks_ + 1);  // to agree on keys
+  } else {
+    Close(*c);
   }
 }
 
 void HttpLoop::Close(Connection& c) {
   wheel_.Remove(&c);
   ::close(c.fd);
+  spread_->Left(seat_);
   std::unique_ptr<char[]> held = std::move(c.held);
   const std::size_t capacity = c.held_capacity;
   if (c.http2 != nullptr) --http2_count_;

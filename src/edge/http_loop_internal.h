@@ -8,6 +8,7 @@
 
 #include "edge/http_connection_internal.h"
 #include "edge/http_server.h"
+#include "edge/http_spread_internal.h"
 #include "platform/tls.h"
 
 namespace tenon::edge {
@@ -18,6 +19,9 @@ class HttpLoop {
   // Takes the listening sockets; the second may be -1. Errors as ListenHttp.
   static Result<std::unique_ptr<HttpLoop>> Make(const ServerOptions& options, int listener, int second);
   ~HttpLoop();
+  // Before Run: shares connections with the others, at that place. The spread outlives the loop.
+  void Join(HttpSpread& spread, std::size_t seat) { spread_ = &spread, seat_ = seat; }
+  int wake() const { return wake_; }
   // Runs until stopped.
   void Run(HttpHandler& handler);
   // From any thread: accept no more, finish what is under way, end by then.
@@ -33,6 +37,7 @@ class HttpLoop {
 
   HttpLoop(const ServerOptions& options, std::array<int, 2> listeners, int poll, int wake, int spare);
   void Accept(int& listener);
+  void Adopt(const HttpSpread::Newcomer& newcomer);
   bool Listen(int& listener, int how, std::uint32_t events);
   Connection* NewConnection();
   void OnEvent(Connection& c, std::uint32_t events);
@@ -88,6 +93,9 @@ class HttpLoop {
   std::int64_t idle_ticks_, slow_ticks_;
   std::array<int, 2> listeners_;  // -1: none
   int poll_, wake_, spare_;
+  HttpSpread* spread_ = nullptr;
+  std::size_t seat_ = 0;
+  std::vector<HttpSpread::Newcomer> given_;
   std::shared_ptr<HttpBell> bell_;
   std::vector<HttpBell::Call> rung_;
   std::uint64_t serials_ = 0;
