@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <array>
 #include <atomic>
 #include <memory>
@@ -34,6 +36,11 @@ class HttpLoop {
   static constexpr std::size_t kMostConnections = 16384;
   static constexpr std::size_t kCipherBytes = 64 << 10;
   static constexpr std::size_t kMostHeld = 256 << 20;    // of requests that are not whole yet, all connections together
+
+  struct Late {
+    Connection* connection;
+    std::uint64_t serial;
+  };
 
   HttpLoop(const ServerOptions& options, std::array<int, 2> listeners, int poll, int wake, int spare);
   void Accept(int& listener);
@@ -85,7 +92,12 @@ class HttpLoop {
   void OnEventWaiting(Connection& c, std::uint32_t events);
   void OnDue(Connection& c);
   void OnTick();
-  void JudgeQueue();
+  int WaitForEvents(std::vector<epoll_event>& events);
+  void OnWake();
+  // What becomes of a queue that stands: http_loop_queue.cc.
+  void JudgeQueue(bool idle);
+  bool TooLate(Connection& c, std::uint32_t events);
+  void TurnAway();
   void RefreshTime();
   void BeginStop();
 
@@ -119,6 +131,12 @@ class HttpLoop {
   std::int64_t queue_limit_ = 0;   // nanoseconds that a request may wait where a queue stands; 0: any
   std::int64_t turn_away_at_ = 0;  // as HttpPeer
   std::int64_t batch_ = 0, ended_ = 0, last_idle_ = 0;  // steady times: of this batch of events, of the last one's end
+  std::int64_t came_ = 0;     // steady time when what is new in this batch came, about
+  bool standing_ = false;     // there was more to do than can be done for a while
+  std::int64_t credit_ = 0;   // nanoseconds that may go into turning away
+  std::int64_t worked_ = 0;   // nanoseconds of processor time until this batch, while a queue stands
+  std::vector<Late> late_;    // of this batch
+  std::vector<Late> unread_;  // of those before, the oldest first; of which some are gone
   std::string ok_head_;  // status line, Date, Server, type and "Content-Length: " of an ordinary answer
   std::string date_;     // "Date: ...\r\nServer: tenon\r\n"
   bool listening_ = true;
