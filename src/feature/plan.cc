@@ -16,6 +16,7 @@ namespace {
 
 // 2^500: squares of smaller numbers stay finite.
 constexpr double kTooLarge = 0x1p500;
+constexpr Micros kBeginning = -62'135'596'800'000'000;  // 0001-01-01 UTC: what holds always has held since then
 // Blocks of this many half-lives share a landmark, to which weights are reckoned.
 constexpr Micros kDecayBlock = 64;
 
@@ -82,7 +83,7 @@ class PlanMaker {
     }
     if (view().time.empty()) return Wrong("time", "name the column that says when an event happened, here or as `time:` of its source");
     for (const auto& [setting, column] : {std::pair<const char*, const std::string&>("time", view().time), {"known", view().known}}) {
-      if (column.empty()) continue;
+      if (column.empty() || view().always()) continue;
       TENON_ASSIGN(const Type type, TypeOf(setting, column));
       if (type == Type::kTimestamp) continue;
       return Wrong(setting, Str("column ", column, " is ", table::NameOf(type), ", not timestamp; give its type under the source's `types: {", column, ": timestamp}`"));
@@ -247,8 +248,13 @@ Result<Events> ViewPlan::EventsOf(const table::Batch& rows) const {
     if (column.type() != Type::kTimestamp) return Error(Code::kInvalidArgument, Str("column ", name, " is ", table::NameOf(column.type()), ", not timestamp"));
     return column;
   };
-  TENON_ASSIGN(const table::Column at, micros(view_.time));
-  out.at.assign(at.ints().begin(), at.ints().end());
+  std::optional<table::Column> at;
+  if (view_.always()) {
+    out.at.assign(size, kBeginning);
+  } else {
+    TENON_ASSIGN(at, micros(view_.time));
+    out.at.assign(at->ints().begin(), at->ints().end());
+  }
   out.used.assign(size, 1);
   if (!view_.known.empty()) {
     TENON_ASSIGN(const table::Column known, micros(view_.known));
@@ -268,7 +274,7 @@ Result<Events> ViewPlan::EventsOf(const table::Batch& rows) const {
     const bool nameless = std::ranges::any_of(entities, [&](const table::Column& column) {
       return column.IsNull(row) || (column.type() == Type::kFloat64 && std::isnan(column.doubles()[i]));
     });
-    if (!nameless && !at.IsNull(row)) continue;
+    if (!nameless && !(at && at->IsNull(row))) continue;
     out.used[i] = 0;
     ++out.left_out;
   }

@@ -451,6 +451,9 @@ Result<std::unique_ptr<StreamProcessor>> StreamProcessor::Make(std::shared_ptr<c
     (void)at;
   }
   for (const StreamView& view : views) {
+    if (view.plan->view().always()) {
+      return Error(Code::kInvalidArgument, Str("view ", view.plan->view().name, " has `time: always`, and a stream has times; materialize it from its table"));
+    }
     if (settings.keyed && view.plan->view().entity != views[0].plan->view().entity) {
       return Error(Code::kInvalidArgument, Str("the views ", views[0].plan->view().name, " and ", view.plan->view().name,
                                                " have other entities: a topic that processes share is keyed by one; leave `group` out, or have a topic for each entity"));

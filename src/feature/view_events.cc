@@ -75,10 +75,26 @@ Result<void> ViewEvents::Prepare() {
   }
   offsets_.push_back(total_);
   if (!plan_->view().event.empty()) TENON_TRY(Correct());
+  if (plan_->view().always()) TENON_TRY(CheckOneEach());
   for (std::size_t i = 0; i < total_; ++i) {
     if (!Used(i)) entity_[i] = -1;
   }
   events_of_ = Group(entity_, entities_.size());
+  return {};
+}
+
+// Of a table that holds always: two rows of one entity contradict each other.
+Result<void> ViewEvents::CheckOneEach() const {
+  std::vector<std::int64_t> first(entities_.size(), -1);
+  for (std::size_t i = 0; i < total_; ++i) {
+    if (!Used(i) || entity_[i] < 0) continue;
+    std::int64_t& before = first[static_cast<std::size_t>(entity_[i])];
+    if (before >= 0) {
+      return Error(Code::kInvalidArgument, Str("features.", plan_->view().name, ": rows ", before + 1, " and ", i + 1, " of ", plan_->view().from, " are of one ", Join(plan_->view().entity, ", "),
+                                               ", and `time: always` says that one holds; name the column with a time, or leave all but one out by `where`"));
+    }
+    before = static_cast<std::int64_t>(i);
+  }
   return {};
 }
 

@@ -53,6 +53,7 @@ class ViewEvents {
 
  private:
   Result<void> Correct();
+  Result<void> CheckOneEach() const;
   std::pair<std::size_t, std::int64_t> Find(std::size_t row) const;
   bool Used(std::size_t row) const;
   Micros At(std::size_t row) const;

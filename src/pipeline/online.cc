@@ -190,7 +190,7 @@ Result<std::int64_t> OnlineFeatures::Push(const OnlineView& view, const Json& fr
   }
   const Json* times = frame.Find(plan.view().time);
   if (times == nullptr) times = frame.Find("event_timestamp");
-  if (times == nullptr) return Error(Code::kInvalidArgument, Str("df has no column '", plan.view().time, "' with the time of each row"));
+  if (times == nullptr && !plan.view().always()) return Error(Code::kInvalidArgument, Str("df has no column '", plan.view().time, "' with the time of each row"));
   const Json* made = frame.Find("created");
   TENON_ASSIGN(const std::vector<std::string> keys, KeysOf(plan, entities));
   feature::RowsFromJson reader(plan.output());
