@@ -213,6 +213,11 @@ Result<std::shared_ptr<const ViewPlan>> ViewPlan::Make(FeatureView view, const t
   return PlanMaker(std::move(view), source).Make();
 }
 
+bool ViewPlan::moves() const {
+  if (!view_.known.empty() || !view_.same_instant || presence_ >= 0) return true;
+  return std::ranges::any_of(slots_, [](const Slot& slot) { return slot.window.kind != Window::Kind::kAll || slot.decayed || slot.delay != 0; });
+}
+
 ViewPlan::Interval ViewPlan::CountsIn(const Slot& slot, const Event& event) const {
   if (event.at < -kFarthest || event.at > kFarthest) return {0, 0};
   const Micros length = slot.window.length.count();
