@@ -210,6 +210,7 @@ Result<void> RunState::Validate() {
   from["split"] = split;
   from["label"] = card.label;
   from["spec"] = project.validate.ToJson();
+  if (!project.source.governance.is_null()) from["governance"] = project.source.governance;
   from["previous"] = previous;
   validate::ValidateSpec spec = project.validate;
   TENON_ASSIGN(const std::string references, ReadReferences(call, kits.readers, project.source.folder, &spec), "validate");

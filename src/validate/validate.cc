@@ -110,10 +110,8 @@ Json ColumnExpectation::ToJson() const {
   out["type"] = table::NameOf(type);
   out["required"] = required;
   out["missing"] = most_missing;
-  if (has_range) {
-    out["min"] = least;
-    out["max"] = most;
-  }
+  if (has_range && std::isfinite(least)) out["min"] = least;
+  if (has_range && std::isfinite(most)) out["max"] = most;
   if (has_domain) out["domain"] = Json::ListOf(domain);
   out["unseen"] = NameOf(unseen);
   out["unique"] = unique;
