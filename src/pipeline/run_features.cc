@@ -13,6 +13,7 @@ Result<void> RunState::Features() {
   Json from;
   from["snapshot"] = snapshot;
   from["time"] = project.source.time;
+  if (!project.source.governance.is_null()) from["governance"] = project.source.governance;  // kept with what comes out
   std::vector<std::pair<std::string, std::string>> snapshots = {{project.source.name, snapshot}};
   for (const ingest::SourceSpec& source : project.other_sources) {
     if (const auto forbidden = validate::ForbiddenUse(source.governance, project.validate)) {
