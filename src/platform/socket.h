@@ -24,4 +24,7 @@ class Socket {
 // "host:port", "[::1]:port" or "unix:/path". unavailable when nobody answers, invalid_argument for what is no address.
 Result<std::unique_ptr<Socket>> ConnectTo(std::string_view address, std::chrono::steady_clock::time_point by);
 
+// The name of this machine; "machine" when it has none.
+std::string HostName();
+
 }  // namespace tenon::platform

@@ -51,6 +51,7 @@ class KafkaSource final : public EventSource, public platform::KafkaOwner {
   }
 
   Result<std::int64_t> Lag() override { return reader_->Lag(); }
+  Result<std::string> Membership() override { return owner_ == nullptr ? std::string() : reader_->Membership(); }
 
   Result<std::int64_t> Gained(int partition) override { return owner_->Gained(partition); }
   void Lost(int partition) override { owner_->Lost(partition); }
@@ -83,7 +84,9 @@ class Kafka final : public EventSourceKind {
  private:
   Result<std::unique_ptr<EventSource>> Begin(const Call& call, PartitionOwner* owner) const {
     auto out = std::make_unique<KafkaSource>(owner);
-    TENON_TRY(out->Start(call, settings_, wanted_));
+    platform::KafkaSettings settings = settings_;
+    settings.tells = owner == nullptr || !owner->keeps_there();
+    TENON_TRY(out->Start(call, settings, wanted_));
     return out;
   }
 
