@@ -15,8 +15,10 @@ constexpr std::size_t kMostAside = 512 << 10;       // bytes of a record that is
 constexpr int kTries = 5;                           // of a record that no rung answers
 constexpr std::size_t kMostId = 128;
 
-// Whether trying again can help. What was shut out by another process of its name may come back when that is gone.
-bool MayPass(Code code) { return code == Code::kUnavailable || code == Code::kDeadlineExceeded || code == Code::kResourceExhausted || code == Code::kFailedPrecondition; }
+// Whether trying again can help: a topic may be made later, and what was shut out by another process of its name may come back when that is gone.
+bool MayPass(Code code) {
+  return code == Code::kUnavailable || code == Code::kDeadlineExceeded || code == Code::kResourceExhausted || code == Code::kFailedPrecondition || code == Code::kNotFound;
+}
 
 // A scalar of a record as JSON that is right whatever stood there.
 void AppendScalar(std::string_view raw, std::string* out) {
@@ -123,7 +125,8 @@ void AnswerStream::Run() {
     auto done = Follow();
     sink_.reset();
     if (done.ok() || stop_.stop_requested()) return Set(AnswerStreamState::Phase::kEnded, nullptr);
-    if (!MayPass(done.error().code())) return Set(AnswerStreamState::Phase::kFailed, &done.error());
+    const bool never_began = state().commits == 0 && state().phase == AnswerStreamState::Phase::kWaiting;
+    if (!MayPass(done.error().code()) || (options_.to_end && never_began)) return Set(AnswerStreamState::Phase::kFailed, &done.error());
     Set(AnswerStreamState::Phase::kWaiting, &done.error());
     if (state().commits != before) pause = std::chrono::milliseconds(100);
     const auto until = std::chrono::steady_clock::now() + pause;

@@ -206,9 +206,10 @@ class Reader final : public KafkaReader {
     const int failed = k_.metadata(client_, 0, topic, &found, 10000);
     k_.topic_destroy(topic);
     if (failed != 0) return Error(Code::kUnavailable, Str("no Kafka broker answers at ", settings_.brokers, ": ", k_.error_text(failed)));
-    const bool known = found->topics == 1 && found->topic[0].error == 0;
-    partitions_ = known ? found->topic[0].partitions : 0;
+    const int wrong = found->topics == 1 ? found->topic[0].error : kUnknownTopic;
+    partitions_ = wrong == 0 ? found->topic[0].partitions : 0;
     k_.metadata_destroy(found);
+    if (wrong != 0 && wrong != kUnknownTopic) return Failed("looking at", wrong);
     if (partitions_ == 0) return Error(Code::kNotFound, Str("no topic '", settings_.topic, "' at ", settings_.brokers));
     return {};
   }

@@ -41,8 +41,10 @@ class Writer final : public KafkaWriter {
     const KafkaRawMetadata* found = nullptr;
     const int failed = k_.metadata(producer_, 0, topic, &found, 10000);
     if (failed != 0) return Error(Code::kUnavailable, Str("no Kafka broker answers at ", settings_.brokers, ": ", k_.error_text(failed)));
-    const bool known = found->topics == 1 && found->topic[0].error == 0 && found->topic[0].partitions > 0;
+    const int wrong = found->topics == 1 ? found->topic[0].error : kUnknownTopic;
+    const bool known = wrong == 0 && found->topic[0].partitions > 0;
     k_.metadata_destroy(found);
+    if (wrong != 0 && wrong != kUnknownTopic) return Error(Code::kUnavailable, Str("the Kafka topic ", name, ": ", k_.error_text(wrong)));
     if (!known) return Error(Code::kNotFound, Str("no topic '", name, "' at ", settings_.brokers));
     return {};
   }

@@ -63,7 +63,7 @@ Result<int> Stream(Context& context, const Args& args) {
   for (const AnswerStreamState& one : streams) context.json ? context.terminal.JsonLine(JsonOf(one, seconds)) : context.terminal.Line(TextOfStream(one));
   service->Stop();
   for (const AnswerStreamState& one : streams) {
-    if (one.phase == Phase::kFailed) return Error(one.code, Str("stream ", one.name, ": ", one.problem));
+    if (one.phase == Phase::kFailed) return Error(one.code, one.problem);
   }
   return 0;
 }

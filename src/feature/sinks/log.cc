@@ -7,11 +7,13 @@ namespace tenon::feature {
 namespace {
 
 constexpr std::size_t kBatch = 5000;
+constexpr std::uint64_t kSegmentBytes = 64 << 20;
+constexpr std::chrono::milliseconds kPatience{250};  // for another writer; who is told "unavailable" tries again
 
 class LogTrack final : public SinkTrack {
  public:
   LogTrack(platform::Files& files, std::string folder)
-      : reader_(files, folder), writer_(files, std::move(folder), EventLogWriter::Sync::kBatch) {}
+      : reader_(files, folder), writer_(files, std::move(folder), EventLogWriter::Sync::kBatch, kSegmentBytes, kPatience) {}
 
   // Half a record is cut off by whoever writes next. Others may write to the log as well: their records have no `from` of ours.
   Result<void> TakeUp(std::int64_t mark, const std::function<Result<void>(std::string_view)>& show) override {
