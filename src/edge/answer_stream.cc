@@ -90,7 +90,7 @@ std::string_view MemberOf(std::string_view object, std::string_view name) {
 }
 
 AnswerStream::AnswerStream(Shared& shared, AnswerStreamOptions options, int thread)
-    : shared_(shared), options_(std::move(options)), path_(Str("/v1/endpoints/", options_.endpoint, ":stream")) {
+    : options_(std::move(options)), path_(Str("/v1/endpoints/", options_.endpoint, ":stream")) {
   for (int i = 0; i < options_.threads; ++i) parts_.emplace_back().worker = std::make_unique<Worker>(shared, thread + i, true);
   call_.stop = stop_.get_token();
   const MutexLock lock(mutex_);

@@ -50,7 +50,6 @@ class AnswerStream final : public feature::PartitionOwner {
   void Set(AnswerStreamState::Phase phase, const Error* why);
   void LookAtLag(feature::EventSource& source);
 
-  Shared& shared_;
   const AnswerStreamOptions options_;
   const std::string path_;
   std::vector<Part> parts_;
