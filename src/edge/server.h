@@ -20,13 +20,18 @@
 
 namespace tenon::edge {
 
-// The answer to a call of the feature server.
+// A call of the feature server, and its answer.
+struct FeatureCall {
+  std::string_view path, query, body, accept;
+  bool sensitive = false;  // whether the asker may read features that are marked so
+};
 struct FeatureReply {
   int status = 200;
-  std::string body;  // JSON, or nothing
+  std::string body = {};
+  std::string_view content_type = {};  // lives for ever; "": JSON, or nothing
 };
-// Answers one; from any thread. `sensitive`: whether the asker may read features that are marked so.
-using AnswerFeatureCall = std::function<FeatureReply(std::string_view path, std::string_view query, std::string_view body, bool sensitive)>;
+// Answers one; from any thread.
+using AnswerFeatureCall = std::function<FeatureReply(const FeatureCall& call)>;
 
 // Looks up what models read of feature views, for the rows of requests of every protocol. Called from any thread.
 class RowCompletion {

@@ -149,6 +149,11 @@ bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRe
   return false;
 }
 
+bool Worker::MayWait(const HttpRequest& request) const {
+  const Need need = NeedOf(request.method, request.path);
+  return need != Need::kNothing && need != Need::kMetrics;
+}
+
 bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
   guard_.Refresh();
   if (own_) {

@@ -105,6 +105,7 @@ class Worker final : public HttpHandler {
   void ResumeCall(const RpcRequest& request, const HttpPeer& peer, std::unique_ptr<HttpLater> what, RpcResponse& response) override;
   bool Streams(const HttpRequest& request) const override;
   std::unique_ptr<HttpStream> Open(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
+  bool MayWait(const HttpRequest& request) const override;
   void Tick() override { Refresh(); }
 
   // For the routes:

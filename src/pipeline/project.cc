@@ -187,6 +187,9 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
     TENON_TRY(of_card.Done());
   }
   TENON_TRY(fields.Done());
+  for (const feature::FeatureView& view : project.features.views) {
+    for (const feature::FeatureSpec& one : view.features) project.validate.as_known.push_back(feature::ColumnOf(view, one));
+  }
   project.validate.left_out = project.transform.drop;
   for (const std::string& column : {project.source.key, project.source.group, project.split.column}) {
     if (!column.empty()) project.validate.left_out.push_back(column);
