@@ -78,34 +78,47 @@ def adds(tenon, folder, kills):
 
 
 def clearings(tenon, folder, kills):
-    rng, killed = random.Random(2), 0
+    rng, killed, whole = random.Random(2), 0, 0
     where = folder / "clearings"
     for attempt in range(kills):
-        if attempt % 6 == 0:  # anew: there is something to clear
+        if attempt % 2 == 0:  # anew: there is something to clear
             shutil.rmtree(where, ignore_errors=True)
             project(where, 1)
             for day in range(1, 8):
                 write_day(where / "days", day)
                 command(tenon, "data", "add", where)
         before = lines(command(tenon, "data", "ls", where, "--json"))
-        killed += kill_after([tenon, "data", "gc", where, "--keep", str(1 + attempt % 3), "--apply"], rng.random() * 0.15)
+        words = [tenon, "data", "gc", where, "--keep", "1", "--apply"]
+        if not attempt:  # undisturbed, on a copy: how long it takes
+            copy = shutil.copytree(where, folder / "clearings-copy")
+            started = time.monotonic()
+            command(*words[:3], copy, *words[4:])
+            whole = time.monotonic() - started
+        killed += kill_after(words, rng.random() * whole)
         after = check_whole(tenon, where, f"gc {attempt}")
         assert after[-1]["snapshot"] == before[-1]["snapshot"], f"gc {attempt}: the newest snapshot is gone"
         assert lines(command(tenon, "data", "add", where, "--json"))[-1]["read"] == 0, f"gc {attempt}: what was read is not known any more"
     command(tenon, "data", "gc", where, "--keep", "1", "--apply")
     assert len(check_whole(tenon, where, "after gc")) == 1
+    assert killed > 0, "none was killed"
     print(f"clearings: {killed} of {kills} killed, none lost what is needed")
 
 
 def erasures(tenon, folder, kills):
-    rng, killed, gone = random.Random(3), 0, 0
+    rng, killed, gone, whole = random.Random(3), 0, 0, 0
     where = project(folder / "erasures", 6)
     for day in range(6, 9):
         command(tenon, "data", "add", where)
         write_day(where / "days", day)
     for attempt in range(kills):
         key = f"k{rng.randrange(6 * ROWS)}"
-        killed += kill_after([tenon, "data", "erase", key, "--project", where, "--apply"], rng.random() * 0.6)
+        words = [tenon, "data", "erase", key, "--project", where, "--apply"]
+        started = time.monotonic()
+        if attempt:
+            killed += kill_after(words, rng.random() * whole)
+        else:
+            command(*words)
+            whole = time.monotonic() - started
         listed = check_whole(tenon, where, f"erasure {attempt}")
         left = lines(command(tenon, "data", "erase", key, "--project", where, "--json"))[-1]
         assert len(left["snapshots"]) in (0, len(listed)), f"erasure {attempt}: {len(left['snapshots'])} of {len(listed)} snapshots have the row still"
@@ -114,7 +127,8 @@ def erasures(tenon, folder, kills):
         found = lines(command(tenon, "data", "lineage", "--key", key, "--project", where, "--json"))[-1]["snapshots"]
         assert not found, f"erasure {attempt}: {found}"
     assert lines(command(tenon, "data", "add", where, "--json"))[-1]["rows"] == 9 * ROWS - kills
-    print(f"erasures: {killed} of {kills} killed, {gone} of them done before; all are gone, and stay so when the files are read again")
+    assert 0 < killed and gone < kills, (killed, gone)
+    print(f"erasures: {killed} of {kills} killed, {gone} done before all the same; all are gone, and stay so when the files are read again")
 
 
 def small_files(tenon, folder, kills):
