@@ -9,6 +9,7 @@
 
 #include "base/call.h"
 #include "base/json.h"
+#include "edge/answer_stream.h"
 #include "edge/observe.h"
 #include "govern/access.h"
 #include "platform/tls.h"
@@ -52,7 +53,7 @@ class RowCompletion {
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
-  int port = 8080;                  // 0: a free one
+  int port = 8080;                  // 0: a free one; -1: none, streams alone are answered
   int inherited = -1;               // a socket that listens already, instead of address and port: its waiting connections are
                                     // taken; the server closes it. -1: none
   int threads = 0;                  // 0: one a core
@@ -65,6 +66,7 @@ struct ServerOptions {
   std::chrono::milliseconds longest_queue = std::chrono::milliseconds(0);  // waited longer under load: 503; 0: no limit
   const govern::Access* access = nullptr;      // outlives the server; null: open to everybody
   ObserveOptions observe;
+  std::vector<AnswerStreamOptions> streams;    // sources whose records are answered beside requests
   const platform::TlsServer* tls = nullptr;  // outlives the server; null: plain HTTP
   // What rollouts need; each may be null and outlives the server.
   serve::Tallies* tallies = nullptr;       // counts what the arms do
@@ -94,6 +96,8 @@ class Server {
   virtual int grpc_port() const = 0;  // the port of its own, or the same
   // Ready says no from now on; requests under way finish, up to `grace`; then connections close. Idempotent.
   virtual void Stop(std::chrono::milliseconds grace) = 0;
+  virtual void StopStreams() {}                                          // what is under way is kept
+  virtual std::vector<AnswerStreamState> streams() const { return {}; }  // as those of the options
 };
 
 // Everything given outlives the server; `log` may be null. `ready` is asked by readiness probes and may be empty.
