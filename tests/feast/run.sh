@@ -5,7 +5,7 @@ tenon=$(realpath "${1:-$(dirname "$0")/../../build/bin/tenon}")
 shift || true
 cd "$(dirname "$0")"
 # Feast (Apache-2.0) has a hundred dependencies: uv (Apache-2.0, MIT) puts them there in seconds, pip takes a quarter of an hour.
-venv=${TENON_CACHE:-$HOME/.cache/tenon}/venv-feast-0.58.0
+venv=${TENON_CACHE:-$HOME/.cache/tenon}/venv-feast-0.58.0-2
 if [ ! -e "$venv/ready" ]; then
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet uv==0.9.7
