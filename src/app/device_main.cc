@@ -117,9 +117,10 @@ class Program {
     line["device"] = args.Text("id");
     line["model"] = device_->model();
     line["release"] = device_->number();
-    line["reached"] = polled.ok() || polled.error().code() != Code::kUnavailable;
+    const bool reached = polled.ok() || (polled.error().code() != Code::kUnavailable && polled.error().code() != Code::kDeadlineExceeded);
+    line["reached"] = reached;
     line["said"] = polled ? *polled : polled.error().ForPeople();
-    int status = polled || polled.error().code() == Code::kUnavailable ? 0 : RowOf(polled.error().code()).exit;
+    int status = polled.ok() || !reached ? 0 : RowOf(polled.error().code()).exit;
     if (Result<std::int64_t> answered = Answer(args, &line); !answered) {
       line["said"] = answered.error().ForPeople();
       status = RowOf(answered.error().code()).exit;

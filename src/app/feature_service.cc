@@ -25,9 +25,9 @@ Result<std::unique_ptr<FeatureService>> FeatureService::Make(const Call& call, p
 }
 
 edge::AnswerFeatureCall FeatureService::door() {
-  return [this](std::string_view path, std::string_view query, std::string_view body, bool sensitive) {
-    pipeline::FeastReply reply = door_->Answer(path, query, body, sensitive);
-    return edge::FeatureReply{reply.status, std::move(reply.body)};
+  return [this](const edge::FeatureCall& call) {
+    pipeline::FeastReply reply = door_->Answer({call.path, call.query, call.body, call.accept, call.sensitive});
+    return edge::FeatureReply{reply.status, std::move(reply.body), reply.content_type};
   };
 }
 

@@ -72,25 +72,37 @@ data:
   key: transaction_id
   time: paid
   purpose: fraud-prevention
-  # Features of customer and terminal as they were known at the time: a fraud is known a week later, so the terminal's
-  # risk looks at the days before that.
-  sql: |
-    SELECT transaction_id, paid, amount, is_fraud, customer_id, terminal_id,
-      hour(paid) < 6 AS night, dayofweek(paid) IN (0, 6) AS weekend,
-      count(*) OVER c1 AS customer_count_1d, avg(amount) OVER c1 AS customer_mean_1d,
-      count(*) OVER c7 AS customer_count_7d, avg(amount) OVER c7 AS customer_mean_7d,
-      count(*) OVER c30 AS customer_count_30d, avg(amount) OVER c30 AS customer_mean_30d,
-      count(*) OVER t1 AS terminal_count_1d, coalesce(avg(is_fraud) OVER t1, 0) AS terminal_risk_1d,
-      count(*) OVER t7 AS terminal_count_7d, coalesce(avg(is_fraud) OVER t7, 0) AS terminal_risk_7d,
-      count(*) OVER t30 AS terminal_count_30d, coalesce(avg(is_fraud) OVER t30, 0) AS terminal_risk_30d
-    FROM data
-    WINDOW c1 AS (PARTITION BY customer_id ORDER BY paid RANGE BETWEEN INTERVAL 1 DAY PRECEDING AND CURRENT ROW),
-      c7 AS (PARTITION BY customer_id ORDER BY paid RANGE BETWEEN INTERVAL 7 DAYS PRECEDING AND CURRENT ROW),
-      c30 AS (PARTITION BY customer_id ORDER BY paid RANGE BETWEEN INTERVAL 30 DAYS PRECEDING AND CURRENT ROW),
-      t1 AS (PARTITION BY terminal_id ORDER BY paid RANGE BETWEEN INTERVAL 8 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
-      t7 AS (PARTITION BY terminal_id ORDER BY paid RANGE BETWEEN INTERVAL 14 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING),
-      t30 AS (PARTITION BY terminal_id ORDER BY paid RANGE BETWEEN INTERVAL 37 DAYS PRECEDING AND INTERVAL 7 DAYS PRECEDING)
-    ORDER BY paid, transaction_id
+
+# What was known of customer and terminal when the payment came in, by the same code in training and in the service. The payment itself is
+# not among it (same_instant), as it is not when the service is asked. A fraud is known a week later, so the terminal's risk looks at the
+# days before that.
+features:
+  customer:
+    entity: customer_id
+    owner: payments-risk
+    description: What a customer spends
+    same_instant: false
+    aggregate:
+      amount: {count: [1d, 7d, 30d], mean: [1d, 7d, 30d]}
+    tests:
+      - name: the payment asked about does not count
+        events: [{customer_id: 1, paid: 2024-03-01 12:00:00, amount: 10}, {customer_id: 1, paid: 2024-03-04 12:00:00, amount: 20}]
+        rows: [{customer_id: 1, at: 2024-03-04 12:00:00, expect: {amount_count_7d: 1, amount_mean_7d: 10}}]
+  terminal:
+    entity: terminal_id
+    owner: payments-risk
+    description: How many payments at a terminal turned out to be fraud
+    delay: 7d
+    same_instant: false
+    aggregate:
+      is_fraud: {count: [1d, 7d, 30d], mean: [1d, 7d, 30d], fill: 0}
+  on_demand:
+    ratio: amount / nullif(customer.amount_mean_30d, 0)
+    night: hour(paid) < 6
+    weekend: weekday(paid) >= 5
+
+# Payments as they happen: `tenon features publish` appends them, `tenon features stream` counts them.
+stream: {id: transaction_id, lateness: 30d}
 
 split:
   by: time
@@ -100,14 +112,14 @@ split:
   test: {from: 2024-05-10, until: 2024-05-30}
 
 transform:
-  drop: [customer_id, terminal_id, paid] # a new customer must be judged by behaviour, not by number
+  drop: [customer_id, terminal_id]       # a new customer must be judged by behaviour, not by number
 
 train:
   learners: [linear, boosted_trees]
   seed: 1
 
 evaluate:
-  slices: ["amount > 100", night]
+  slices: ["amount > 100", "hour(paid) < 6"]
 
 gates:
   - lift(average_precision, over: baseline).low > 0.05

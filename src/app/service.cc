@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "app/feature_service.h"
+#include "app/streams.h"
 #include "app/told.h"
 #include "base/text.h"
 #include "govern/access.h"
@@ -64,6 +65,7 @@ class ProjectService final : public Service {
       settled.features = features_->door();
       settled.completion = features_.get();
     }
+    TENON_ASSIGN(settled.streams, StreamsOf(project_, store_.files(), wanted.to_end));
     ready_ = true;  // the model is proved: whoever asks as soon as the port is open is answered
     TENON_ASSIGN(server_, edge::StartServer(settled, endpoints_, log_.get(), [this] { return ready_.load(); }));
     return {};
@@ -86,6 +88,7 @@ class ProjectService final : public Service {
     news.push_back(told_versions_.Next(Follow()));
     news.push_back(told_certificate_.Next(RefreshCertificate()));
     news.push_back(told_keys_.Next(NewsOfKeys()));
+    news.push_back(told_streams_.Next("", ProblemOfStreams(streams())));
     if (archivist_ != nullptr) news.push_back(told_archive_.Next("", ArchiveProblem()));
     std::erase(news, "");
     return Join(news, "; ");
@@ -98,6 +101,12 @@ class ProjectService final : public Service {
       if (arm.batching != nullptr) lines.push_back(Str("batching of ", arm.served->model, arm.batching->on ? " is on: " : " is off: ", arm.batching->why));
     }
     return Join(lines, "; ");
+  }
+
+  std::vector<edge::AnswerStreamState> streams() const override { return server_ == nullptr ? std::vector<edge::AnswerStreamState>() : server_->streams(); }
+
+  void StopStreams() override {
+    if (server_ != nullptr) server_->StopStreams();
   }
 
   void Stop() override {
@@ -452,7 +461,7 @@ class ProjectService final : public Service {
   std::map<int, std::shared_ptr<const serve::Served>> loaded_;       // by version
   std::chrono::steady_clock::time_point look_at_{}, saved_{};
   Told told_looks_{"what the rollout needs is not kept"}, told_versions_{kRefused}, told_certificate_{kRefused}, told_keys_{kRefused},
-      told_archive_{"the log is kept, its Parquet files wait"};
+      told_streams_{"a stream waits, requests are answered"}, told_archive_{"the log is kept, its Parquet files wait"};
   mutable std::mutex mutex_;
   Json readiness_;  // guarded by mutex_
 };

@@ -23,9 +23,10 @@ bool AnswerFeatures(Worker& worker, const HttpRequest& request, HttpResponse& re
     SetError(Code::kFailedPrecondition, "this project has no feature views (features: in its project file)", response);
     return true;
   }
-  FeatureReply reply = worker.shared().features(path, request.query, request.body, worker.asker().sensitive);
+  FeatureReply reply = worker.shared().features({path, request.query, request.body, request.Header("accept"), worker.asker().sensitive});
   response.status = reply.status;
   response.body = std::move(reply.body);
+  if (!reply.content_type.empty()) response.content_type = reply.content_type;
   return true;
 }
 

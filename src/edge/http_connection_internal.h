@@ -43,10 +43,12 @@ struct Connection {
   std::size_t unsent_from = 0;
   std::int64_t due = 0;          // tick when it is given up
   std::int64_t began = 0;        // tick of the request's first byte
+  std::int64_t since = 0;        // steady time when a request came that is left unread, as there is too much to do; 0: none is
   std::int64_t wheel_tick = 0;   // tick of the wheel's slot it is in
   Connection* next = nullptr;    // in the wheel's slot, or of the free ones
   Connection* previous = nullptr;
   bool greeted = false;          // it has asked something, in HTTP/1.1
+  bool may_wait = false;         // what it asked last was nothing that must be answered under any load
   bool started = false;          // some bytes of a request have come
   bool last = false;             // closes when all is sent
   bool draining = false;         // all is sent and our side closed; reads and drops what still comes

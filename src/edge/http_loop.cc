@@ -14,6 +14,7 @@
 #include <ctime>
 
 #include "base/hash.h"
+#include "platform/priority.h"
 
 namespace tenon::edge {
 namespace {
@@ -111,23 +112,23 @@ void HttpLoop::Stop(std::chrono::steady_clock::time_point by) {
 
 void HttpLoop::Run(HttpHandler& handler) {
   handler_ = &handler;
+  platform::TakeShortTurns();
   std::vector<epoll_event> events(1024);
   while (true) {
-    const int n = ::epoll_wait(poll_, events.data(), static_cast<int>(events.size()), static_cast<int>(kTick.count()));
+    const int n = WaitForEvents(events);
     arrived_ = std::chrono::steady_clock::now();
-    if (queue_limit_ != 0) JudgeQueue();
     for (int i = 0; i < n; ++i) {
-      void* what = events[static_cast<std::size_t>(i)].data.ptr;
-      if (what == &listeners_[0] || what == &listeners_[1]) {
-        Accept(*static_cast<int*>(what));
-      } else if (what == &wake_) {
-        std::uint64_t count = 0;
-        (void)!::read(wake_, &count, sizeof count);
-        OnBell();
-      } else {
-        OnEvent(*static_cast<Connection*>(what), events[static_cast<std::size_t>(i)].events);
+      const epoll_event& event = events[static_cast<std::size_t>(i)];
+      if (event.data.ptr == &listeners_[0] || event.data.ptr == &listeners_[1]) {
+        Accept(*static_cast<int*>(event.data.ptr));
+      } else if (event.data.ptr == &wake_) {
+        OnWake();
+      } else if (Connection& c = *static_cast<Connection*>(event.data.ptr); (!standing_ && c.since == 0) || !TooLate(c, event.events)) {
+        c.since = 0;
+        OnEvent(c, event.events);
       }
     }
+    if (standing_ || !unread_.empty()) TurnAway();
     ended_ = NanosNow();
     if (const std::int64_t now = ended_ / kTickNanos; now != tick_) {
       tick_ = now;
@@ -140,18 +141,25 @@ void HttpLoop::Run(HttpHandler& handler) {
   }
 }
 
-// A request that is read in this batch became ready while the batch before was handled, on average in its middle; when
-// the loop had to wait for events, just now. As with CoDel, a queue that empties now and then may be long, one that stands
-// may not: then who waited longest is turned away, which costs little, and the others are answered in time.
-void HttpLoop::JudgeQueue() {
-  constexpr std::int64_t kIdleNanos = 50'000, kStandingNanos = 100'000'000, kBurst = 10;
-  const std::int64_t now = NanosNow();
-  const bool idle = now - ended_ > kIdleNanos;
-  if (idle) last_idle_ = now;
-  const std::int64_t arrived = idle ? now : now - (now - batch_) / 2;
-  const bool standing = now - last_idle_ > kStandingNanos;
-  turn_away_at_ = arrived + (standing ? queue_limit_ : kBurst * queue_limit_);
-  batch_ = now;
+int HttpLoop::WaitForEvents(std::vector<epoll_event>& events) {
+  const int room = static_cast<int>(events.size()), wait = static_cast<int>(kTick.count());
+  if (queue_limit_ == 0) return ::epoll_wait(poll_, events.data(), room, wait);
+  // Whether there was nothing to do is asked, not told from the time: a thread that others keep from running is not idle.
+  int n = ::epoll_wait(poll_, events.data(), room, 0);
+  const bool idle = n == 0;
+  if (idle && unread_.empty()) n = ::epoll_wait(poll_, events.data(), room, wait);
+  JudgeQueue(idle);
+  // All that is ready is seen at once, so that what came while a batch was handled is in the next.
+  if (n == room && events.size() < kMostConnections) events.resize(2 * events.size());
+  return n;
+}
+
+void HttpLoop::OnWake() {
+  std::uint64_t count = 0;
+  (void)!::read(wake_, &count, sizeof count);
+  spread_->Take(seat_, &given_);
+  for (const HttpSpread::Newcomer& newcomer : given_) Adopt(newcomer);
+  OnBell();
 }
 
 void HttpLoop::OnTick() {
@@ -168,6 +176,8 @@ void HttpLoop::OnTick() {
 
 void HttpLoop::BeginStop() {
   stopping_ = true;
+  spread_->Close(seat_, &given_);
+  for (const HttpSpread::Newcomer& newcomer : given_) Adopt(newcomer);
   for (int& each : listeners_) {
     if (each < 0) continue;
     Accept(each);  // those that the system already answered
@@ -250,39 +260,43 @@ void HttpLoop::Accept(int& listener) {
       }
       return;
     }
-    if (open_ >= kMostConnections) {
-      static constexpr std::string_view kFull =
-          "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
-      (void)!::send(fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      ::close(fd);
-      continue;
-    }
-    Connection* c = NewConnection();
-    c->fd = fd;
-    c->client = ClientKey(address);
-    c->serial = ++serials_;
-    WriteAddress(address, &c->address);
-    if (tls_ != nullptr) c->tls = tls_->NewSession();
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.ptr = c;
-    if (::epoll_ctl(poll_, EPOLL_CTL_ADD, fd, &event) != 0) {
-      Close(*c);
-      continue;
-    }
-    if (tls_ == nullptr) {
-      Touch(*c);
-    } else if (c->tls != nullptr) {
-      wheel_.Set(c, tick_, tick_ + slow_ticks_ + 1);  // to agree on keys
-    } else {
-      Close(*c);
-    }
+    const HttpSpread::Newcomer newcomer{fd, address};
+    if (spread_->Keep(seat_, newcomer)) Adopt(newcomer);
+  }
+}
+
+void HttpLoop::Adopt(const HttpSpread::Newcomer& newcomer) {
+  if (open_ >= kMostConnections) {  // and the other loops have as many
+    static constexpr std::string_view kFull =
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
+    (void)!::send(newcomer.fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+    ::close(newcomer.fd);
+    spread_->Left(seat_);
+    return;
+  }
+  Connection* c = NewConnection();
+  c->fd = newcomer.fd;
+  c->client = ClientKey(newcomer.address);
+  c->serial = ++serials_;
+  WriteAddress(newcomer.address, &c->address);
+  if (tls_ != nullptr) c->tls = tls_->NewSession();
+  epoll_event event{};
+  event.events = queue_limit_ == 0 ? EPOLLIN : EPOLLIN | EPOLLRDHUP;  // who hung up need not be turned away
+  event.data.ptr = c;
+  if (::epoll_ctl(poll_, EPOLL_CTL_ADD, c->fd, &event) != 0) return Close(*c);
+  if (tls_ == nullptr) {
+    Touch(*c);
+  } else if (c->tls != nullptr) {
+    wheel_.Set(c, tick_, tick_ + slow_ticks_ + 1);  // to agree on keys
+  } else {
+    Close(*c);
   }
 }
 
 void HttpLoop::Close(Connection& c) {
   wheel_.Remove(&c);
   ::close(c.fd);
+  spread_->Left(seat_);
   std::unique_ptr<char[]> held = std::move(c.held);
   const std::size_t capacity = c.held_capacity;
   if (c.http2 != nullptr) --http2_count_;
@@ -319,6 +333,7 @@ void HttpLoop::OnDue(Connection& c) {
 }
 
 void HttpLoop::OnEvent(Connection& c, std::uint32_t events) {
+  if (c.fd < 0) return;  // closed by another event of the same batch
   if ((events & EPOLLERR) != 0) return Close(c);
   if (c.waiting != nullptr) return OnEventWaiting(c, events);
   if ((events & EPOLLOUT) != 0) return OnWritable(c);

@@ -46,6 +46,7 @@ std::size_t HttpLoop::Process(Connection& c, char* data, std::size_t size) {
     }
     c.greeted = true;
     c.progress = {};
+    c.may_wait = queue_limit_ != 0 && handler_->MayWait(request_);
     Answer(c, data + at, outcome.consumed);
     at += outcome.consumed;
     if (c.waiting != nullptr) break;

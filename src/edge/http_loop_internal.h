@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <array>
 #include <atomic>
 #include <memory>
@@ -8,6 +10,7 @@
 
 #include "edge/http_connection_internal.h"
 #include "edge/http_server.h"
+#include "edge/http_spread_internal.h"
 #include "platform/tls.h"
 
 namespace tenon::edge {
@@ -18,6 +21,9 @@ class HttpLoop {
   // Takes the listening sockets; the second may be -1. Errors as ListenHttp.
   static Result<std::unique_ptr<HttpLoop>> Make(const ServerOptions& options, int listener, int second);
   ~HttpLoop();
+  // Before Run: shares connections with the others, at that place. The spread outlives the loop.
+  void Join(HttpSpread& spread, std::size_t seat) { spread_ = &spread, seat_ = seat; }
+  int wake() const { return wake_; }
   // Runs until stopped.
   void Run(HttpHandler& handler);
   // From any thread: accept no more, finish what is under way, end by then.
@@ -31,8 +37,14 @@ class HttpLoop {
   static constexpr std::size_t kCipherBytes = 64 << 10;
   static constexpr std::size_t kMostHeld = 256 << 20;    // of requests that are not whole yet, all connections together
 
+  struct Late {
+    Connection* connection;
+    std::uint64_t serial;
+  };
+
   HttpLoop(const ServerOptions& options, std::array<int, 2> listeners, int poll, int wake, int spare);
   void Accept(int& listener);
+  void Adopt(const HttpSpread::Newcomer& newcomer);
   bool Listen(int& listener, int how, std::uint32_t events);
   Connection* NewConnection();
   void OnEvent(Connection& c, std::uint32_t events);
@@ -80,7 +92,12 @@ class HttpLoop {
   void OnEventWaiting(Connection& c, std::uint32_t events);
   void OnDue(Connection& c);
   void OnTick();
-  void JudgeQueue();
+  int WaitForEvents(std::vector<epoll_event>& events);
+  void OnWake();
+  // What becomes of a queue that stands: http_loop_queue.cc.
+  void JudgeQueue(bool idle);
+  bool TooLate(Connection& c, std::uint32_t events);
+  void TurnAway();
   void RefreshTime();
   void BeginStop();
 
@@ -88,6 +105,9 @@ class HttpLoop {
   std::int64_t idle_ticks_, slow_ticks_;
   std::array<int, 2> listeners_;  // -1: none
   int poll_, wake_, spare_;
+  HttpSpread* spread_ = nullptr;
+  std::size_t seat_ = 0;
+  std::vector<HttpSpread::Newcomer> given_;
   std::shared_ptr<HttpBell> bell_;
   std::vector<HttpBell::Call> rung_;
   std::uint64_t serials_ = 0;
@@ -111,6 +131,12 @@ class HttpLoop {
   std::int64_t queue_limit_ = 0;   // nanoseconds that a request may wait where a queue stands; 0: any
   std::int64_t turn_away_at_ = 0;  // as HttpPeer
   std::int64_t batch_ = 0, ended_ = 0, last_idle_ = 0;  // steady times: of this batch of events, of the last one's end
+  std::int64_t came_ = 0;     // steady time when what is new in this batch came, about
+  bool standing_ = false;     // there was more to do than can be done for a while
+  std::int64_t credit_ = 0;   // nanoseconds that may go into turning away
+  std::int64_t worked_ = 0;   // nanoseconds of processor time until this batch, while a queue stands
+  std::vector<Late> late_;    // of this batch
+  std::vector<Late> unread_;  // of those before, the oldest first; of which some are gone
   std::string ok_head_;  // status line, Date, Server, type and "Content-Length: " of an ordinary answer
   std::string date_;     // "Date: ...\r\nServer: tenon\r\n"
   bool listening_ = true;

@@ -130,7 +130,13 @@ class ThreadedServer final : public Server {
   void Add(std::unique_ptr<HttpLoop> loop) { loops_.push_back(std::move(loop)); }
 
   void Start(const MakeHandler& make) {
-    for (std::size_t i = 0; i < loops_.size(); ++i) handlers_.push_back(make(static_cast<int>(i)));
+    std::vector<int> wakes;
+    for (const auto& loop : loops_) wakes.push_back(loop->wake());
+    spread_ = std::make_unique<HttpSpread>(wakes);
+    for (std::size_t i = 0; i < loops_.size(); ++i) {
+      loops_[i]->Join(*spread_, i);
+      handlers_.push_back(make(static_cast<int>(i)));
+    }
     for (std::size_t i = 0; i < loops_.size(); ++i) {
       threads_.emplace_back([loop = loops_[i].get(), handler = handlers_[i].get()] { loop->Run(*handler); });
     }
@@ -139,6 +145,7 @@ class ThreadedServer final : public Server {
  private:
   int port_, grpc_port_;
   std::mutex stopping_;
+  std::unique_ptr<HttpSpread> spread_;
   std::vector<std::unique_ptr<HttpHandler>> handlers_;
   std::vector<std::unique_ptr<HttpLoop>> loops_;
   std::vector<std::thread> threads_;

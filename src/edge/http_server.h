@@ -108,6 +108,8 @@ class HttpHandler {
   // Its stream, with status (200, or 101 of HTTP/1.1 alone), type and headers of the answer in `response`; or null: then `response` is
   // the answer. The request's views end with the call.
   virtual std::unique_ptr<HttpStream> Open(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
+  // Whether a request may be turned away where there is more to do than can be done. (Probes and metrics may not.)
+  virtual bool MayWait(const HttpRequest&) const { return false; }
   virtual void Tick() {}  // about four times a second
 };
 

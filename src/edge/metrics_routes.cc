@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "base/text.h"
+#include "edge/answer_stream_internal.h"
 #include "edge/worker_internal.h"
 
 namespace tenon::edge {
@@ -119,6 +120,27 @@ void WriteViews(const RowCompletion& completion, Page& page) {
   for (const RowCompletion::View& view : views) page.Sample("", Label("view", view.name), view.newest_event);
   page.Family("tenon_feature_materialized_timestamp_seconds", "gauge", "Until when a view was last materialized; 0: never");
   for (const RowCompletion::View& view : views) page.Sample("", Label("view", view.name), view.materialized);
+}
+
+void WriteStreams(const std::vector<std::unique_ptr<AnswerStream>>& streams, Page& page) {
+  std::vector<AnswerStreamState> states;
+  for (const auto& stream : streams) states.push_back(stream->state());
+  const auto label = [](const AnswerStreamState& state) { return Label("stream", state.name); };
+  page.Family("tenon_stream_records_total", "counter", "Records of a stream that were kept: answered, or put aside with a reason");
+  for (const AnswerStreamState& state : states) {
+    page.Sample("", label(state) + "," + Label("outcome", "answered"), static_cast<double>(state.answered));
+    page.Sample("", label(state) + "," + Label("outcome", "aside"), static_cast<double>(state.aside));
+  }
+  page.Family("tenon_stream_commits_total", "counter", "Times that answers and positions were kept together");
+  for (const AnswerStreamState& state : states) page.Sample("", label(state), static_cast<double>(state.commits));
+  page.Family("tenon_stream_restarts_total", "counter", "Times that a stream went on anew from what was kept");
+  for (const AnswerStreamState& state : states) page.Sample("", label(state), static_cast<double>(state.restarts));
+  page.Family("tenon_stream_behind_records", "gauge", "Records that are there and not answered yet; -1: not known");
+  for (const AnswerStreamState& state : states) page.Sample("", label(state), static_cast<double>(state.behind));
+  page.Family("tenon_stream_newest_record_timestamp_seconds", "gauge", "When the latest record that was answered came to the source; 0: none");
+  for (const AnswerStreamState& state : states) page.Sample("", label(state), state.newest);
+  page.Family("tenon_stream_up", "gauge", "1 while a stream is answered, 0 while it waits for what it needs or has ended");
+  for (const AnswerStreamState& state : states) page.Sample("", label(state), state.phase == AnswerStreamState::Phase::kRunning ? 1 : 0);
 }
 
 // Where rows of several requests are asked together.
@@ -279,6 +301,7 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   WriteColumns(sums, page);
   WriteArms(worker.endpoints(), page);
   WriteRungs(sums, worker.endpoints(), page);
+  if (!shared.streams.empty()) WriteStreams(shared.streams, page);
   if (shared.completion != nullptr) WriteViews(*shared.completion, page);
   WriteBatches(worker.endpoints(), page);
   page.Family("tenon_http_requests_total", "counter", "HTTP requests of all routes");

@@ -244,7 +244,7 @@ void AnswerInstance(Worker& worker, const HttpRequest& request, std::string_view
     if (row.rung != serve::Rung::kModel) out += Str(R"(,"rung":")", serve::NameOf(row.rung), '"');
   });
   if (answered) {
-    if (const std::string_view id = worker.request_id(); !id.empty()) {
+    if (const std::string_view id = worker.request_id(); !id.empty() && !worker.own()) {
       out += R"(,"id":)";
       AppendJsonString(id, &out);
     }

@@ -9,6 +9,7 @@
 
 #include "base/call.h"
 #include "base/json.h"
+#include "edge/answer_stream.h"
 #include "edge/observe.h"
 #include "govern/access.h"
 #include "platform/tls.h"
@@ -19,13 +20,18 @@
 
 namespace tenon::edge {
 
-// The answer to a call of the feature server.
+// A call of the feature server, and its answer.
+struct FeatureCall {
+  std::string_view path, query, body, accept;
+  bool sensitive = false;  // whether the asker may read features that are marked so
+};
 struct FeatureReply {
   int status = 200;
-  std::string body;  // JSON, or nothing
+  std::string body = {};
+  std::string_view content_type = {};  // lives for ever; "": JSON, or nothing
 };
-// Answers one; from any thread. `sensitive`: whether the asker may read features that are marked so.
-using AnswerFeatureCall = std::function<FeatureReply(std::string_view path, std::string_view query, std::string_view body, bool sensitive)>;
+// Answers one; from any thread.
+using AnswerFeatureCall = std::function<FeatureReply(const FeatureCall& call)>;
 
 // Looks up what models read of feature views, for the rows of requests of every protocol. Called from any thread.
 class RowCompletion {
@@ -47,7 +53,7 @@ class RowCompletion {
 
 struct ServerOptions {
   std::string address = "127.0.0.1";
-  int port = 8080;                  // 0: a free one
+  int port = 8080;                  // 0: a free one; -1: none, streams alone are answered
   int inherited = -1;               // a socket that listens already, instead of address and port: its waiting connections are
                                     // taken; the server closes it. -1: none
   int threads = 0;                  // 0: one a core
@@ -60,6 +66,7 @@ struct ServerOptions {
   std::chrono::milliseconds longest_queue = std::chrono::milliseconds(0);  // waited longer under load: 503; 0: no limit
   const govern::Access* access = nullptr;      // outlives the server; null: open to everybody
   ObserveOptions observe;
+  std::vector<AnswerStreamOptions> streams;    // sources whose records are answered beside requests
   const platform::TlsServer* tls = nullptr;  // outlives the server; null: plain HTTP
   // What rollouts need; each may be null and outlives the server.
   serve::Tallies* tallies = nullptr;       // counts what the arms do
@@ -89,6 +96,8 @@ class Server {
   virtual int grpc_port() const = 0;  // the port of its own, or the same
   // Ready says no from now on; requests under way finish, up to `grace`; then connections close. Idempotent.
   virtual void Stop(std::chrono::milliseconds grace) = 0;
+  virtual void StopStreams() {}                                          // what is under way is kept
+  virtual std::vector<AnswerStreamState> streams() const { return {}; }  // as those of the options
 };
 
 // Everything given outlives the server; `log` may be null. `ready` is asked by readiness probes and may be empty.

@@ -1,6 +1,5 @@
 #include <charconv>
 #include <cmath>
-#include <random>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -23,19 +22,6 @@ std::string_view Below(std::string_view path, std::string_view prefix) {
 
 }  // namespace
 
-Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
-               const ServerOptions& options)
-    : endpoints(all), log(its_log), tallies(options.tallies), mirror(options.mirror), feedback(options.feedback),
-      readiness(options.readiness), features(options.features), completion(options.completion), ready_to_serve(std::move(is_ready)), metrics(options.threads),
-      access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)),
-      idle(options.idle), slow(options.slow),
-      repository(options.repository) {
-  std::random_device random;
-  run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
-  if (options.rate > 0 || access != nullptr) limit = std::make_unique<RateLimit>(options.rate, run_id);
-  if (options.budget > 0) budget = std::make_unique<RateLimit>(options.budget / 86400, run_id + 1, std::chrono::hours(24));
-}
-
 Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_counters)
     : session(std::move(version)), counters(its_counters) {
   head = R"({"model":)";
@@ -48,7 +34,7 @@ Lane::Lane(std::shared_ptr<const serve::Served> version, VersionCounters* its_co
   outputs = OipOutputsOf(served());
 }
 
-Worker::Worker(Shared& shared, int thread) : shared_(&shared), thread_(thread), guard_(shared.access), oip_(std::make_unique<OipMemory>()) {
+Worker::Worker(Shared& shared, int thread, bool own) : shared_(&shared), thread_(thread), own_(own), guard_(shared.access), oip_(std::make_unique<OipMemory>()) {
   if (shared.observers != nullptr) observer_ = std::make_unique<Observer>(*shared.observers, thread, shared.run_id);
   Refresh();
 }
@@ -163,8 +149,17 @@ bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRe
   return false;
 }
 
+bool Worker::MayWait(const HttpRequest& request) const {
+  const Need need = NeedOf(request.method, request.path);
+  return need != Need::kNothing && need != Need::kMetrics;
+}
+
 bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
   guard_.Refresh();
+  if (own_) {
+    asker_ = {{}, 0, 0, true};
+    return true;
+  }
   asker_ = {{}, peer.client, 0, guard_.open()};
   if (guard_.open() && shared_->rate == 0 && shared_->budget == nullptr && !shared_->sheds) return true;
   const std::int64_t now = std::chrono::nanoseconds(began_.time_since_epoch()).count();

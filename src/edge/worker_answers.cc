@@ -73,6 +73,7 @@ Lane* Worker::LaneOf(std::size_t index, std::size_t arm) {
     const auto& route = (*map_)[index].second;
     const auto& served = route->arms[arm].served;
     lane = std::make_shared<Lane>(served, shared_->metrics.For(*served, thread_));
+    if (own_) lane->session.reader().PassUnknown();
     Bind(*lane, route, route->arms[arm]);
   }
   return lane.get();

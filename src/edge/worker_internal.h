@@ -21,10 +21,13 @@
 
 namespace tenon::edge {
 
+class AnswerStream;
+
 // What all threads of a server share.
 struct Shared {
   Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::function<bool()> is_ready,
          const ServerOptions& options);
+  ~Shared();
   serve::Endpoints& endpoints;
   serve::InferenceLog* log;  // may be null
   serve::Tallies* tallies;   // may be null, as the next two
@@ -48,6 +51,8 @@ struct Shared {
   std::chrono::seconds idle, slow;     // of streams: without a word; of one message to arrive
   bool repository;           // whether requests may load and unload models
   std::uint64_t run_id = 0;  // of this start, in the ids it gives to requests
+
+  std::vector<std::unique_ptr<AnswerStream>> streams;  // end before what they use
 
   bool Ready() const { return !stopping.load(std::memory_order_relaxed) && (!ready_to_serve || ready_to_serve()); }
 };
@@ -89,7 +94,9 @@ inline constexpr std::size_t kJsonPadding = 64;
 // One thread's part of the server: finds the route of a request and answers it.
 class Worker final : public HttpHandler {
  public:
-  Worker(Shared& shared, int thread);
+  // `own`: its requests are no client's, but of a stream of the service itself: nothing is asked of who asks, and fields that a model does not
+  // read are passed over.
+  Worker(Shared& shared, int thread, bool own = false);
   ~Worker() override;
   void Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
   RpcKind KindOf(std::string_view path) const override;
@@ -98,6 +105,7 @@ class Worker final : public HttpHandler {
   void ResumeCall(const RpcRequest& request, const HttpPeer& peer, std::unique_ptr<HttpLater> what, RpcResponse& response) override;
   bool Streams(const HttpRequest& request) const override;
   std::unique_ptr<HttpStream> Open(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
+  bool MayWait(const HttpRequest& request) const override;
   void Tick() override { Refresh(); }
 
   // For the routes:
@@ -154,6 +162,7 @@ class Worker final : public HttpHandler {
   // Whether the request may go on: who asks, what that one may and how often, and whether it has waited too long. Answers
   // it with an error in the form of its path otherwise. Nothing to do where no rule is set.
   bool LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
+  bool own() const { return own_; }
   // Who asks, of the request that was let in last.
   const Asker& asker() const { return asker_; }
   // Counts rows that were predicted against the asker's budget.
@@ -199,6 +208,7 @@ class Worker final : public HttpHandler {
 
   Shared* shared_;
   int thread_;
+  const bool own_;
   JsonDecoder decoder_;
   Guard guard_;
   std::string refusal_;  // why the last one was not let in

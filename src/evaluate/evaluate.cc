@@ -304,7 +304,7 @@ Result<void> AddFairness(const table::Batch& rows, const Scored& scored, const E
     for (const RowGroup& members : found) {
       const Subset subset(scored, members.rows);
       const std::vector<double> confusion = CellsOf(subset.scored).Count(WeightsOf(subset.scored));
-      const Confused one = OneAgainstRest(confusion, 2, 1);
+      const Confused one = EachAgainstRest(confusion, 2)[1];
       const double positive = one.true_positive + one.false_negative, negative = one.false_positive + one.true_negative;
       const double nan = std::nan("");
       groups.push_back({column, members.value, static_cast<std::int64_t>(members.rows.size()),

@@ -99,26 +99,35 @@ std::vector<double> Cells::Count(std::span<const double> weight) const {
   return out;
 }
 
-Confused OneAgainstRest(std::span<const double> confusion, int classes, int k) {
-  Confused out;
-  for (int actual = 0; actual < classes; ++actual) {
-    for (int decided = 0; decided < classes; ++decided) {
-      const double weight = confusion[static_cast<std::size_t>(actual * classes + decided)];
-      double& into = actual == k ? (decided == k ? out.true_positive : out.false_negative)
-                                 : (decided == k ? out.false_positive : out.true_negative);
-      into += weight;
+std::vector<Confused> EachAgainstRest(std::span<const double> confusion, int classes) {
+  std::vector<Confused> out(static_cast<std::size_t>(classes));
+  double all = 0;
+  for (std::size_t actual = 0, at = 0; actual < out.size(); ++actual) {
+    for (std::size_t decided = 0; decided < out.size(); ++decided, ++at) {
+      all += confusion[at];
+      if (actual == decided) {
+        out[actual].true_positive = confusion[at];
+      } else {
+        out[actual].false_negative += confusion[at];
+        out[decided].false_positive += confusion[at];
+      }
     }
   }
+  if (classes == 2) {  // exactly, where it is a cell
+    out[0].true_negative = confusion[3];
+    out[1].true_negative = confusion[0];
+    return out;
+  }
+  for (Confused& one : out) one.true_negative = all - one.true_positive - one.false_negative - one.false_positive;
   return out;
 }
 
 double OverClasses(const Cells& cells, std::span<const double> weight, double (*of)(const Confused&)) {
-  const std::vector<double> confusion = cells.Count(weight);
-  if (cells.binary) return of(OneAgainstRest(confusion, 2, 1));
+  const std::vector<Confused> confused = EachAgainstRest(cells.Count(weight), cells.classes);
+  if (cells.binary) return of(confused[1]);
   double sum = 0;
   int present = 0;
-  for (int k = 0; k < cells.classes; ++k) {
-    const Confused one = OneAgainstRest(confusion, cells.classes, k);
+  for (const Confused& one : confused) {
     if (!(one.true_positive + one.false_positive + one.false_negative > 0)) continue;
     const double value = of(one);
     sum += std::isnan(value) ? 0 : value;

@@ -38,8 +38,8 @@ Cells CellsOf(const Scored& scored);
 struct Confused {
   double true_positive = 0, false_positive = 0, false_negative = 0, true_negative = 0;
 };
-// Of class `k` against the others, from a confusion matrix.
-Confused OneAgainstRest(std::span<const double> confusion, int classes, int k);
+// Of each class against the others, from a confusion matrix of classes x classes.
+std::vector<Confused> EachAgainstRest(std::span<const double> confusion, int classes);
 
 // Of class 1 when binary; else the mean over the classes that came or were decided, an undefined one counting as 0.
 double OverClasses(const Cells& cells, std::span<const double> weight, double (*of)(const Confused&));

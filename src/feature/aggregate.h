@@ -75,6 +75,8 @@ class ViewPlan {
   const std::vector<int>& slot_of() const { return slot_of_; }  // of each feature
   const std::vector<std::uint8_t>& input_is_text() const { return input_is_text_; }
   int presence() const { return presence_; }                    // slot of the ttl, or -1
+  // Whether values change though no event comes: windows that end, delays, corrections, a ttl.
+  bool moves() const;
   // The longest that an event can count after it is known; kNever when there is no end.
   Micros reach() const { return reach_; }
 
@@ -117,6 +119,8 @@ class WindowState {
   // The present moment, never going back: events begin to count and cease to.
   void Advance(Micros now);
   Micros now() const { return now_; }
+  // The moment after now() from which on Values are others though no event comes; kNever: none.
+  Micros Next() const;
   // One value a feature at now(). Texts live until the state changes. Missing as an empty state has it: counts are 0.
   void Values(std::span<Value> out) const;
   // Whether anything is left in it; an empty state gives what a state that never had an event gives.

@@ -222,6 +222,11 @@ Result<std::span<const Message>> EventLogReader::Read(std::int64_t from, std::si
   return std::span<const Message>(messages_);
 }
 
+Result<std::int64_t> EventLogReader::First() const {
+  TENON_ASSIGN(const std::vector<std::int64_t> segments, SegmentsOf(files_, folder_));
+  return segments.empty() ? 0 : segments.front();
+}
+
 Result<std::int64_t> EventLogReader::End() {
   TENON_ASSIGN(const std::vector<std::int64_t> segments, SegmentsOf(files_, folder_));
   if (segments.empty()) return 0;

@@ -58,6 +58,7 @@ class EventLogReader {
   Result<std::span<const Message>> Read(std::int64_t from, std::size_t most);
   // The offset that the next appended record will have, as far as whole records have come.
   Result<std::int64_t> End();
+  Result<std::int64_t> First() const;  // the first offset that is still there
 
  private:
   Result<bool> Open(std::int64_t offset);

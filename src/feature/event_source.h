@@ -24,6 +24,8 @@ class PartitionOwner {
   virtual ~PartitionOwner() = default;
   virtual Result<std::int64_t> Gained(int partition) = 0;  // from which record it is read; negative: the first there is
   virtual void Lost(int partition) = 0;                    // what was given of it since the last Poll has been processed
+  // Whether the owner keeps positions where the source's processes meet: then the source itself tells nothing there.
+  virtual bool keeps_there() const { return false; }
 };
 
 // Where events come from, in order within a partition. It keeps no positions of its own: whoever reads keeps them with
@@ -38,6 +40,8 @@ class EventSource {
   virtual Result<std::span<const Message>> Poll(const Call& call, std::size_t most, std::chrono::milliseconds wait) = 0;
   // Records that are there and were not yet given.
   virtual Result<std::int64_t> Lag() = 0;
+  // Who this process is among those that share the source now, for a sink that keeps positions where they meet; "": it is alone.
+  virtual Result<std::string> Membership() { return std::string(); }
 };
 
 class EventSourceKind {

@@ -1,77 +1,17 @@
 #include "feature/materialize.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <atomic>
+#include <optional>
+#include <thread>
 
-#include "base/text.h"
+#include "feature/moving_values.h"
+#include "feature/view_events_internal.h"
 
 namespace tenon::feature {
 namespace {
 
-using table::Batch;
-using table::Column;
-
-constexpr std::string_view kAsked = "asked at";  // no source has a column of this name by chance
-constexpr std::int64_t kTogether = 8192;
-
-struct Entity {
-  std::int32_t batch;
-  std::int64_t row;   // one of its events
-  Micros latest;
-};
-
-// The entities that have an event known at `until`, in the order of their first one.
-Result<std::vector<std::pair<std::string, Entity>>> EntitiesOf(const ViewRows& view, Micros until) {
-  const ViewPlan& plan = *view.plan;
-  std::unordered_map<std::string, std::size_t> places;
-  std::vector<std::pair<std::string, Entity>> out;
-  for (std::size_t b = 0; b < view.rows->size(); ++b) {
-    const Batch& batch = (*view.rows)[b];
-    TENON_ASSIGN(const Events events, plan.EventsOf(batch));
-    std::vector<int> columns;
-    for (const std::string& name : plan.view().entity) columns.push_back(batch.schema().Find(name));
-    std::string key;
-    for (std::size_t i = 0; i < events.at.size(); ++i) {
-      if (events.used[i] == 0 || events.at[i] > until || (!events.known.empty() && events.known[i] > until)) continue;
-      if (!events.deleted.empty() && events.deleted[i] != 0) continue;
-      key.clear();
-      AppendEntityKey(batch, columns, plan.entity_types(), static_cast<std::int64_t>(i), &key);
-      if (key.empty()) continue;
-      const auto [at, fresh] = places.try_emplace(key, out.size());
-      if (fresh) {
-        out.emplace_back(key, Entity{static_cast<std::int32_t>(b), static_cast<std::int64_t>(i), events.at[i]});
-      } else {
-        out[at->second].second.latest = std::max(out[at->second].second.latest, events.at[i]);
-      }
-    }
-  }
-  return out;
-}
-
-// One row an entity: its columns and the moment.
-Batch Asking(const ViewRows& view, std::span<const std::pair<std::string, Entity>> entities, Micros until) {
-  std::vector<table::Field> fields;
-  std::vector<Column> columns;
-  for (const std::string& name : view.plan->view().entity) {
-    const table::Schema& schema = view.rows->front().schema();
-    const int at = schema.Find(name);
-    table::ColumnBuilder builder(schema[at].type);
-    for (const auto& [key, entity] : entities) {
-      const Column& column = (*view.rows)[static_cast<std::size_t>(entity.batch)].column(at);
-      switch (schema[at].type) {
-        case table::Type::kString: builder.AddText(column.Text(entity.row)); break;
-        case table::Type::kFloat64: builder.Add(column.Number(entity.row)); break;
-        case table::Type::kBool: builder.AddInt(column.bools()[static_cast<std::size_t>(entity.row)]); break;
-        default: builder.AddInt(column.ints()[static_cast<std::size_t>(entity.row)]);
-      }
-    }
-    fields.push_back(schema[at]);
-    columns.push_back(builder.Finish());
-  }
-  fields.push_back({std::string(kAsked), table::Type::kTimestamp});
-  columns.push_back(Column::Of(std::vector<std::int64_t>(entities.size(), until), table::Type::kTimestamp));
-  return Batch(std::make_shared<const table::Schema>(std::move(fields)), std::move(columns));
-}
+constexpr std::size_t kTogether = 8192;
 
 bool SameAs(const RecordLayout& layout, const RecordPacker& packer, Micros at, const Records& records, std::size_t row) {
   if (!records.Found(row) || records.at(row) != at) return false;
@@ -89,44 +29,79 @@ bool SameAs(const RecordLayout& layout, const RecordPacker& packer, Micros at, c
   return true;
 }
 
+// Whether the state that is stored comes to the same as this one.
+bool SameState(const std::shared_ptr<const ViewPlan>& plan, std::string_view bytes, Micros until, std::string_view now) {
+  auto stored = WindowState::Load(plan, bytes);
+  if (!stored.ok()) return false;
+  stored->Advance(until);
+  return stored->Save() == now;
+}
+
+// An entity's state at the moment, and when its latest event was.
+struct Made {
+  std::size_t entity;
+  Micros latest;
+  std::optional<WindowState> state;
+  std::string bytes;
+};
+
+// States of some of the entities, by all threads; those without an event have none.
+std::vector<Made> MakeStates(const Call& call, const ViewRows& view, const ViewEvents& events, std::size_t begin, std::size_t count, Micros until, bool save) {
+  std::vector<Made> out(count);
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < count; i = next++) {
+      WindowState state(view.plan);
+      out[i].entity = begin + i;
+      out[i].latest = events.StateAt(begin + i, until, &state);
+      if (out[i].latest == std::numeric_limits<Micros>::min()) continue;
+      if (save) out[i].bytes = state.Save();
+      out[i].state = std::move(state);
+    }
+  };
+  {
+    std::vector<std::jthread> others;
+    for (int t = 1; t < call.threads; ++t) others.emplace_back(work);
+    work();
+  }
+  std::erase_if(out, [](const Made& one) { return !one.state.has_value(); });
+  return out;
+}
+
 }  // namespace
 
-Result<Materialized> Materialize(const Call& call, const ViewRows& view, Micros until, bool full, OnlineTable& table) {
+Result<Materialized> Materialize(const Call& call, const ViewRows& view, Micros until, bool full, OnlineTable& table, OnlineTable* states) {
   Materialized out;
   if (view.rows->empty()) return out;
-  TENON_ASSIGN(const auto entities, EntitiesOf(view, until));
-  out.entities = static_cast<std::int64_t>(entities.size());
-  for (const auto& [key, entity] : entities) out.newest_event = std::max(out.newest_event, entity.latest);
-  if (entities.empty()) return out;
-  TENON_ASSIGN(const Batch joined, JoinAsOf(call, Asking(view, entities, until), kAsked, {&view, 1}));
-  std::vector<std::string> names;
-  for (const FeatureSpec& feature : view.plan->view().features) names.push_back(ColumnOf(view.plan->view(), feature));
-  TENON_ASSIGN(const Batch values, joined.Select(names));
+  ViewEvents events(view.plan, *view.rows);
+  TENON_TRY(events.Prepare());
   const RecordLayout& layout = table.layout();
-  Records records;
-  for (std::size_t begin = 0; begin < entities.size(); begin += kTogether) {
+  Records records, kept;
+  for (std::size_t begin = 0; begin < events.entities(); begin += kTogether) {
     TENON_TRY(call.Check());
-    const std::size_t count = std::min<std::size_t>(kTogether, entities.size() - begin);
+    const std::size_t count = std::min(kTogether, events.entities() - begin);
+    const std::vector<Made> made = MakeStates(call, view, events, begin, count, until, states != nullptr);
     std::vector<std::string_view> keys;
-    for (std::size_t i = 0; i < count; ++i) keys.push_back(entities[begin + i].first);
-    if (!full) TENON_TRY(table.Get(keys, &records));
-    std::vector<RecordPacker> packers;
-    packers.reserve(count);
-    std::vector<OnlineEntry> entries;
-    for (std::size_t i = 0; i < count; ++i) {
-      const Micros latest = entities[begin + i].second.latest;
-      RecordPacker packer(layout);
-      packer.SetRow(values, static_cast<std::int64_t>(begin + i));
-      if (!full && SameAs(layout, packer, latest, records, i)) {
-        ++out.unchanged;
-        continue;
-      }
-      packers.push_back(std::move(packer));
-      entries.push_back({keys[i], latest, until, packers.back().words(), packers.back().texts()});
+    for (const Made& one : made) keys.push_back(events.KeyOf(one.entity));
+    if (!full) {
+      TENON_TRY(table.Get(keys, &records));
+      if (states != nullptr) TENON_TRY(states->Get(keys, &kept));
     }
-    TENON_ASSIGN(const std::int64_t stored, table.Put(entries, Newest::kCreated));
+    ValuesBatch batch(*view.plan, table, states);
+    for (std::size_t i = 0; i < made.size(); ++i) {
+      const Made& one = made[i];
+      ++out.entities;
+      out.newest_event = out.entities == 1 ? one.latest : std::max(out.newest_event, one.latest);
+      batch.Add(keys[i], one.latest, *one.state, one.bytes);
+      const bool same = !full && SameAs(layout, batch.last(), one.latest, records, i) && until < records.Until(i) &&
+                        (states == nullptr || (kept.Found(i) && SameState(view.plan, kept.Text(i, 0), until, one.bytes)));
+      if (!same) continue;
+      batch.TakeBack();
+      ++out.unchanged;
+    }
+    TENON_ASSIGN(const std::int64_t stored, batch.Put());
     out.stored += stored;
-    call.Report("materializing", static_cast<double>(begin + count) / static_cast<double>(entities.size()));
+    call.Report("materializing", static_cast<double>(begin + count) / static_cast<double>(events.entities()));
   }
   return out;
 }

@@ -16,6 +16,7 @@ namespace {
 
 // 2^500: squares of smaller numbers stay finite.
 constexpr double kTooLarge = 0x1p500;
+constexpr Micros kBeginning = -62'135'596'800'000'000;  // 0001-01-01 UTC: what holds always has held since then
 // Blocks of this many half-lives share a landmark, to which weights are reckoned.
 constexpr Micros kDecayBlock = 64;
 
@@ -82,7 +83,7 @@ class PlanMaker {
     }
     if (view().time.empty()) return Wrong("time", "name the column that says when an event happened, here or as `time:` of its source");
     for (const auto& [setting, column] : {std::pair<const char*, const std::string&>("time", view().time), {"known", view().known}}) {
-      if (column.empty()) continue;
+      if (column.empty() || view().always()) continue;
       TENON_ASSIGN(const Type type, TypeOf(setting, column));
       if (type == Type::kTimestamp) continue;
       return Wrong(setting, Str("column ", column, " is ", table::NameOf(type), ", not timestamp; give its type under the source's `types: {", column, ": timestamp}`"));
@@ -212,6 +213,11 @@ Result<std::shared_ptr<const ViewPlan>> ViewPlan::Make(FeatureView view, const t
   return PlanMaker(std::move(view), source).Make();
 }
 
+bool ViewPlan::moves() const {
+  if (!view_.known.empty() || !view_.same_instant || presence_ >= 0) return true;
+  return std::ranges::any_of(slots_, [](const Slot& slot) { return slot.window.kind != Window::Kind::kAll || slot.decayed || slot.delay != 0; });
+}
+
 ViewPlan::Interval ViewPlan::CountsIn(const Slot& slot, const Event& event) const {
   if (event.at < -kFarthest || event.at > kFarthest) return {0, 0};
   const Micros length = slot.window.length.count();
@@ -242,8 +248,13 @@ Result<Events> ViewPlan::EventsOf(const table::Batch& rows) const {
     if (column.type() != Type::kTimestamp) return Error(Code::kInvalidArgument, Str("column ", name, " is ", table::NameOf(column.type()), ", not timestamp"));
     return column;
   };
-  TENON_ASSIGN(const table::Column at, micros(view_.time));
-  out.at.assign(at.ints().begin(), at.ints().end());
+  std::optional<table::Column> at;
+  if (view_.always()) {
+    out.at.assign(size, kBeginning);
+  } else {
+    TENON_ASSIGN(at, micros(view_.time));
+    out.at.assign(at->ints().begin(), at->ints().end());
+  }
   out.used.assign(size, 1);
   if (!view_.known.empty()) {
     TENON_ASSIGN(const table::Column known, micros(view_.known));
@@ -263,7 +274,7 @@ Result<Events> ViewPlan::EventsOf(const table::Batch& rows) const {
     const bool nameless = std::ranges::any_of(entities, [&](const table::Column& column) {
       return column.IsNull(row) || (column.type() == Type::kFloat64 && std::isnan(column.doubles()[i]));
     });
-    if (!nameless && !at.IsNull(row)) continue;
+    if (!nameless && !(at && at->IsNull(row))) continue;
     out.used[i] = 0;
     ++out.left_out;
   }

@@ -7,7 +7,7 @@
 
 namespace tenon::feature {
 
-Result<RecordLayout> RecordLayout::Of(std::shared_ptr<const table::Schema> fields) {
+Result<RecordLayout> RecordLayout::Of(std::shared_ptr<const table::Schema> fields, bool moves) {
   RecordLayout out;
   std::string words;
   for (const table::Field& field : fields->fields()) {
@@ -17,6 +17,8 @@ Result<RecordLayout> RecordLayout::Of(std::shared_ptr<const table::Schema> field
     out.has_texts_ = out.has_texts_ || field.type == table::Type::kString;
     words += Str(field.name, "\n", table::NameOf(field.type), "\n");
   }
+  if (moves) words += "until\n";
+  out.moves_ = moves;
   out.hash_ = Hash64(words);
   out.fields_ = std::move(fields);
   return out;
@@ -26,6 +28,7 @@ void RecordPacker::Start() {
   const std::size_t nulls = layout_.null_words();
   for (std::size_t i = 0; i < nulls; ++i) words_[i] = ~std::uint64_t{0};
   for (std::size_t i = nulls; i < words_.size(); ++i) words_[i] = 0;
+  if (layout_.moves()) SetUntil(std::numeric_limits<Micros>::max());
   texts_.clear();
 }
 
@@ -53,6 +56,7 @@ void RecordPacker::SetRow(const table::Batch& rows, std::int64_t row) {
 void Records::Reset(const RecordLayout& layout, std::size_t rows) {
   stride_ = layout.words();
   null_words_ = layout.null_words();
+  moves_ = layout.moves();
   if (words_.size() < rows * stride_) words_.resize(rows * stride_);
   at_.assign(rows, 0);
   created_.assign(rows, 0);

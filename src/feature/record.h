@@ -15,25 +15,27 @@
 namespace tenon::feature {
 
 // How the values of a view's features lie in one packed record: a bit a feature that says it is missing, then eight bytes
-// a feature (a double, an int64, a bool as 0 or 1, microseconds, or where a text lies in the texts' bytes), then the bytes of
-// texts. Nothing is parsed to read one. docs/formats/online-record.md. Immutable; any number of threads.
+// a feature (a double, an int64, a bool as 0 or 1, microseconds, or where a text lies in the texts' bytes), for values that
+// change though nothing happens eight bytes more, until when they hold, then the bytes of texts. Nothing is parsed to read one.
+// docs/formats/online-record.md. Immutable; any number of threads.
 class RecordLayout {
  public:
   RecordLayout() = default;
   // invalid_argument when a field is an embedding.
-  static Result<RecordLayout> Of(std::shared_ptr<const table::Schema> fields);
+  static Result<RecordLayout> Of(std::shared_ptr<const table::Schema> fields, bool moves = false);
 
   const table::Schema& fields() const { return *fields_; }
   const std::shared_ptr<const table::Schema>& shared_fields() const { return fields_; }
   std::size_t features() const { return static_cast<std::size_t>(fields_->size()); }
   std::size_t null_words() const { return (features() + 63) / 64; }
-  std::size_t words() const { return null_words() + features(); }  // of the fixed part
+  bool moves() const { return moves_; }                            // whether a record says until when its values hold
+  std::size_t words() const { return null_words() + features() + (moves_ ? 1 : 0); }  // of the fixed part
   bool has_texts() const { return has_texts_; }
   std::uint64_t hash() const { return hash_; }  // of names and types
 
  private:
   std::shared_ptr<const table::Schema> fields_;
-  bool has_texts_ = false;
+  bool has_texts_ = false, moves_ = false;
   std::uint64_t hash_ = 0;
 };
 
@@ -41,11 +43,12 @@ class RecordLayout {
 class RecordPacker {
  public:
   explicit RecordPacker(const RecordLayout& layout) : layout_(layout), words_(layout.words()) {}
-  void Start();  // every feature missing
+  void Start();  // every feature missing, for ever
   void Set(std::size_t feature, double value) { Word(feature, std::bit_cast<std::uint64_t>(value)); }
   void SetInt(std::size_t feature, std::int64_t value) { Word(feature, static_cast<std::uint64_t>(value)); }
   void SetText(std::size_t feature, std::string_view text);
   void SetRow(const table::Batch& rows, std::int64_t row);
+  void SetUntil(Micros until) { words_.back() = static_cast<std::uint64_t>(until); }  // of a layout that moves
   std::span<const std::uint64_t> words() const { return words_; }
   std::string_view texts() const { return texts_; }
 
@@ -68,6 +71,10 @@ class Records {
   bool Found(std::size_t row) const { return found_[row] != 0; }
   Micros at(std::size_t row) const { return at_[row]; }            // event time
   Micros created(std::size_t row) const { return created_[row]; }  // when it was computed
+  // From when on the values are others though nothing happens; the greatest: never.
+  Micros Until(std::size_t row) const {
+    return moves_ ? static_cast<Micros>(words_[(row + 1) * stride_ - 1]) : std::numeric_limits<Micros>::max();
+  }
   bool IsNull(std::size_t row, std::size_t feature) const {
     return !Found(row) || (words_[row * stride_ + feature / 64] >> (feature % 64) & 1) != 0;
   }
@@ -94,6 +101,7 @@ class Records {
  private:
   std::uint64_t Word(std::size_t row, std::size_t feature) const { return words_[row * stride_ + null_words_ + feature]; }
   std::size_t stride_ = 0, null_words_ = 0;
+  bool moves_ = false;
   std::vector<std::uint64_t> words_;
   std::vector<Micros> at_, created_;
   std::vector<std::uint8_t> found_;

@@ -147,6 +147,15 @@ class Counted final : public SlotState {
     return OfTally(answer, session, last);
   }
 
+  Micros Next(Micros now) const override {
+    Micros next = std::min(coming_.First(), leaving_.First());
+    if (slot_.window.kind == Window::Kind::kSession && !order_.empty()) {
+      const Micros over = order_.rbegin()->at + slot_.delay + slot_.window.length.count() + 1;
+      if (over > now) next = std::min(next, over);
+    }
+    return next;
+  }
+
   bool empty() const override { return tally_.count == 0 && coming_.size() == 0; }
 
   void Merge(const SlotState& from, Micros now) override {
@@ -375,6 +384,7 @@ class Decay final : public SlotState {
     if (count == 0) return {};
     return Number(answer.function == Function::kDecayedSum ? sum : sum / weights);
   }
+  Micros Next(Micros now) const override { return blocks_.empty() ? coming_.First() : now + 1; }
   bool empty() const override { return blocks_.empty() && coming_.size() == 0; }
   void Merge(const SlotState& from, Micros now) override {
     const auto& other = static_cast<const Decay&>(from);

@@ -54,6 +54,8 @@ class SlotState {
   virtual void Advance(Micros now) = 0;
   // Of latest slots `input` chooses the value, of others the function.
   virtual Value Of(const Answer& answer, int input, Micros now) const = 0;
+  // The moment after `now` at which Of() gives something else though no event comes; kNever: none.
+  virtual Micros Next(Micros now) const = 0;
   virtual bool empty() const = 0;
   virtual void Merge(const SlotState& other, Micros now) = 0;  // both advanced to now
   virtual void Save(ByteWriter* out) const = 0;
@@ -93,6 +95,7 @@ class Timeline {
     return false;
   }
   std::size_t size() const { return items_.size() - head_; }
+  Micros First() const { return size() == 0 ? kNever : items_[head_].first; }
   // In the one order that depends on the entries alone.
   std::vector<std::pair<Micros, Entry>> Sorted() const {
     std::vector<std::pair<Micros, Entry>> out(items_.begin() + static_cast<std::ptrdiff_t>(head_), items_.end());

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "feature/event_rows.h"
+#include "feature/moving_values.h"
 
 namespace tenon::feature {
 namespace {
@@ -38,6 +39,7 @@ struct ViewState {
   std::unordered_map<std::string, Entity> entities;
   std::vector<Entity*> touched;  // in this batch
   std::vector<std::string> touched_keys;
+  std::vector<std::string> saved;  // states of the touched, as they are stored
 };
 
 class Processor final : public StreamProcessor {
@@ -46,7 +48,7 @@ class Processor final : public StreamProcessor {
       : source_(std::move(source)), settings_(std::move(settings)), database_(state), rows_(source_) {}
 
   Result<void> Start(std::vector<StreamView> views) {
-    for (StreamView& view : views) views_.push_back({std::move(view), {}, {}, {}});
+    for (StreamView& view : views) views_.push_back({std::move(view), {}, {}, {}, {}});
     for (const char* table : {"positions(part INTEGER PRIMARY KEY, next INTEGER NOT NULL)",
                               "states(view TEXT NOT NULL, entity TEXT NOT NULL, bytes TEXT NOT NULL, latest INTEGER NOT NULL, PRIMARY KEY(view, entity))",
                               "records(id TEXT NOT NULL, seq INTEGER NOT NULL, known INTEGER NOT NULL, row TEXT NOT NULL, PRIMARY KEY(id, seq))",
@@ -330,27 +332,26 @@ class Processor final : public StreamProcessor {
     return entity;
   }
 
-  // The records of the touched entities, at time_.
+  // The records of the touched entities, at time_, and the states behind them where values move.
   Result<std::int64_t> Write(ViewState& view) {
-    std::vector<Value> values(view.view.plan->view().features.size());
-    for (Entity* entity : view.touched) entity->state.Advance(time_);
+    view.saved.clear();
+    for (Entity* entity : view.touched) {
+      entity->state.Advance(time_);
+      view.saved.push_back(entity->changed || entity->written == 0 ? entity->state.Save() : "");
+    }
     if (view.view.table == nullptr) return 0;
-    std::vector<RecordPacker> packers;
-    packers.reserve(view.touched.size());
-    std::vector<OnlineEntry> entries;
+    ValuesBatch batch(*view.view.plan, *view.view.table, view.view.states);
     std::vector<std::pair<Entity*, std::uint64_t>> hashes;
     for (std::size_t i = 0; i < view.touched.size(); ++i) {
-      view.touched[i]->state.Values(values);
-      packers.emplace_back(view.view.table->layout());
-      PackValues(*view.view.plan, values, &packers.back());
-      const RecordPacker& packed = packers.back();
-      const std::uint64_t hash = Hash64({reinterpret_cast<const char*>(packed.words().data()), packed.words().size_bytes()},
-                                        Hash64(packed.texts(), static_cast<std::uint64_t>(view.touched[i]->latest)));
-      if (view.touched[i]->written == hash) continue;
-      hashes.emplace_back(view.touched[i], hash);
-      entries.push_back({view.touched_keys[i], view.touched[i]->latest, time_, packers.back().words(), packers.back().texts()});
+      batch.Add(view.touched_keys[i], view.touched[i]->latest, view.touched[i]->state, view.saved[i]);
+      // A state that changed is kept though the record says the same: what it says later may differ.
+      if (view.touched[i]->written == batch.hash() && (view.view.states == nullptr || !view.touched[i]->changed)) {
+        batch.TakeBack();
+      } else {
+        hashes.emplace_back(view.touched[i], batch.hash());
+      }
     }
-    TENON_ASSIGN(const std::int64_t stored, view.view.table->Put(entries, Newest::kCreated));
+    TENON_ASSIGN(const std::int64_t stored, batch.Put());
     for (const auto& [entity, hash] : hashes) entity->written = hash;
     return stored;
   }
@@ -362,7 +363,7 @@ class Processor final : public StreamProcessor {
       for (ViewState& view : views_) {
         for (std::size_t i = 0; i < view.touched.size(); ++i) {
           TENON_TRY(database_.Run("INSERT INTO states(view, entity, bytes, latest) VALUES(?, ?, ?, ?) ON CONFLICT(view, entity) DO UPDATE SET bytes = excluded.bytes, latest = excluded.latest",
-                                  {view.view.plan->view().name, view.touched_keys[i], view.touched[i]->state.Save(), view.touched[i]->latest}));
+                                  {view.view.plan->view().name, view.touched_keys[i], view.saved[i], view.touched[i]->latest}));
         }
       }
       for (const auto& [id, seq, record] : new_records_) {
@@ -450,6 +451,9 @@ Result<std::unique_ptr<StreamProcessor>> StreamProcessor::Make(std::shared_ptr<c
     (void)at;
   }
   for (const StreamView& view : views) {
+    if (view.plan->view().always()) {
+      return Error(Code::kInvalidArgument, Str("view ", view.plan->view().name, " has `time: always`, and a stream has times; materialize it from its table"));
+    }
     if (settings.keyed && view.plan->view().entity != views[0].plan->view().entity) {
       return Error(Code::kInvalidArgument, Str("the views ", views[0].plan->view().name, " and ", view.plan->view().name,
                                                " have other entities: a topic that processes share is keyed by one; leave `group` out, or have a topic for each entity"));

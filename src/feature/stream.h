@@ -35,7 +35,8 @@ struct StreamCounts {
 
 struct StreamView {
   std::shared_ptr<const ViewPlan> plan;
-  OnlineTable* table = nullptr;  // outlives the processor; null: values are asked by Look alone
+  OnlineTable* table = nullptr;   // outlives the processor; null: values are asked by Look alone
+  OnlineTable* states = nullptr;  // likewise, of StateLayout(): where MovingValues finds the states; null: none are kept
 };
 
 // Makes features from events as they come. The state of every entity, the positions in the source and the counts are kept in

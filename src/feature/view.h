@@ -83,10 +83,11 @@ struct FeatureTest {
 // is true, none does. Of events with one time the one known later is the later, then the one with the greater values: the
 // order in which rows are stored or arrive never matters.
 struct FeatureView {
+  static constexpr std::string_view kAlways = "always";
   std::string name;                    // letters, digits, _
   std::vector<std::string> entity;     // columns, in the source and in the rows that ask
   std::string from;                    // the source's name; "": the only one
-  std::string time;                    // event time column; "": the source's
+  std::string time;                    // event time column; "": the source's; kAlways: the source is a table that does not change
   std::string known;                   // knowledge time column; "": known as it happens
   std::string event;                   // column with an event's id, for corrections; "": records are not corrected
   std::string deleted;                 // bool column: this record takes its event back
@@ -107,6 +108,8 @@ struct FeatureView {
   Json ToJson() const;
   // SHA-256 of all that its values depend on: not owner, description, tags, tests.
   std::string Hash() const;
+  // Its source has one row an entity, which holds at any time: the shops of a chain, the currencies of countries.
+  bool always() const { return time == kAlways; }
   // Position in features; not_found with near names.
   Result<int> At(std::string_view feature) const;
   friend bool operator==(const FeatureView&, const FeatureView&) = default;

@@ -120,12 +120,22 @@ class ViewParser {
     TENON_TRY(ReadTests(fields));
     fields.Known("sensitive");
     TENON_TRY(fields.Done());
+    if (view_.always()) TENON_TRY(CheckAlways(fields));
     if (view_.entity.empty()) return fields.Wrong("", "`entity:` is missing: the column (or columns) that say whose features these are");
     if (view_.features.empty()) return fields.Wrong("", "no features: write `latest: [column]` or `aggregate: {column: {mean: 7d}}`");
     return CheckNames(fields);
   }
 
  private:
+  Result<void> CheckAlways(const Fields& fields) const {
+    const bool dated = !view_.known.empty() || !view_.event.empty() || view_.ttl.count() != 0 || delay_.count() != 0 || !view_.same_instant;
+    if (dated) return fields.Wrong("time", "`always` goes without known, event, delay, ttl and same_instant: what holds at any time has none of them");
+    if (std::ranges::any_of(view_.features, [](const FeatureSpec& feature) { return feature.function != Function::kLatest; })) {
+      return fields.Wrong("time", "`always` goes with `latest` only: there are no windows without a time");
+    }
+    return {};
+  }
+
   Result<void> ReadPlain(Fields& fields) {
     TENON_TRY(fields.Read("entity", &view_.entity));
     TENON_TRY(fields.Read("from", &view_.from));

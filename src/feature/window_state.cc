@@ -64,6 +64,12 @@ void WindowState::Values(std::span<Value> out) const {
   }
 }
 
+Micros WindowState::Next() const {
+  Micros next = kNever;
+  for (const auto& slot : parts_->slots) next = std::min(next, slot->Next(now_));
+  return next;
+}
+
 bool WindowState::empty() const {
   for (const auto& slot : parts_->slots) {
     if (!slot->empty()) return false;

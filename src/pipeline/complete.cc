@@ -65,7 +65,7 @@ class Look {
     for (const Json& list : entities) values.push_back(&list);
     TENON_ASSIGN(const std::vector<std::string> keys, OnlineFeatures::KeysOf(*view_.plan, values));
     const std::vector<std::string_view> asked(keys.begin(), keys.end());
-    TENON_TRY(view_.table->Get(asked, &records_), Str("looking up the features of ", spec().name));
+    TENON_TRY(view_.values().Get(asked, at, &records_), Str("looking up the features of ", spec().name));
     const feature::WindowState nothing(view_.plan);
     empty_.resize(spec().features.size());
     nothing.Values(empty_);

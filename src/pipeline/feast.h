@@ -8,14 +8,22 @@
 #include <vector>
 
 #include "base/mutex.h"
+#include "pipeline/feast_read.h"
 #include "pipeline/online.h"
 
 namespace tenon::pipeline {
 
-// What goes back to a client: JSON, or nothing.
+struct FeastCall {
+  std::string_view path, query, body;  // `query` is what stands behind "?"
+  std::string_view accept;             // the header of this name
+  bool sensitive = false;              // whether the asker may read features that are marked so
+};
+
+// What goes back to a client.
 struct FeastReply {
   int status = 200;
-  std::string body;
+  std::string body = {};
+  std::string_view content_type = {};  // lives for ever; "": JSON, or nothing
 };
 
 // The calls of Feast's feature server over a project's online features, for clients that speak it: /get-online-features, /push,
@@ -30,17 +38,13 @@ class FeastDoor {
     std::string service;
     std::string event_source;  // the push source whose rows are events
   };
-  FeastDoor(const OnlineFeatures& features, const Clock& clock, Work work) : features_(features), clock_(clock), work_(std::move(work)) {}
+  FeastDoor(const OnlineFeatures& features, const Clock& clock, Work work) : features_(features), clock_(clock), work_(std::move(work)), reader_(features, work_.service) {}
   ~FeastDoor() = default;
 
   static bool Knows(std::string_view path);
-  // `query` is what stands behind "?"; `sensitive`: whether the asker may read features that are marked so.
-  FeastReply Answer(std::string_view path, std::string_view query, std::string_view body, bool sensitive);
+  FeastReply Answer(const FeastCall& call);
 
  private:
-  struct Wanted;
-  Result<FeastReply> Online(const Json& request, bool sensitive);
-  Result<std::vector<Wanted>> Choose(const Json& request, FeastReply* refused) const;
   Result<FeastReply> Push(const Json& request);
   Result<FeastReply> Write(const Json& request);
   Result<FeastReply> Materialize(const Json& request, std::string_view query, bool incremental);
@@ -49,6 +53,7 @@ class FeastDoor {
   const OnlineFeatures& features_;
   const Clock& clock_;
   const Work work_;
+  const FeastReader reader_;
   Mutex mutex_;
   std::multiset<std::string> running_ TENON_GUARDED_BY(mutex_);
   std::vector<std::jthread> threads_;  // last, so that they end first; begun under the lock

@@ -27,7 +27,7 @@ Result<void> BindViews(Project* project) {
     if (at == names.end()) return wrong(Str("from: no source '", view.from, "' under data:", DidYouMean(view.from, names)));
     const ingest::SourceSpec& source = *sources[static_cast<std::size_t>(at - names.begin())];
     if (view.time.empty()) view.time = source.time;
-    if (view.time.empty()) return wrong(Str("time: name the column that says when an event happened, here or as `time:` of source ", view.from));
+    if (view.time.empty()) return wrong(Str("time: name the column that says when an event happened, here or as `time:` of source ", view.from, "; `time: always` is for a table of one row each that does not change"));
   }
   if (!project->features.views.empty() && project->source.time.empty()) {
     return Error(Code::kInvalidArgument, Str(project->file, ": features: values are as known at a row's time; name its column under data: {time: column}"));
@@ -40,6 +40,17 @@ const ingest::SourceSpec& SourceOf(const Project& project, const FeatureView& vi
     if (source.name == view.from) return source;
   }
   return project.source;
+}
+
+Result<std::vector<SourceRows>> ReadViewSources(const Call& call, const Kinds<ingest::Reader>& readers, const Project& project) {
+  std::vector<SourceRows> out;
+  for (const FeatureView& view : project.features.views) {
+    if (std::ranges::find(out, view.from, &SourceRows::source) != out.end()) continue;
+    TENON_ASSIGN(auto reader, ingest::Read(call, SourceOf(project, view), readers));
+    TENON_ASSIGN(Batch rows, table::ReadAll(call, *reader), Str("reading source ", view.from));
+    out.push_back({view.from, {std::move(rows)}});
+  }
+  return out;
 }
 
 Result<Batch> WithFeatures(const Call& call, const Project& project, const Batch& asking, std::string_view time,

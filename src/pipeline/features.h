@@ -21,6 +21,9 @@ struct SourceRows {
   std::vector<table::Batch> batches;
 };
 
+// The rows of every source that a view reads, read now. Errors as of ingest::Read.
+Result<std::vector<SourceRows>> ReadViewSources(const Call& call, const Kinds<ingest::Reader>& readers, const Project& project);
+
 // Rows that ask with every view's features beside them, as known at each row's `time` (feature/as_of.h). `sources` has the rows
 // of each source that a view reads.
 Result<table::Batch> WithFeatures(const Call& call, const Project& project, const table::Batch& asking, std::string_view time,

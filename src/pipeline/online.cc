@@ -75,9 +75,15 @@ Result<std::unique_ptr<OnlineFeatures>> OnlineFeatures::Open(platform::Files& fi
     const auto source = out->sources_.find(view.from);
     if (source == out->sources_.end()) return Error(Code::kNotFound, Str("features.", view.name, ": no rows of a source '", view.from, "' were read"));
     TENON_ASSIGN(one.plan, feature::ViewPlan::Make(view, *source->second));
-    TENON_ASSIGN(one.layout, feature::RecordLayout::Of(one.plan->output()), Str("features.", view.name));
+    const bool moves = project.online.moving && one.plan->moves();
+    TENON_ASSIGN(one.layout, feature::RecordLayout::Of(one.plan->output(), moves), Str("features.", view.name));
     // By its meaning: another definition never reads records of this one.
-    TENON_ASSIGN(one.table, out->store_->Open(Str(project.name, ".", view.name, "@", one.plan->view().Hash().substr(0, 8)), one.layout));
+    const std::string name = Str(project.name, ".", view.name, "@", one.plan->view().Hash().substr(0, 8));
+    TENON_ASSIGN(one.table, out->store_->Open(name, one.layout));
+    if (moves) {
+      TENON_ASSIGN(const feature::RecordLayout states, feature::StateLayout());
+      TENON_ASSIGN(one.states, out->store_->Open(name + ".states", states));
+    }
     out->views_.push_back(std::move(one));
   }
   Json schemas = Json::MakeObject();
@@ -143,7 +149,9 @@ Result<std::vector<std::pair<std::string, feature::Materialized>>> OnlineFeature
   TENON_ASSIGN(Json fresh, Freshness());
   for (const OnlineView* view : wanted) {
     const std::string& name = view->plan->view().name;
-    TENON_ASSIGN(const feature::Materialized done, feature::Materialize(call, {view->plan, &rows.find(view->plan->view().from)->second.rows}, until, full, *view->table), Str("materializing ", name));
+    TENON_ASSIGN(const feature::Materialized done, feature::Materialize(call, {view->plan, &rows.find(view->plan->view().from)->second.rows}, until, full, *view->table, view->states.get()),
+                 Str("materializing ", name));
+    if (view->states != nullptr) TENON_TRY(view->states->Flush());
     TENON_TRY(view->table->Flush());
     out.emplace_back(name, done);
     Json& one = fresh[name];
@@ -182,7 +190,7 @@ Result<std::int64_t> OnlineFeatures::Push(const OnlineView& view, const Json& fr
   }
   const Json* times = frame.Find(plan.view().time);
   if (times == nullptr) times = frame.Find("event_timestamp");
-  if (times == nullptr) return Error(Code::kInvalidArgument, Str("df has no column '", plan.view().time, "' with the time of each row"));
+  if (times == nullptr && !plan.view().always()) return Error(Code::kInvalidArgument, Str("df has no column '", plan.view().time, "' with the time of each row"));
   const Json* made = frame.Find("created");
   TENON_ASSIGN(const std::vector<std::string> keys, KeysOf(plan, entities));
   feature::RowsFromJson reader(plan.output());

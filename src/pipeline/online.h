@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "feature/materialize.h"
+#include "feature/moving_values.h"
 #include "feature/online_store.h"
 #include "feature/stream.h"
 #include "pipeline/kits.h"
@@ -30,6 +31,9 @@ struct OnlineView {
   std::shared_ptr<const feature::ViewPlan> plan;
   feature::RecordLayout layout;
   std::unique_ptr<feature::OnlineTable> table;
+  std::unique_ptr<feature::OnlineTable> states;  // null: its values do not move
+  // Its values as of a moment; one way for every asker.
+  feature::MovingValues values() const { return {plan, table.get(), states.get()}; }
 };
 
 // A project's feature views online. Immutable but for what is in the tables; any number of threads.

@@ -1,5 +1,6 @@
 #include "pipeline/online_spec.h"
 
+#include "base/text.h"
 #include "base/time.h"
 
 namespace tenon::pipeline {
@@ -37,6 +38,10 @@ Result<OnlineSpec> OnlineSpec::Parse(const Json* json, std::string_view file) {
   TENON_ASSIGN(Fields fields, Fields::Of(*json, "online", file));
   if (const Json* store = fields.Find("store"); store != nullptr) TENON_TRY(ReadKind(*store, "online.store", file, &spec.store, &spec.settings));
   TENON_TRY(fields.Read("overrides", &spec.overrides));
+  std::string as_of = "request";
+  TENON_TRY(fields.Read("as_of", &as_of));
+  if (as_of != "request" && as_of != "record") return fields.Wrong("as_of", Str("expected request or record, got '", as_of, "'"));
+  spec.moving = as_of == "request";
   TENON_TRY(fields.Done());
   return spec;
 }

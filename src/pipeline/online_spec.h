@@ -14,6 +14,7 @@ struct OnlineSpec {
   std::string store = "embedded";  // a kind of feature/stores/
   Json settings = Json::MakeObject();
   bool overrides = false;          // whether a request may bring features itself
+  bool moving = true;              // as_of: request; windows go on until a request asks. False, as_of: record: they stay as they were stored
   static Result<OnlineSpec> Parse(const Json* json, std::string_view file);
 };
 

@@ -131,6 +131,7 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view folder, st
   if (const Json* cascade = fields.Find("cascade"); cascade != nullptr && !cascade->is_null()) {
     TENON_ASSIGN(spec.cascade, CascadeSpec::Parse(*cascade, file));
   }
+  TENON_ASSIGN(spec.streams, AnswerStreamSpec::Parse(fields.Find("streams"), file));
   TENON_ASSIGN(spec.outputs, OutputsSpec::Parse(fields.Find("outputs"), file));
   TENON_ASSIGN(spec.trace, TraceSpec::Parse(fields.Find("trace"), folder, file));
   TENON_ASSIGN(spec.access_log, AccessLogSpec::Parse(fields.Find("access_log"), folder, file));
@@ -186,6 +187,9 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
     TENON_TRY(of_card.Done());
   }
   TENON_TRY(fields.Done());
+  for (const feature::FeatureView& view : project.features.views) {
+    for (const feature::FeatureSpec& one : view.features) project.validate.as_known.push_back(feature::ColumnOf(view, one));
+  }
   project.validate.left_out = project.transform.drop;
   for (const std::string& column : {project.source.key, project.source.group, project.split.column}) {
     if (!column.empty()) project.validate.left_out.push_back(column);
@@ -195,6 +199,7 @@ Result<Project> ParseProject(std::string_view text, const std::string& folder, c
   }
   TENON_TRY(MindLateLabels(fields, &project));
   if (project.serve.endpoint.empty()) project.serve.endpoint = project.name;
+  for (AnswerStreamSpec& stream : project.serve.streams) stream.Settle(project.name, project.source.key, project.source.time);
   if (const auto& cascade = project.serve.cascade; cascade && std::ranges::find(project.train.learners, cascade->cheap) == project.train.learners.end()) {
     return fields.Wrong("serve", Str("cascade.cheap: '", cascade->cheap, "' is not among train.learners", DidYouMean(cascade->cheap, project.train.learners)));
   }

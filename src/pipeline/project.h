@@ -10,6 +10,7 @@
 #include "ingest/read.h"
 #include "dataset/split.h"
 #include "monitor/watch.h"
+#include "pipeline/answer_stream_spec.h"
 #include "pipeline/cascade_spec.h"
 #include "feature/view.h"
 #include "pipeline/online_spec.h"
@@ -48,6 +49,7 @@ struct ServeSpec {
   std::optional<serve::LadderSpec> fallback;  // what answers when the model fails; none: nothing
   std::optional<serve::RolloutSpec> rollout;  // how `tenon run` lets a new version in; none: at once
   std::optional<CascadeSpec> cascade;         // a cheap model before the costly one; none: one model answers
+  std::vector<AnswerStreamSpec> streams;      // sources whose records are answered beside requests
   OutputsSpec outputs;
   TraceSpec trace;
   AccessLogSpec access_log;

@@ -199,7 +199,7 @@ Result<StreamReport> StreamFeatures(const Call& call, platform::Files& files, co
   TENON_ASSIGN(auto online, OnlineFeatures::Open(files, project, schemas));
   std::vector<feature::StreamView> views;
   for (const OnlineView& view : online->views()) {
-    if (view.plan->view().from == source_name) views.push_back({view.plan, view.table.get()});
+    if (view.plan->view().from == source_name) views.push_back({view.plan, view.table.get(), view.states.get()});
   }
   if (views.empty()) return Error(Code::kInvalidArgument, Str("no feature view is made from the source '", source_name, "'; stream.source says whose events come"));
   Kinds<feature::EventSourceKind> kinds;
@@ -208,7 +208,10 @@ Result<StreamReport> StreamFeatures(const Call& call, platform::Files& files, co
   Result<StreamReport> report = maker->shared() ? Shared(call, files, project, wanted, tell, *maker, schemas[source_name], views)
                                                 : Alone(call, files, project, wanted, tell, *maker, schemas[source_name], views, &rows[source_name]);
   if (!report.ok()) return report;
-  for (const OnlineView& view : online->views()) TENON_TRY(view.table->Flush());
+  for (const OnlineView& view : online->views()) {
+    if (view.states != nullptr) TENON_TRY(view.states->Flush());
+    TENON_TRY(view.table->Flush());
+  }
   return report;
 }
 

@@ -11,15 +11,17 @@ namespace tenon::pipeline {
 struct FeatureParity {
   std::string view;
   std::int64_t rows = 0;       // of the source, each asked at its own time
-  std::int64_t values = 0;     // compared: a row's feature, in the stream and in the record it wrote
+  std::int64_t values = 0;     // compared: a row's feature, in the stream, in the record it wrote, and of some entity at a moment between events
   std::int64_t differences = 0;
-  std::int64_t live = 0;       // records of the project's online store, each compared with offline at the moment it was computed for
+  std::int64_t live = 0;       // records of the project's online store, each compared with offline at the moment it was computed for and, where windows
+                               // go on until a request asks, at some moments up to two months later
   std::int64_t live_differences = 0;
   std::vector<std::string> examples;  // of differences, at most ten
 };
 
 // Replays the source's first `most` rows in the order of time through the stream's code into a store of its own, asks after each
-// moment for every row of it, and compares to the bit with the point-in-time join; then compares the records that are online now.
+// moment for every row of it and, for as many entities, at moments before the next event, and compares to the bit with the
+// point-in-time join; then compares the records that are online now.
 Result<std::vector<FeatureParity>> VerifyFeatures(const Call& call, const FeatureRows& rows, const OnlineFeatures& online, std::int64_t most);
 
 }  // namespace tenon::pipeline

@@ -58,7 +58,7 @@ class Files {
   virtual Result<std::vector<std::string>> List(const std::string& folder) const = 0;  // names, sorted
   virtual Result<void> Remove(const std::string& path) = 0;                            // a file; fine when gone
   virtual Result<void> Rename(const std::string& from, const std::string& to) = 0;     // replaces
-  // unavailable, naming the process that holds it when that is known, when somebody else holds the lock.
+  // unavailable, naming the process if known, when somebody else holds the lock; one that was killed and is not gone yet is waited for (10 s).
   virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
 };
 

@@ -1,6 +1,8 @@
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -104,6 +106,32 @@ TEST_P(FilesTest, LocksOutASecondHolder) {
     }
   }
   ASSERT_OK(files_->Lock(At("lock")));
+}
+
+// The kernel frees a killed process' memory before its locks: who takes the lock at once, as a supervisor that starts it anew does, gets it.
+TEST_P(FilesTest, WaitsForAHolderThatWasKilled) {
+  if (!GetParam()) GTEST_SKIP() << "of the disk alone";
+  for (int round = 0; round < 5; ++round) {
+    int ready[2];
+    ASSERT_EQ(pipe(ready), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      const auto lock = files_->Lock(At("lock"));
+      std::vector<char> much(std::size_t{200} << 20);
+      for (std::size_t i = 0; i < much.size(); i += 4096) much[i] = 1;
+      if (write(ready[1], lock.ok() ? "y" : "n", 1) == 1) pause();
+      _exit(0);
+    }
+    char answer = 0;
+    ASSERT_EQ(read(ready[0], &answer, 1), 1);
+    ASSERT_EQ(answer, 'y');
+    ASSERT_CODE(kUnavailable, files_->Lock(At("lock")));  // it lives
+    kill(child, SIGKILL);
+    ASSERT_OK(files_->Lock(At("lock")));
+    waitpid(child, nullptr, 0);
+    close(ready[0]);
+    close(ready[1]);
+  }
 }
 
 TEST_P(FilesTest, ClearsWhatADeadWriterLeft) {

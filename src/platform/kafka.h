@@ -39,6 +39,7 @@ struct KafkaSettings {
   std::string brokers, topic;
   std::string group;                                              // "": no group, Assign says which partitions are read
   std::vector<std::pair<std::string, std::string>> properties;    // further settings of librdkafka
+  bool tells = true;                                              // tells the group what was read; false where a KafkaWriter keeps positions there
 };
 
 // Reads a topic of Apache Kafka by librdkafka, which is loaded when first used: committed records alone, in order within a
@@ -63,6 +64,32 @@ class KafkaReader {
   // Where reading of the partition is: every committed record before that offset was given. Negative: not begun.
   virtual std::int64_t Next(int partition) const = 0;
   virtual bool AtEnd(int partition) const = 0;
+  // Who this process is in its group now, for a KafkaWriter: the broker refuses a transaction of one that the group has left out.
+  virtual Result<std::string> Membership() const = 0;
+};
+
+// One record to write. Borrowed for the call; the key's data() may be null.
+struct KafkaOut {
+  std::string_view topic, key, value;
+};
+
+// Writes records and positions of a group in one transaction: readers of committed records see all of it or nothing. By librdkafka,
+// loaded when first used. One thread.
+class KafkaWriter {
+ public:
+  virtual ~KafkaWriter() = default;
+  // `id`: of the writer; an earlier writer of the same id, of a process that died or was thought dead, is shut out and what it left open
+  // is given up. `settings.topic` must exist. Errors: as KafkaReader::Open; permission_denied when the broker lets nobody write transactions.
+  static Result<std::unique_ptr<KafkaWriter>> Open(const Call& call, const KafkaSettings& settings, const std::string& id);
+  // What the group keeps for a partition, once no transaction on it is open; negative: nothing.
+  virtual Result<std::int64_t> Kept(const Call& call, const std::string& topic, int partition) = 0;
+  // `places` of `topic` are what the group keeps from then on; `membership` is a reader's, or "" where no reader is in the group. After an
+  // error nothing is known of this writer any more: open another, and go on from what is kept. unavailable: try that; failed_precondition:
+  // another writer of the same id took over.
+  virtual Result<void> Write(const Call& call, std::span<const KafkaOut> records, const std::string& topic, std::span<const KafkaPlace> places,
+                             std::string_view membership) = 0;
+  // not_found when there is no such topic.
+  virtual Result<void> CheckTopic(const std::string& topic) = 0;
 };
 
 }  // namespace tenon::platform

@@ -23,7 +23,7 @@ class Poster {
  public:
   virtual ~Poster() = default;
   // `headers` are whole lines without their ends: "Content-Type: application/json". Errors: unavailable (nobody answers,
-  // the connection broke, no trust), deadline_exceeded.
+  // the connection broke, no trust), deadline_exceeded, data_loss (it does not speak HTTP).
   virtual Result<PostAnswer> Post(const std::vector<std::string>& headers, std::string_view body, std::chrono::milliseconds limit) = 0;
 };
 
@@ -35,6 +35,7 @@ struct Url {
 };
 // "http://host:4318/v1/traces". invalid_argument for other schemes, user names in it, and what is none.
 Result<Url> ParseUrl(std::string_view text);
+std::string AddressOf(const Url& url);  // "host:port", an IPv6 address in brackets
 
 // `ca`: a PEM file of who is trusted, "": whom the system trusts. `files` outlives it.
 std::unique_ptr<Poster> MakePoster(Files& files, Url url, std::string ca = "");

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -10,8 +11,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <thread>
 
 #include "base/text.h"
 #include "platform/files.h"
@@ -158,11 +162,50 @@ class RealLock final : public FileLock {
 };
 
 // " by process 4711 (tenon)", or "" when the lock file does not tell.
-std::string HolderOf(int lock_file) {
+// 0: not known.
+std::int64_t HoldingProcess(int lock_file) {
   std::array<char, 32> buffer{};
   const ssize_t size = pread(lock_file, buffer.data(), buffer.size(), 0);
   std::int64_t process = 0;
-  if (size <= 0 || !ParseInt64(Trim({buffer.data(), static_cast<std::size_t>(size)}), &process)) return "";
+  return size > 0 && ParseInt64(Trim({buffer.data(), static_cast<std::size_t>(size)}), &process) ? process : 0;
+}
+
+enum class Life : std::uint8_t { kAlive, kDying, kGone };
+
+// kDying: a process has been killed and the kernel is still taking it down (which may take as long as a write to the disk): its
+// locks are about to go. Who killed it may not wait for that, as `timeout -s KILL` does not.
+Life LifeOf(std::int64_t process) {
+  std::FILE* file = std::fopen(Str("/proc/", process, "/status").c_str(), "re");
+  if (file == nullptr) return Life::kGone;
+  bool dying = false;
+  std::array<char, 256> line{};
+  while (std::fgets(line.data(), static_cast<int>(line.size()), file) != nullptr) {
+    const std::string_view text(line.data());
+    const std::size_t colon = text.find(':');
+    if (colon == std::string_view::npos) continue;
+    const std::string value(Trim(text.substr(colon + 1)));
+    if (text.starts_with("State:")) dying = dying || value.starts_with("Z") || value.starts_with("X");
+    const bool pending = text.starts_with("SigPnd:") || text.starts_with("ShdPnd:");
+    if (pending) dying = dying || (std::strtoull(value.c_str(), nullptr, 16) >> (SIGKILL - 1) & 1) != 0;
+  }
+  std::fclose(file);
+  if (dying) return Life::kDying;
+  file = std::fopen(Str("/proc/", process, "/stat").c_str(), "re");
+  if (file == nullptr) return Life::kGone;
+  const std::size_t size = std::fread(line.data(), 1, line.size() - 1, file);
+  std::fclose(file);
+  // Behind the name in brackets: state, five numbers, flags.
+  const std::string_view text(line.data(), size);
+  const std::size_t name = text.rfind(')');
+  if (name == std::string_view::npos) return Life::kAlive;
+  const std::vector<std::string> words = Split(text.substr(name + 2), ' ');
+  constexpr std::uint64_t kExiting = 4;  // PF_EXITING of Linux
+  return words.size() > 6 && (std::strtoull(words[6].c_str(), nullptr, 10) & kExiting) != 0 ? Life::kDying : Life::kAlive;
+}
+
+std::string HolderOf(int lock_file) {
+  const std::int64_t process = HoldingProcess(lock_file);
+  if (process == 0) return "";
   std::string name;
   if (std::FILE* file = std::fopen(Str("/proc/", process, "/comm").c_str(), "re"); file != nullptr) {
     std::array<char, 64> line{};
@@ -292,9 +335,18 @@ class Disk final : public Files {
   Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
     Descriptor file(OpenAgain(path, O_RDWR | O_CREAT, 0666));
     if (!file.ok()) return Failed("lock", path);
+    const auto begin = std::chrono::steady_clock::now();
     while (flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
       if (errno == EINTR) continue;
       if (errno != EWOULDBLOCK) return Failed("lock", path);
+      // A process that is gone has no locks: another holds it, whose number is about to be written, or is of another container.
+      const std::int64_t process = HoldingProcess(file.get());
+      const Life life = process == 0 ? Life::kAlive : LifeOf(process);
+      const std::chrono::milliseconds patience(life == Life::kDying ? 10'000 : life == Life::kGone ? 50 : 0);
+      if (std::chrono::steady_clock::now() - begin < patience) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        continue;
+      }
       return Error(Code::kUnavailable, Str(path, " is held", HolderOf(file.get()), "; wait until it ends, or stop it"));
     }
     // Who holds it is for the next one's message only, so that a full disk does not matter here.

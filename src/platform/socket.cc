@@ -108,6 +108,11 @@ Result<std::unique_ptr<Socket>> Connect(const sockaddr* to, socklen_t size, std:
 
 }  // namespace
 
+std::string HostName() {
+  char name[256] = "";
+  return ::gethostname(name, sizeof name - 1) != 0 || name[0] == '\0' ? "machine" : name;
+}
+
 Result<std::unique_ptr<Socket>> ConnectTo(std::string_view address, Time by) {
   if (address.starts_with("unix:")) {
     const std::string_view path = address.substr(5);

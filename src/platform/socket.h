@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/result.h"
+#include "platform/files.h"
 
 namespace tenon::platform {
 
@@ -23,5 +24,13 @@ class Socket {
 
 // "host:port", "[::1]:port" or "unix:/path". unavailable when nobody answers, invalid_argument for what is no address.
 Result<std::unique_ptr<Socket>> ConnectTo(std::string_view address, std::chrono::steady_clock::time_point by);
+
+// The name of this machine; "machine" when it has none.
+std::string HostName();
+
+// The same with TLS: the other end proves to be `host`, by a certificate that the system's authorities signed or those in the
+// PEM file `ca`. Further: unavailable when it does not, and what MakeTlsClient (tls.h) gives for `ca`. `files` is read within the call.
+Result<std::unique_ptr<Socket>> ConnectWithTls(Files& files, std::string_view address, const std::string& host, const std::string& ca,
+                                               std::chrono::steady_clock::time_point by);
 
 }  // namespace tenon::platform

@@ -115,6 +115,7 @@ int RowReader::At(std::string_view name) {
   if (static_cast<std::size_t>(slot) >= fields.size() || fields[static_cast<std::size_t>(slot)].name != name) {
     slot = slots_.Find(name);
   }
+  if (slot < 0 && passes_) return -1;
   if (slot < 0 && std::ranges::find(served_->passed, name) != served_->passed.end()) return -1;
   if (slot < 0) {
     Problem(name, Str("unknown field", DidYouMean(name, slots_.Names())));

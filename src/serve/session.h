@@ -59,6 +59,8 @@ class RowReader {
   // The slot of a field: the expected one when the fields come in order, else looked up; -1 and an error when there is
   // none (-1 alone for what is passed over). A field given twice is an error, too.
   int At(std::string_view name);
+  // From now on fields that the version does not read are passed over.
+  void PassUnknown() { passes_ = true; }
   // The slot that At would try first; its name can be compared before paying for more.
   int expected() const { return expected_; }
   // Takes a slot whose name is known already; false when the row has it.
@@ -96,6 +98,7 @@ class RowReader {
   int expected_ = 0;
   int instance_ = 0;
   bool row_failed_ = false;
+  bool passes_ = false;
   std::vector<FieldError> errors_;
   Surprises surprises_;
 };

@@ -72,6 +72,7 @@ struct ValidateSpec {
   std::string freshness;                              // how old the newest row may be, such as 2d
   std::vector<Reference> references;
   std::vector<std::string> left_out;                  // columns no model reads, which leak nothing. Not written here
+  std::vector<std::string> as_known;                  // features of views: as known at their row's time, however strong. Not written here
   static Result<ValidateSpec> Parse(const Json& json, std::string_view file);
   Json ToJson() const;
 };

@@ -243,6 +243,7 @@ Json ValidateSpec::ToJson() const {
     out["references"][reference.column]["column"] = reference.key;
   }
   if (!left_out.empty()) out["left_out"] = Json::ListOf(left_out);
+  if (!as_known.empty()) out["as_known"] = Json::ListOf(as_known);
   return out;
 }
 

@@ -216,6 +216,11 @@ TEST(Validate, LeaksIdentifiersAndDuplicates) {
   ASSERT_OK_AND_ASSIGN(const ValidationReport report, Look(Of(columns), "paid"));
   ASSERT_NE(Find(report, "leakage", "paid_text"), nullptr);
   EXPECT_EQ(Find(report, "leakage", "paid_text")->severity, Severity::kError);
+  ValidateSpec views;
+  views.as_known = {"paid_text"};
+  ASSERT_OK_AND_ASSIGN(const ValidationReport known, Validate(Call(), *Of(columns), nullptr, nullptr, nullptr, "paid", views, AllChecks()));
+  ASSERT_NE(Find(known, "leakage", "paid_text"), nullptr);
+  EXPECT_EQ(Find(known, "leakage", "paid_text")->severity, Severity::kInfo);
   EXPECT_EQ(Find(report, "leakage", "age"), nullptr);
   ASSERT_NE(Find(report, "identifiers", "number"), nullptr);
   EXPECT_EQ(Find(report, "identifiers", "number")->short_text, "a running number");

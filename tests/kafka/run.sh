@@ -30,4 +30,5 @@ if ! install; then
   exit 0
 fi
 "$venv/bin/python" streams.py "$tenon" "$jars" "$kills"
+"$venv/bin/python" answers.py "$tenon" "$jars" "$kills"
 "$venv/bin/python" source.py "$tenon" "$jars"

@@ -16,6 +16,7 @@ std::vector<Command> AllCommands() {
   }
   AddRollout(all);
   AddOnline(all);
+  AddStream(all);
   AddKeep(all);
   return all;
 }

@@ -24,6 +24,7 @@ void AddOta(std::vector<Command>& to);
 void AddLog(std::vector<Command>& to);
 void AddMonitor(std::vector<Command>& to);
 void AddOnline(std::vector<Command>& to);
+void AddStream(std::vector<Command>& to);
 void AddKeep(std::vector<Command>& to);
 void AddDoctor(std::vector<Command>& to);
 void AddCompletion(std::vector<Command>& to);

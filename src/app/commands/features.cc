@@ -139,28 +139,18 @@ Result<int> Test(Context& context, const Args& args) {
   return failed == 0 ? 0 : 1;
 }
 
-Result<std::vector<table::Batch>> RowsOf(Context& context, const ingest::SourceSpec& source) {
-  TENON_ASSIGN(auto reader, ingest::Read(context.call, source, context.kits.readers));
-  TENON_ASSIGN(table::Batch rows, table::ReadAll(context.call, *reader), Str("reading source ", source.name));
-  return std::vector<table::Batch>{std::move(rows)};
-}
-
 Result<int> Get(Context& context, const Args& args) {
   TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
   if (project.features.views.empty()) return Error(Code::kFailedPrecondition, Str(project.file, " has no feature views"));
-  std::vector<pipeline::SourceRows> sources;
-  for (const FeatureView& view : project.features.views) {
-    if (std::ranges::find(sources, view.from, &pipeline::SourceRows::source) != sources.end()) continue;
-    TENON_ASSIGN(auto rows, RowsOf(context, pipeline::SourceOf(project, view)));
-    sources.push_back({view.from, std::move(rows)});
-  }
+  TENON_ASSIGN(const auto sources, pipeline::ReadViewSources(context.call, context.kits.readers, project));
   const std::string time = args.Text("time").empty() ? project.source.time : args.Text("time");
   ingest::SourceSpec asking;
   asking.name = "rows";
   asking.paths = {args.Text("rows")};
   asking.types = {{time, "timestamp"}};
-  TENON_ASSIGN(auto rows, RowsOf(context, asking));
-  TENON_ASSIGN(const table::Batch joined, pipeline::WithFeatures(context.call, project, rows[0], time, sources));
+  TENON_ASSIGN(auto reader, ingest::Read(context.call, asking, context.kits.readers));
+  TENON_ASSIGN(const table::Batch rows, table::ReadAll(context.call, *reader), "reading the rows");
+  TENON_ASSIGN(const table::Batch joined, pipeline::WithFeatures(context.call, project, rows, time, sources));
   if (args.Text("out").empty()) {
     for (std::int64_t i = 0; i < joined.rows(); ++i) context.terminal.JsonLine(joined.RowAt(i));
     return 0;
@@ -173,7 +163,7 @@ Result<int> Get(Context& context, const Args& args) {
   line["columns"] = joined.columns();
   line["out"] = args.Text("out");
   context.json ? context.terminal.JsonLine(line)
-               : context.terminal.Line(Str(FormatCount(joined.rows()), " rows with ", joined.columns() - rows[0].columns(), " features as known at ", time, " in ", args.Text("out")));
+               : context.terminal.Line(Str(FormatCount(joined.rows()), " rows with ", joined.columns() - rows.columns(), " features as known at ", time, " in ", args.Text("out")));
   return 0;
 }
 

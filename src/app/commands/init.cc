@@ -42,17 +42,60 @@ void SuggestRoles(const table::Batch& rows, NewProject* project) {
   }
 }
 
-Result<NewProject> FromFile(Context& context, const std::string& folder, const std::string& data, const std::string& label, const std::string& columns) {
-  ingest::SourceSpec source;
-  source.paths = {data};
+// What --from, --columns and --data say together, as the chapter `data` says it.
+Result<Json> SettingsOf(const std::string& data, const std::string& columns, const std::string& further) {
+  Json settings;
+  settings["read"] = data;
+  Json names = Json::MakeArray();
   for (const std::string_view name : Split(columns, ',')) {
-    if (!Trim(name).empty()) source.columns.emplace_back(Trim(name));
+    if (!Trim(name).empty()) names.Push(std::string(Trim(name)));
   }
-  auto opened = ingest::Read(context.call, source, context.kits.readers);
-  if (!opened && source.columns.empty() && opened.error().message().find("columns: [...]") != std::string::npos) {
-    return Error(opened.error().code(), Str(opened.error().message(), "; here: --columns name,name,..."));
+  if (!names.array().empty()) settings["columns"] = names;
+  if (further.empty()) return settings;
+  TENON_ASSIGN(const Json more, Json::ParseYaml(Str("{", further, "}"), "--data"));
+  for (const auto& [key, value] : more.object()) {
+    if (settings.Find(key) != nullptr) return Error(Code::kInvalidArgument, Str("--data: '", key, "' has a flag of its own"));
+    settings[key] = value;
   }
-  TENON_ASSIGN(auto reader, std::move(opened));
+  return settings;
+}
+
+struct Opened {
+  Json settings;
+  ingest::SourceSpec source;
+  std::unique_ptr<table::BatchReader> reader;
+};
+
+Result<Opened> Open(Context& context, Json settings) {
+  Opened out;
+  TENON_ASSIGN(out.source, ingest::SourceSpec::Parse(settings, ".", "--data"));
+  TENON_ASSIGN(out.reader, ingest::Read(context.call, out.source, context.kits.readers));
+  out.settings = std::move(settings);
+  return out;
+}
+
+// Opens the file as it is, or with quotes as ordinary characters where that is what keeps it from being read.
+Result<Opened> OpenAsItIs(Context& context, const Json& settings) {
+  auto opened = Open(context, settings);
+  if (opened) return opened;
+  const std::string message(opened.error().message());
+  if (settings.Find("quote") == nullptr && message.find("`quote: \"\"`") != std::string::npos) {
+    Json plain = settings;
+    plain["quote"] = "";
+    if (auto again = Open(context, plain); again && again->reader->schema()->size() > 1) {
+      context.terminal.Note(Str(message, ": read with `quote: \"\"`"));
+      return again;
+    }
+  }
+  if (settings.Find("columns") == nullptr && message.find("columns: [...]") != std::string::npos) {
+    return Error(opened.error().code(), Str(message, "; here: --columns name,name,... or --data 'header: numbered'"));
+  }
+  return opened;
+}
+
+Result<NewProject> FromFile(Context& context, const std::string& folder, const std::string& data, const std::string& label, const Json& settings) {
+  TENON_ASSIGN(Opened opened, OpenAsItIs(context, settings));
+  auto& reader = opened.reader;
   TENON_ASSIGN(table::Batch rows, table::ReadAll(context.call, *reader), data);
   if (rows.rows() == 0) return Error(Code::kInvalidArgument, Str(data, ": has no rows"));
   NewProject project;
@@ -66,7 +109,9 @@ Result<NewProject> FromFile(Context& context, const std::string& folder, const s
   const auto relative = std::filesystem::relative(data, folder, ignored);
   // A file far away is better named by where it is.
   project.data = relative.empty() || relative.string().starts_with("../../../") ? std::filesystem::absolute(data, ignored).lexically_normal().string() : relative.string();
-  if (!source.columns.empty()) project.data_settings.push_back(Str("columns: ", Json::ListOf(source.columns).Dump()));
+  for (const auto& [key, value] : opened.settings.object()) {
+    if (key != "read") project.data_settings.push_back(Str(key, ": ", value.Dump()));
+  }
   SuggestRoles(rows, &project);
   return project;
 }
@@ -92,7 +137,8 @@ Result<int> Init(Context& context, const Args& args) {
   if (!from.empty()) {
     if (!context.files.Exists(from)) return Error(Code::kNotFound, Str("there is no file ", from));
     TENON_TRY(context.files.MakeFolders(folder));
-    TENON_ASSIGN(project, FromFile(context, folder, from, args.Text("label"), args.Text("columns")));
+    TENON_ASSIGN(const Json settings, SettingsOf(from, args.Text("columns"), args.Text("data")));
+    TENON_ASSIGN(project, FromFile(context, folder, from, args.Text("label"), settings));
   } else {
     TENON_TRY(context.files.MakeFolders(folder));
     TENON_ASSIGN(const Generator* generator, GeneratorNamed(kind));
@@ -100,7 +146,8 @@ Result<int> Init(Context& context, const Args& args) {
     const std::int64_t rows = args.Int("rows") > 0 ? args.Int("rows") : generator->rows;
     TENON_TRY(generator->write(context.call, data, rows, static_cast<std::uint64_t>(args.Int("seed"))), data);
     if (generator->project.empty()) {
-      TENON_ASSIGN(project, FromFile(context, folder, data, generator->label, ""));
+      TENON_ASSIGN(const Json settings, SettingsOf(data, "", ""));
+      TENON_ASSIGN(project, FromFile(context, folder, data, generator->label, settings));
       project.question = generator->question;
     } else {
       TENON_TRY(context.files.Write(file, generator->project));
@@ -130,6 +177,7 @@ void AddInit(std::vector<Command>& to) {
                           {.name = "--from", .help = "a data file: the project is written for its columns"},
                           {.name = "--label", .help = "the column to predict"},
                           {.name = "--columns", .help = "names of the columns, a,b,c, where the file brings none"},
+                          {.name = "--data", .help = "further settings of how it is read, such as 'skip: 2, encoding: latin-1'"},
                           {.name = "--template", .help = "a project with generated data instead", .choices = GeneratorNames()},
                           {.name = "--rows", .help = "rows to generate; 0: the template's own number", .kind = Flag::Kind::kInt, .fallback = "0"},
                           {.name = "--seed", .help = "seed of the generated data", .kind = Flag::Kind::kInt, .fallback = "1"}},

@@ -66,7 +66,8 @@ Result<int> Get(Context& context, const Args& args) {
   TENON_ASSIGN(const std::vector<std::string> keys, pipeline::OnlineFeatures::KeysOf(*view->plan, values));
   const std::string_view key = keys[0];
   feature::Records records;
-  TENON_TRY(view->table->Get({&key, 1}, &records));
+  TENON_ASSIGN(const Micros at, TimeOf(args, "at", std::numeric_limits<Micros>::min()));
+  TENON_TRY(view->values().Get({&key, 1}, {&at, 1}, &records));
   Json line;
   line["view"] = args.Text("view");
   line["found"] = records.Found(0);
@@ -181,11 +182,12 @@ void AddOnline(std::vector<Command>& to) {
                           {.name = "--full", .help = "write every record, changed or not", .kind = Flag::Kind::kBool}},
                 .run = Materialize});
   to.push_back({.name = "features online",
-                .summary = "Show what the online store has of one entity; exit status 1 when nothing",
+                .summary = "Show what the online store has of one entity, as stored or as of a moment; exit status 1 when nothing",
                 .example = "tenon features online examples/card-fraud --view customer --entity 4711",
                 .flags = {ProjectFlag(),
                           {.name = "--view", .help = "the feature view", .required = true},
-                          {.name = "--entity", .help = "its value, again for each entity column", .kind = Flag::Kind::kTexts}},
+                          {.name = "--entity", .help = "its value, again for each entity column", .kind = Flag::Kind::kTexts},
+                          {.name = "--at", .help = "as of this moment, as a request of then would get it; as it is stored when not given"}},
                 .run = Get});
   to.push_back({.name = "features publish",
                 .summary = "Append events to the project's own log, from which `features stream` reads",

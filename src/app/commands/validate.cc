@@ -4,6 +4,7 @@
 #include "dataset/snapshot.h"
 #include "pipeline/data_pages.h"
 #include "pipeline/edit_project.h"
+#include "pipeline/features.h"
 #include "pipeline/references.h"
 #include "registry/registry.h"
 #include "validate/check.h"
@@ -37,6 +38,13 @@ Result<std::vector<validate::ColumnExpectation>> StoredSchema(const store::Store
     out.push_back(std::move(expected));
   }
   return out;
+}
+
+// Features of views stand beside the rows of a run only: rows that come without them lack nothing.
+void LeaveOutFeatures(const pipeline::Project& project, std::vector<validate::ColumnExpectation>* schema) {
+  std::erase_if(*schema, [&](const validate::ColumnExpectation& one) {
+    return std::ranges::find(project.validate.as_known, one.name) != project.validate.as_known.end();
+  });
 }
 
 // The last snapshot that a run validated, or what --against names.
@@ -96,7 +104,8 @@ Result<int> ValidateRow(Context& context, const pipeline::Project& project, cons
   TENON_ASSIGN(auto opened, OpenStore(context, project.folder, store::Store::Access::kRead));
   TENON_ASSIGN(auto last, opened->FindRecord("validated", project.source.name));
   if (!last) return Error(Code::kFailedPrecondition, "nothing is expected of rows yet; `tenon run` makes a schema");
-  TENON_ASSIGN(const auto schema, StoredSchema(*opened, last->body));
+  TENON_ASSIGN(auto schema, StoredSchema(*opened, last->body));
+  LeaveOutFeatures(project, &schema);
   const auto found = validate::ValidateRow(schema, project.problem.label, row);
   bool passed = true;
   Json list = Json::MakeArray();
@@ -115,6 +124,15 @@ Result<int> ValidateRow(Context& context, const pipeline::Project& project, cons
   return passed ? 0 : 1;
 }
 
+// The rows with their features, as a run sees them.
+Result<dataset::SnapshotPtr> WithFeatures(Context& context, const pipeline::Project& project, const dataset::DatasetSnapshot& rows, store::Store& store) {
+  TENON_ASSIGN(const auto sources, pipeline::ReadViewSources(context.call, context.kits.readers, project));
+  TENON_ASSIGN(table::Batch joined, pipeline::WithFeatures(context.call, project, table::Batch::Concat(rows.batches()), project.source.time, sources));
+  const auto schema = joined.shared_schema();
+  auto reader = table::ReaderOver(schema, {std::move(joined)});
+  return dataset::Snapshot(context.call, *reader, project.source, store);
+}
+
 Result<int> ValidateData(Context& context, const Args& args) {
   const std::string folder = args.Text("project");
   TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, folder));
@@ -126,7 +144,12 @@ Result<int> ValidateData(Context& context, const Args& args) {
   }
   TENON_ASSIGN(auto reader, ingest::Read(context.call, project.source, context.kits.readers));
   TENON_ASSIGN(auto snapshot, dataset::Snapshot(context.call, *reader, project.source, *opened));
-  TENON_ASSIGN(const Before before, ReadBefore(context, *opened, project, args.Text("against"), snapshot->hash()));
+  const bool joined = !project.features.views.empty() && args.Texts("files").empty();
+  if (joined) {
+    TENON_ASSIGN(snapshot, WithFeatures(context, project, *snapshot, *opened));
+  }
+  TENON_ASSIGN(Before before, ReadBefore(context, *opened, project, args.Text("against"), snapshot->hash()));
+  if (!joined) LeaveOutFeatures(project, &before.schema);
   validate::ValidateSpec spec = project.validate;
   TENON_TRY(pipeline::ReadReferences(context.call, context.kits.readers, project.folder, &spec));
   const table::Profile* old_profile = before.profile ? &*before.profile : nullptr;

@@ -16,11 +16,9 @@ class BalancedAccuracy final : public Metric {
 
   OfWeights Prepare(const Scored& scored) const override {
     return [cells = CellsOf(scored)](std::span<const double> weight) {
-      const std::vector<double> confusion = cells.Count(weight);
       double sum = 0;
       int present = 0;
-      for (int k = 0; k < cells.classes; ++k) {
-        const Confused one = OneAgainstRest(confusion, cells.classes, k);
+      for (const Confused& one : EachAgainstRest(cells.Count(weight), cells.classes)) {
         const double actual = one.true_positive + one.false_negative;
         if (!(actual > 0)) continue;
         sum += one.true_positive / actual;

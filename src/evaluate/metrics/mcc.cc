@@ -17,10 +17,8 @@ class Mcc final : public Metric {
 
   OfWeights Prepare(const Scored& scored) const override {
     return [cells = CellsOf(scored)](std::span<const double> weight) {
-      const std::vector<double> confusion = cells.Count(weight);
       double total = 0, right = 0, both = 0, actual_squares = 0, decided_squares = 0;
-      for (int k = 0; k < cells.classes; ++k) {
-        const Confused one = OneAgainstRest(confusion, cells.classes, k);
+      for (const Confused& one : EachAgainstRest(cells.Count(weight), cells.classes)) {
         const double actual = one.true_positive + one.false_negative;
         const double decided = one.true_positive + one.false_positive;
         total += actual;

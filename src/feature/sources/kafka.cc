@@ -41,7 +41,9 @@ class KafkaSource final : public EventSource, public platform::KafkaOwner {
   Result<std::span<const Message>> Poll(const Call& call, std::size_t most, std::chrono::milliseconds wait) override {
     auto polled = reader_->Poll(call, most, wait);
     if (!polled.ok()) {
-      return polled.error().code() == Code::kNotFound ? std::move(polled).error().Context("start anew with --reset") : std::move(polled).error();
+      if (polled.error().code() != Code::kNotFound) return std::move(polled).error();
+      const bool kept_there = owner_ != nullptr && owner_->keeps_there();
+      return std::move(polled).error().Context(kept_there ? "set the group's offsets to records that are there" : "start anew with --reset");
     }
     messages_.clear();
     for (const platform::KafkaRecord& one : *polled) {
@@ -51,6 +53,7 @@ class KafkaSource final : public EventSource, public platform::KafkaOwner {
   }
 
   Result<std::int64_t> Lag() override { return reader_->Lag(); }
+  Result<std::string> Membership() override { return owner_ == nullptr ? std::string() : reader_->Membership(); }
 
   Result<std::int64_t> Gained(int partition) override { return owner_->Gained(partition); }
   void Lost(int partition) override { owner_->Lost(partition); }
@@ -83,7 +86,12 @@ class Kafka final : public EventSourceKind {
  private:
   Result<std::unique_ptr<EventSource>> Begin(const Call& call, PartitionOwner* owner) const {
     auto out = std::make_unique<KafkaSource>(owner);
-    TENON_TRY(out->Start(call, settings_, wanted_));
+    platform::KafkaSettings settings = settings_;
+    settings.tells = owner == nullptr || !owner->keeps_there();
+    // Whoever keeps all positions in the group has no state that would have to stay with a partition, so no sticky assignor is asked for: that
+    // of librdkafka 2.0 ends the process by an assertion when a member leaves at the wrong moment.
+    if (!settings.tells) settings.properties.insert(settings.properties.begin(), {"partition.assignment.strategy", "roundrobin"});
+    TENON_TRY(out->Start(call, settings, wanted_));
     return out;
   }
 

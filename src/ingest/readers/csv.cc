@@ -20,6 +20,7 @@ struct CsvOptions {
   bool guess_separator = true;
   CsvFormat format;
   Header header = Header::kAuto;
+  bool numbered = false;  // without a header: names are c1, c2, ...
   std::string encoding = "auto";
   std::int64_t skip = 0;
 };
@@ -123,12 +124,15 @@ class CsvRecords final : public Records {
     std::vector<Cell> cells;
     TENON_ASSIGN(const bool any, scanner_->Next(&cells));
     if (!any) return Error(Code::kInvalidArgument, Str(paths_[file_], ": there are only comments in it"));
+    if (columns_.empty() && options_.numbered) {
+      for (std::size_t i = 1; i <= cells.size(); ++i) columns_.push_back(Str("c", i));
+    }
     if (columns_.empty()) {
       std::string shown;
       for (std::size_t i = 0; i < std::min<std::size_t>(3, cells.size()); ++i) shown += Str(i > 0 ? ", " : "", Trim(cells[i].text));
       return Error(Code::kInvalidArgument,
                    Str(Where(), ": no names: the first row (", shown, cells.size() > 3 ? ", ..." : "", ") looks like values. Name the ",
-                       cells.size(), " columns with `columns: [...]`, or write `header: true` if that row holds the names"));
+                       cells.size(), " columns with `columns: [...]`, or write `header: numbered` for the names c1, c2, ..., `header: true` if that row holds the names"));
     }
     names_ = columns_;
     TENON_TRY(CheckCount(cells.size()));
@@ -230,8 +234,11 @@ Result<std::unique_ptr<Reader>> MakeCsv(const Options& options) {
   const Json& header = options.Any("header");
   if (header.is_bool()) {
     out.header = header.Bool() ? Header::kYes : Header::kNo;
+  } else if (header.is_string() && header.String() == "numbered") {
+    out.header = Header::kNo;
+    out.numbered = true;
   } else if (!header.is_string() || header.String() != "auto") {
-    return Error(Code::kInvalidArgument, Str("header: true, false or auto, not ", header.Dump()));
+    return Error(Code::kInvalidArgument, Str("header: true, false, numbered or auto, not ", header.Dump()));
   }
   out.encoding = options.Text("encoding");
   out.skip = options.Int("skip");
@@ -249,7 +256,7 @@ Result<void> AddCsv(Kinds<Reader>& kinds) {
                "looking at all rows; say what is found wrongly.",
        .example = R"({"separator": ";", "header": true})",
        .options = {{.name = "separator", .type = Type::kText, .fallback = "auto", .help = "One character, `tab`, `blanks` (runs of them) or `auto`"},
-                   {.name = "header", .type = Type::kAny, .fallback = "auto", .help = "Whether the first row holds names: true, false or auto"},
+                   {.name = "header", .type = Type::kAny, .fallback = "auto", .help = "Whether the first row holds names: true, false or auto; `numbered`: it does not, and they are c1, c2, ..."},
                    {.name = "quote", .type = Type::kText, .fallback = "\"", .help = "What surrounds values with separators or lines in them; \"\" for none"},
                    {.name = "comment", .type = Type::kText, .fallback = "", .help = "Lines that begin so are no rows"},
                    {.name = "encoding", .type = Type::kText, .fallback = "auto", .help = "The characters' code",

@@ -84,7 +84,12 @@ class Leakage final : public Check {
       const std::string fix = Str("leave it out (transform: {drop: [", field.name, "]}), unless it is really known before '",
                                   evidence.label, "'; then raise validate.leakage_threshold");
       const std::vector<Setting> drop = {{{"transform", "drop"}, Json(field.name), true}};
-      if (strength > threshold) {
+      if (std::ranges::find(evidence.spec->as_known, field.name) != evidence.spec->as_known.end()) {
+        if (strength > kSuspicious) {
+          out.push_back({"", field.name, Severity::kInfo, "strong, and known before", Str(numbered, "; its view looks at nothing later than the row"),
+                         "see that the view's `time`, `delay` and `known` say when a value is really known", {}});
+        }
+      } else if (strength > threshold) {
         out.push_back({"", field.name, Severity::kError, "gives the label away", Str(numbered, ", above ", FormatShort(threshold, 4)), fix, drop});
       } else if (NamedLike(field.name, evidence.label)) {
         // Name and strength together are proof enough: is_recid and two_year_recid.

@@ -1,0 +1,293 @@
+#include <algorithm>
+
+#include "base/text.h"
+#include "base/time.h"
+#include "edge/answer_stream_internal.h"
+
+namespace tenon::edge {
+namespace {
+
+constexpr auto kPoll = std::chrono::milliseconds(200);
+constexpr auto kLookEvery = std::chrono::seconds(1);
+constexpr auto kLongestPause = std::chrono::milliseconds(5000);
+constexpr std::size_t kLeastPart = 64;              // records that are worth another thread
+constexpr std::size_t kMostAside = 512 << 10;       // bytes of a record that is put aside
+constexpr int kTries = 5;                           // of a record that no rung answers
+constexpr std::size_t kMostId = 128;
+
+// Whether trying again can help: a topic may be made later, and what was shut out by another process of its name may come back when that is gone.
+bool MayPass(Code code) {
+  return code == Code::kUnavailable || code == Code::kDeadlineExceeded || code == Code::kResourceExhausted || code == Code::kFailedPrecondition || code == Code::kNotFound;
+}
+
+// A scalar of a record as JSON that is right whatever stood there.
+void AppendScalar(std::string_view raw, std::string* out) {
+  if (raw.size() >= 2 && raw.front() == '"') {
+    const std::string_view inner = raw.substr(1, raw.size() - 2);
+    if (inner.find('\\') == std::string_view::npos) return AppendJsonString(inner, out);
+    const auto read = Json::Parse(raw);
+    return AppendJsonString(read && read->is_string() ? std::string_view(read->String()) : inner, out);
+  }
+  double number = 0;
+  *out += ParseDouble(raw, &number) && (raw.front() == '-' || (raw.front() >= '0' && raw.front() <= '9')) ? raw : "null";
+}
+
+// Why an answer is an error, from its body.
+std::pair<std::string, std::string> CodeAndReason(const HttpResponse& response) {
+  const auto body = Json::Parse(response.body);
+  const Json* error = body ? body->Find("error") : nullptr;
+  if (error == nullptr) return {"internal", Str("status ", response.status)};
+  return {error->StringAt("code", "internal"), error->StringAt("message")};
+}
+
+}  // namespace
+
+int ThreadsOf(const std::vector<AnswerStreamOptions>& streams) {
+  int threads = 0;
+  for (const AnswerStreamOptions& one : streams) threads += one.threads;
+  return threads;
+}
+
+std::string_view MemberOf(std::string_view object, std::string_view name) {
+  const auto skip_text = [&](std::size_t at) {  // from the quote to behind its end
+    for (++at; at < object.size() && object[at] != '"'; ++at) {
+      if (object[at] == '\\') ++at;
+    }
+    return std::min(at + 1, object.size());
+  };
+  const auto skip_blanks = [&](std::size_t at) {
+    while (at < object.size() && (object[at] == ' ' || object[at] == '\n' || object[at] == '\t' || object[at] == '\r')) ++at;
+    return at;
+  };
+  std::size_t at = skip_blanks(0);
+  if (at >= object.size() || object[at] != '{') return {};
+  for (++at; at < object.size();) {
+    at = skip_blanks(at);
+    if (at >= object.size() || object[at] != '"') return {};
+    const std::size_t key = at + 1;
+    at = skip_text(at);
+    const bool found = at > key && object.substr(key, at - 1 - key) == name;
+    at = skip_blanks(at);
+    if (at >= object.size() || object[at] != ':') return {};
+    at = skip_blanks(at + 1);
+    const std::size_t begin = at;
+    int depth = 0;
+    while (at < object.size()) {
+      const char c = object[at];
+      if (c == '"') {
+        at = skip_text(at);
+        continue;
+      }
+      if (depth == 0 && (c == ',' || c == '}')) break;
+      depth += c == '{' || c == '[' ? 1 : c == '}' || c == ']' ? -1 : 0;
+      ++at;
+    }
+    if (found) return Trim(object.substr(begin, at - begin));
+    if (at >= object.size() || object[at] == '}') return {};
+    ++at;
+  }
+  return {};
+}
+
+AnswerStream::AnswerStream(Shared& shared, AnswerStreamOptions options, int thread)
+    : options_(std::move(options)), path_(Str("/v1/endpoints/", options_.endpoint, ":stream")) {
+  for (int i = 0; i < options_.threads; ++i) parts_.emplace_back().worker = std::make_unique<Worker>(shared, thread + i, true);
+  call_.stop = stop_.get_token();
+  const MutexLock lock(mutex_);
+  state_.name = options_.name;
+}
+
+void AnswerStream::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void AnswerStream::Stop() {
+  stop_.request_stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+AnswerStreamState AnswerStream::state() const {
+  const MutexLock lock(mutex_);
+  return state_;
+}
+
+void AnswerStream::Set(AnswerStreamState::Phase phase, const Error* why) {
+  const MutexLock lock(mutex_);
+  state_.phase = phase;
+  state_.problem = why == nullptr ? std::string() : why->ForPeople();
+  if (why != nullptr) state_.code = why->code();
+}
+
+void AnswerStream::Run() {
+  auto pause = std::chrono::milliseconds(100);
+  while (!stop_.stop_requested()) {
+    const std::int64_t before = state().commits;
+    auto done = Follow();
+    sink_.reset();
+    if (done.ok() || stop_.stop_requested()) return Set(AnswerStreamState::Phase::kEnded, nullptr);
+    const bool never_began = state().commits == 0 && state().phase == AnswerStreamState::Phase::kWaiting;
+    if (!MayPass(done.error().code()) || (options_.to_end && never_began)) return Set(AnswerStreamState::Phase::kFailed, &done.error());
+    Set(AnswerStreamState::Phase::kWaiting, &done.error());
+    if (state().commits != before) pause = std::chrono::milliseconds(100);
+    const auto until = std::chrono::steady_clock::now() + pause;
+    while (!stop_.stop_requested() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    pause = std::min(2 * pause, kLongestPause);
+    const MutexLock lock(mutex_);
+    ++state_.restarts;
+  }
+  Set(AnswerStreamState::Phase::kEnded, nullptr);
+}
+
+// From where the sink says, until it is told to stop, the end is there, or something goes wrong.
+Result<void> AnswerStream::Follow() {
+  TENON_ASSIGN(sink_, options_.to->Open(call_, options_.whom), Str("stream ", options_.name));
+  std::unique_ptr<feature::EventSource> source;
+  if (options_.from->shared()) {
+    TENON_ASSIGN(source, options_.from->StartShared(call_, *this), Str("stream ", options_.name));
+  } else {
+    TENON_ASSIGN(source, options_.from->Start(call_, *options_.whom.files, options_.whom.folder), Str("stream ", options_.name));
+    TENON_ASSIGN(const auto positions, sink_->Positions(call_));
+    TENON_TRY(source->Seek(positions));
+  }
+  Set(AnswerStreamState::Phase::kRunning, nullptr);
+  while (call_.Check().ok()) {
+    TENON_ASSIGN(const std::span<const feature::Message> messages, source->Poll(call_, options_.batch, kPoll));
+    if (!messages.empty()) TENON_TRY(Take(messages, *source));
+    if (messages.empty() && options_.to_end) {
+      TENON_ASSIGN(const std::int64_t lag, source->Lag());
+      if (lag == 0) break;
+    }
+    LookAtLag(*source);
+  }
+  looked_ = {};
+  LookAtLag(*source);
+  return {};
+}
+
+void AnswerStream::LookAtLag(feature::EventSource& source) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - looked_ < kLookEvery) return;
+  looked_ = now;
+  auto lag = source.Lag();
+  const MutexLock lock(mutex_);
+  state_.behind = lag.ok() ? *lag : -1;
+}
+
+Result<std::int64_t> AnswerStream::Gained(int partition) { return sink_->Next(call_, partition); }
+
+// A batch: answered by all threads, kept in its order.
+Result<void> AnswerStream::Take(std::span<const feature::Message> messages, feature::EventSource& source) {
+  const std::size_t count = std::clamp<std::size_t>(messages.size() / kLeastPart, 1, parts_.size()), each = (messages.size() + count - 1) / count;
+  {
+    std::vector<std::jthread> helpers;
+    for (std::size_t i = 1; i < count && i * each < messages.size(); ++i) {
+      helpers.emplace_back([&, i] { AnswerAll(parts_[i], messages.subspan(i * each, std::min(each, messages.size() - i * each))); });
+    }
+    AnswerAll(parts_[0], messages.subspan(0, std::min(each, messages.size())));
+  }
+  TENON_TRY(call_.Check());  // what was given up half-way is not kept
+  std::vector<feature::SinkRecord> records;
+  std::vector<feature::Position> next;
+  std::int64_t aside = 0;
+  Micros newest = 0;
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const feature::Message& message = messages[i];
+    const Part& part = parts_[i / each];
+    const std::size_t k = i % each, from = k == 0 ? 0 : part.ends[k - 1];
+    records.push_back({.aside = part.aside[k], .partition = message.partition, .offset = message.offset, .key = message.key,
+                       .value = std::string_view(part.text).substr(from, part.ends[k] - from)});
+    aside += part.aside[k] ? 1 : 0;
+    newest = std::max(newest, message.appended);
+    const auto known = std::ranges::find(next, message.partition, &feature::Position::partition);
+    known == next.end() ? next.push_back({message.partition, message.offset + 1}) : static_cast<void>(known->offset = message.offset + 1);
+  }
+  TENON_ASSIGN(const std::string membership, source.Membership());
+  TENON_TRY(sink_->Deliver(call_, records, next, membership), Str("stream ", options_.name));
+  const MutexLock lock(mutex_);
+  state_.answered += static_cast<std::int64_t>(messages.size()) - aside;
+  state_.aside += aside;
+  ++state_.commits;
+  state_.newest = std::max(state_.newest, static_cast<double>(newest) * 1e-6);
+  return {};
+}
+
+void AnswerStream::AnswerAll(Part& part, std::span<const feature::Message> messages) {
+  part.text.clear();
+  part.ends.clear();
+  part.aside.clear();
+  for (const feature::Message& message : messages) {
+    if (stop_.stop_requested()) return;
+    AnswerOne(part, message);
+    part.ends.push_back(part.text.size());
+  }
+}
+
+// Whether the endpoint has a version that answers: an unloaded one is waited for.
+bool AnswerStream::WaitForEndpoint(Part& part) {
+  while (!stop_.stop_requested()) {
+    part.worker->Tick();
+    if (part.worker->Find(options_.endpoint) != nullptr) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  return false;
+}
+
+void AnswerStream::AnswerOne(Part& part, const feature::Message& message) {
+  part.body.assign(message.value);
+  const std::size_t size = part.body.size();
+  part.body.append(kJsonPadding, '\0');
+  const std::string_view value = std::string_view(part.body).substr(0, size);
+  const std::string_view id = options_.id.empty() ? std::string_view() : MemberOf(value, options_.id);
+  part.request.method = Method::kPost;
+  part.request.path = path_;
+  part.request.body = value;
+  part.request.header_count = 0;
+  part.id = id.empty() || id == "null" ? Str(options_.name, "/", message.partition, "/", message.offset) : std::string(id.front() == '"' ? id.substr(1, id.size() - 2) : id);
+  if (part.id.size() <= kMostId) part.request.headers[part.request.header_count++] = {"x-request-id", part.id};
+  if (!message.key.empty()) part.request.headers[part.request.header_count++] = {"tenon-key", message.key};
+  for (int tries = 0;; ++tries) {
+    part.response.Clear();
+    part.worker->Handle(part.request, {}, part.response);
+    if (part.response.status < 500 && part.response.status != 404) break;
+    if (!WaitForEndpoint(part) || tries == kTries) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20) * (1 << tries));
+  }
+  std::string& out = part.text;
+  out += R"({"from":{"partition":)";
+  AppendInt(message.partition, &out);
+  out += R"(,"offset":)";
+  AppendInt(message.offset, &out);
+  out += '}';
+  if (message.key.data() != nullptr && !message.key.empty()) {
+    out += R"(,"key":)";
+    AppendJsonString(message.key, &out);
+  }
+  if (!options_.id.empty()) {
+    out += R"(,"id":)";
+    AppendScalar(id, &out);
+  }
+  out += R"(,"time":)";
+  const std::string_view time = options_.time.empty() ? std::string_view() : MemberOf(value, options_.time);
+  time.empty() || time == "null" ? AppendJsonString(FormatTimestamp(message.appended), &out) : AppendScalar(time, &out);
+  part.aside.push_back(part.response.status != 200);
+  if (part.aside.back()) return SetAside(part, value);
+  out += ',';
+  out += std::string_view(part.response.body).substr(1, part.response.body.size() - 2);
+  if (part.worker->lowest() == serve::Rung::kModel) out += R"(,"rung":"model")";
+  out += '}';
+}
+
+void AnswerStream::SetAside(Part& part, std::string_view value) {
+  const auto [code, reason] = CodeAndReason(part.response);
+  std::string& out = part.text;
+  out += R"(,"code":)";
+  AppendJsonString(code, &out);
+  out += R"(,"reason":)";
+  AppendJsonString(reason, &out);
+  out += R"(,"value":)";
+  AppendJsonString(value.substr(0, kMostAside), &out);
+  if (value.size() > kMostAside) out += R"(,"cut":true)";
+  out += '}';
+}
+
+}  // namespace tenon::edge

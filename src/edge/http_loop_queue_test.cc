@@ -1,0 +1,144 @@
+// A loop that is asked for more than it can do.
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "edge/http_server.h"
+#include "edge/socket_testing_internal.h"
+
+namespace tenon::edge {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Each answer takes a millisecond; what is late is turned away at once. "/probe" may not be.
+class Slow final : public HttpHandler {
+ public:
+  void Handle(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override {
+    const auto began = Clock::now();
+    if (peer.turn_away_at != 0 && began.time_since_epoch().count() > peer.turn_away_at && MayWait(request)) {
+      response.status = 503;
+      return;
+    }
+    while (Clock::now() - began < std::chrono::milliseconds(1)) {
+    }
+    response.body = "{}";
+  }
+  bool MayWait(const HttpRequest& request) const override { return request.path != "/probe"; }
+};
+
+class HttpLoopQueueTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ServerOptions options;
+    options.port = 0;
+    options.threads = 1;
+    options.longest_queue = std::chrono::milliseconds(5);
+    auto made = ListenHttp(options, [](int) { return std::make_unique<Slow>(); });
+    ASSERT_TRUE(made.ok());
+    server_ = *std::move(made);
+  }
+  void TearDown() override {
+    for (const int fd : clients_) ::close(fd);
+  }
+  static void Send(int fd, std::string_view path) {
+    const std::string request = "GET " + std::string(path) + " HTTP/1.1\r\nHost: t\r\n\r\n";
+    ASSERT_EQ(::send(fd, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+  }
+  // The status of one answer; 0: the connection ended.
+  static int Read(int fd) {
+    std::array<char, 4096> bytes;
+    const ssize_t got = ::recv(fd, bytes.data(), bytes.size(), 0);
+    return got < 13 ? 0 : std::atoi(bytes.data() + 9);
+  }
+  // As many clients that have asked before.
+  void Connect(int count, std::string_view path) {
+    for (int i = 0; i < count; ++i) {
+      clients_.push_back(testing::ConnectTo(server_->port()));
+      Send(clients_.back(), path);
+      ASSERT_EQ(Read(clients_.back()), 200);
+    }
+  }
+  // Each client asks again as soon as it is answered, so often in all, and then hears the last answers.
+  std::map<int, int> Press(int requests, std::string_view path = "/") {
+    std::map<int, int> statuses;
+    std::vector<pollfd> waits;
+    for (const int fd : clients_) Send(fd, path), waits.push_back({fd, POLLIN, 0});
+    int sent = static_cast<int>(clients_.size()), heard = 0;
+    while (heard < sent && ::poll(waits.data(), waits.size(), 20'000) > 0) {
+      for (pollfd& one : waits) {
+        if ((one.revents & POLLIN) == 0) continue;
+        ++statuses[Read(one.fd)];
+        ++heard;
+        if (sent >= requests) continue;
+        Send(one.fd, path);
+        ++sent;
+      }
+    }
+    EXPECT_EQ(heard, sent);
+    return statuses;
+  }
+
+  std::unique_ptr<Server> server_;
+  std::vector<int> clients_;
+};
+
+TEST_F(HttpLoopQueueTest, AnswersWhatIsInTimeTurnsAwayTheRestAndForgetsNone) {
+  Connect(64, "/");
+  auto statuses = Press(1000);  // of each other some 64 ms behind, where 5 may be waited
+  EXPECT_GT(statuses[200], 100);
+  EXPECT_GT(statuses[503], 10);
+  EXPECT_EQ(statuses[200] + statuses[503], 1000);
+  // When that is over, it is as before.
+  int status = 503;
+  for (int i = 0; status == 503 && i < 100; ++i) {
+    Send(clients_[0], "/");
+    status = Read(clients_[0]);
+  }
+  EXPECT_EQ(status, 200);
+}
+
+TEST_F(HttpLoopQueueTest, ProbesAreNeverTurnedAwayNorLeftUnread) {
+  Connect(64, "/probe");
+  EXPECT_EQ(Press(600, "/probe"), (std::map<int, int>{{200, 600}}));
+}
+
+TEST_F(HttpLoopQueueTest, ClientsThatGiveUpWhileTheyWaitHarmNobody) {
+  Connect(64, "/");
+  for (int round = 0; round < 4; ++round) {
+    Press(300);
+    for (const int fd : clients_) Send(fd, "/");
+    for (std::size_t i = 0; i < clients_.size(); i += 2) {
+      ::close(clients_[i]);
+      clients_[i] = testing::ConnectTo(server_->port());
+      Send(clients_[i], "/");
+    }
+    for (const int fd : clients_) {
+      const int status = Read(fd);
+      EXPECT_TRUE(status == 200 || status == 503) << status;
+    }
+  }
+}
+
+TEST_F(HttpLoopQueueTest, StopsInTheMiddleOfIt) {
+  Connect(64, "/");
+  Press(300);
+  for (int i = 0; i < 20; ++i) {
+    for (const int fd : clients_) Send(fd, "/");
+  }
+  server_->Stop(std::chrono::seconds(5));
+  for (const int fd : clients_) {
+    const int status = Read(fd);
+    EXPECT_TRUE(status == 200 || status == 503) << status;
+  }
+}
+
+}  // namespace
+}  // namespace tenon::edge
