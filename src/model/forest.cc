@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <mutex>
 
 #include "model/forest_internal.h"
 #include "model/payload_internal.h"
@@ -14,7 +15,7 @@ class Forest final : public Model {
  public:
   // `kernel`: null, or the one to use.
   Forest(ForestSpec spec, std::unique_ptr<Kernel> (*kernel)(const Compiled&))
-      : spec_(std::move(spec)), compiled_(Compile(spec_)), shap_(spec_, compiled_) {
+      : spec_(std::move(spec)), compiled_(Compile(spec_)) {
     if (kernel == nullptr) {
       chosen_ = std::make_unique<Chosen>(compiled_);
     } else {
@@ -39,9 +40,9 @@ class Forest final : public Model {
     ApplyLink(spec_.task, spec_.outputs, out, n, spec_.link);
   }
 
-  void Contributions(const float* row, double* out) const override { shap_.Contributions(row, 1, 0, out); }
+  void Contributions(const float* row, double* out) const override { Shap().Contributions(row, 1, 0, out); }
   void ContributionsOfRows(const float* rows, std::int64_t n, std::int64_t stride, double* out) const override {
-    shap_.Contributions(rows, n, stride, out);
+    Shap().Contributions(rows, n, stride, out);
   }
 
   Json Describe() const override {
@@ -93,9 +94,15 @@ class Forest final : public Model {
     return std::ranges::count(used, true);
   }
 
+  const TreeShap& Shap() const {
+    std::call_once(shap_made_, [this] { shap_ = std::make_unique<const TreeShap>(spec_, compiled_); });
+    return *shap_;
+  }
+
   ForestSpec spec_;
   Compiled compiled_;
-  TreeShap shap_;
+  mutable std::once_flag shap_made_;
+  mutable std::unique_ptr<const TreeShap> shap_;  // made when it is first asked for: most models never are
   std::unique_ptr<Chosen> chosen_;
   std::unique_ptr<Kernel> only_;
 };

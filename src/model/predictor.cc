@@ -262,11 +262,33 @@ Result<Attribution> Predictor::ExplainRow(const double* numbers, const std::stri
   const double* mine = scratch.contributions.data() + static_cast<std::size_t>(output) * (width + 1);
   *base = mine[width];
   if (!by_feature.empty()) std::copy_n(mine, width, by_feature.begin());
-  if (by_input.empty()) return Attribution{};
+  if (!by_input.empty()) SumByInput(mine, by_input);
+  return Attribution{};
+}
+
+void Predictor::SumByInput(const double* by_feature, std::span<double> by_input) const {
   std::ranges::fill(by_input, 0.0);
   const std::vector<int>& source = graph_->feature_source();
-  for (std::size_t f = 0; f < width; ++f) by_input[static_cast<std::size_t>(source[f])] += mine[f];
-  return Attribution{};
+  for (std::size_t f = 0; f < source.size(); ++f) by_input[static_cast<std::size_t>(source[f])] += by_feature[f];
+}
+
+void Predictor::ExplainRows(const double* numbers, const std::string_view* texts, std::int64_t n, double* by_input, double* base,
+                            Scratch& scratch) const {
+  const auto width = static_cast<std::size_t>(graph_->width());
+  const auto rows = static_cast<std::size_t>(n);
+  const auto of_outputs = static_cast<std::size_t>(outputs());
+  const std::size_t inputs = graph_->inputs().size();
+  scratch.tile.resize(std::max(scratch.tile.size(), rows * width));
+  scratch.contributions.resize(std::max(scratch.contributions.size(), rows * of_outputs * (width + 1)));
+  for (std::size_t i = 0; i < rows; ++i) {
+    graph_->ApplyRow(numbers + i * inputs, texts + i * inputs, scratch.tile.data() + i * width, scratch.graph);
+  }
+  model_->ContributionsOfRows(scratch.tile.data(), n, static_cast<std::int64_t>(width), scratch.contributions.data());
+  for (std::size_t k = 0; k < rows * of_outputs; ++k) {
+    const double* mine = scratch.contributions.data() + k * (width + 1);
+    base[k] = mine[width];
+    SumByInput(mine, {by_input + k * inputs, inputs});
+  }
 }
 
 }  // namespace tenon::model

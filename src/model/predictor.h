@@ -89,8 +89,13 @@ class Predictor {
   // fail; others never do. Of a cascade: those of the model that answers the row; by features: of the costly one.
   Result<Attribution> ExplainRow(const double* numbers, const std::string_view* texts, int output, std::span<double> by_input,
                                  std::span<double> by_feature, double* base, Scratch& scratch) const;
+  // The same of n rows, row after row, and of every output, bit by bit: n x outputs() x inputs().size() doubles in `by_input`,
+  // n x outputs() in `base`. Sixteen rows and multiples cost least. Only when explains_together().
+  bool explains_together() const { return cascade_ == nullptr && model_->by_columns() == nullptr; }
+  void ExplainRows(const double* numbers, const std::string_view* texts, std::int64_t n, double* by_input, double* base, Scratch& scratch) const;
 
  private:
+  void SumByInput(const double* by_feature, std::span<double> by_input) const;
   Prediction PredictRowAlone(const double* numbers, const std::string_view* texts, Scratch& scratch) const;
   void PredictSlotsAlone(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* out, Scratch& scratch) const;
   Result<void> PredictPartAlone(const table::Batch& part, Scratch& scratch, float* out) const;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <tuple>
 
 #include "model/tree_shap_lanes_internal.h"
 
@@ -58,14 +59,25 @@ TreeShap::TreeShap(const ForestSpec& spec, const Compiled& forest, Processor mos
   }
   std::ranges::sort(used_);
   used_.erase(std::unique(used_.begin(), used_.end()), used_.end());
+  std::vector<Layout> shorts;
   for (std::size_t t = 0; t < spec.trees.size(); ++t) {
     const int output = spec.trees[t].output;
     const bool every = output == Tree::kEveryOutput;
-    for (int k = every ? 0 : output; k <= (every ? spec.outputs - 1 : output); ++k) AddTree(spec, t, k);
+    for (int k = every ? 0 : output; k <= (every ? spec.outputs - 1 : output); ++k) {
+      Layout layout = LayOut(spec, t, k);
+      if (layout.nodes[0].left < 0) continue;  // a leaf explains nothing
+      if (layout.levels <= kMostLevels && layout.most_features <= 2 * kMostPoints) {
+        shorts.push_back(std::move(layout));
+      } else {
+        AddLong(layout);
+      }
+    }
   }
+  AddShort(std::move(shorts));
+  MakeGroups();
 }
 
-void TreeShap::AddTree(const ForestSpec& spec, std::size_t t, int output) {
+TreeShap::Layout TreeShap::LayOut(const ForestSpec& spec, std::size_t t, int output) {
   const Tree& tree = spec.trees[t];
   const auto spec_node = [&](std::int32_t i) -> const Tree::Node& { return tree.nodes[static_cast<std::size_t>(i)]; };
   struct Open {
@@ -117,27 +129,30 @@ void TreeShap::AddTree(const ForestSpec& spec, std::size_t t, int output) {
       open.push_back({to_right ? here.right : here.left, from.weight * share, features});
     }
   }
-  if (layout.nodes[0].left < 0) return;  // a leaf explains nothing
-  if (layout.levels <= kMostLevels && layout.most_features <= 2 * kMostPoints) {
-    AddShort(layout);
-  } else {
-    AddLong(layout);
+  return layout;
+}
+
+void TreeShap::AddShort(std::vector<Layout> layouts) {
+  const auto points = [](const Layout& layout) { return (layout.most_features + 1) / 2; };
+  const auto order = [&](const Layout& layout) { return std::tuple(points(layout), layout.levels, layout.nodes.size()); };
+  std::ranges::stable_sort(layouts, {}, order);
+  for (std::size_t i = 0; i < layouts.size(); ++i) {
+    ShapTree tree;
+    tree.first_step = steps_.size();
+    tree.first_test = tests_.size();
+    tree.output = layouts[i].output;
+    tree.points = points(layouts[std::min(i | (kTogether - 1), layouts.size() - 1)]);
+    AddTests(layouts[i], 0, 1, false, tree.points);
+    tree.tests = tests_.size() - tree.first_test;
+    const std::vector<ShapStep> steps = StepsThrough(tests_.data() + tree.first_test, tree.tests, kTreeBottom);
+    steps_.insert(steps_.end(), steps.begin(), steps.end());
+    tree.steps = steps.size();
+    trees_.push_back(tree);
   }
 }
 
-void TreeShap::AddShort(const Layout& layout) {
-  ShapTree tree;
-  tree.first_step = steps_.size();
-  tree.first_test = tests_.size();
-  tree.output = layout.output;
-  tree.points = (layout.most_features + 1) / 2;
-  AddSteps(layout, 0, 1, false, &tree);
-  tree.steps = steps_.size() - tree.first_step;
-  trees_.push_back(tree);
-}
-
 // At most kMostLevels deep.
-void TreeShap::AddSteps(const Layout& layout, std::int32_t at, std::uint8_t level, bool right, ShapTree* tree) {
+void TreeShap::AddTests(const Layout& layout, std::int32_t at, std::uint8_t level, bool right, int points) {
   const auto node_at = [&](std::int32_t i) -> const Layout::Node& { return layout.nodes[static_cast<std::size_t>(i)]; };
   const Layout::Node& here = node_at(at);
   ShapTest test;
@@ -149,43 +164,30 @@ void TreeShap::AddSteps(const Layout& layout, std::int32_t at, std::uint8_t leve
   test.plain = IsPlain(walk);
   test.missing_left = walk.missing_left;
   test.value = walk.value;
-  test.left_share = here.left_share;
+  test.share = here.left_share;
   if (here.before >= 0) {
     test.before = static_cast<std::uint8_t>(node_at(here.before).level);  // the test that led there
-    test.constants = AddConstants(node_at(here.before).share, here.left_share, tree->points);
+    test.again = AddAgain(node_at(here.before).share, points);
   }
   test.left_leaf = node_at(here.left).left < 0;
   test.right_leaf = node_at(here.right).left < 0;
   if (test.left_leaf) test.left_value = node_at(here.left).value;
   if (test.right_leaf) test.right_value = node_at(here.right).value;
-  const auto number = static_cast<std::uint32_t>(tests_.size() - tree->first_test);
   tests_.push_back(test);
-  steps_.push_back({number, false});
   const auto below = static_cast<std::uint8_t>(level + 1);
-  if (!test.left_leaf) AddSteps(layout, here.left, below, false, tree);
-  if (!test.right_leaf) AddSteps(layout, here.right, below, true, tree);
-  if (!test.left_leaf || !test.right_leaf) steps_.push_back({number, true});
+  if (!test.left_leaf) AddTests(layout, here.left, below, false, points);
+  if (!test.right_leaf) AddTests(layout, here.right, below, true, points);
 }
 
-std::int32_t TreeShap::AddConstants(double before, double left_share, int points) {
-  double at[kMostPoints], weights[kMostPoints];
-  GaussLegendre(points, at, weights);
-  const auto first = constants_.size();
-  constants_.resize(first + 4 * static_cast<std::size_t>(kMostPoints));
-  double* constants = constants_.data() + first;
-  const double right_share = 1 - left_share;
+std::int32_t TreeShap::AddAgain(double before, int points) {
+  double at[kMostPoints], unused[kMostPoints];
+  GaussLegendre(points, at, unused);
+  const auto first = again_.size();
+  again_.resize(first + 2 * static_cast<std::size_t>(kMostPoints));
   for (int q = 0; q < points; ++q) {
-    const double t = at[q];
-    const double whole = before + t * (1 - before);
-    const double a = before * left_share * (1 - t) / whole;
-    const double c = t / whole;
-    // The change of o - z, over e before: to the left when the row goes left, less that to the right when it does not.
-    const double k_left = ((1 - before * left_share) - (1 - before) * (a + c)) / whole;
-    const double k_right = -((1 - before * right_share) - (1 - before) * (1 - a)) / whole;
-    constants[q] = a;
-    constants[kMostPoints + q] = c;
-    constants[2 * kMostPoints + q] = k_right;
-    constants[3 * kMostPoints + q] = k_left - k_right;
+    const double w = 1 / (before + at[q] * (1 - before));
+    again_[first + static_cast<std::size_t>(q)] = at[q] * w;
+    again_[first + static_cast<std::size_t>(kMostPoints + q)] = before * w * w;
   }
   return static_cast<std::int32_t>(first);
 }

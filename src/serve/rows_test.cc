@@ -69,18 +69,30 @@ TEST_F(RowsTest, ABatchGivesTheBitsOfEachRowAlone) {
 
 TEST_F(RowsTest, ExplainsARowOfABatchAsAlone) {
   ASSERT_OK_AND_ASSIGN(auto loan, testing::MakeLoan(ops_));
-  Session session(loan);
+  Session session(loan), single(loan);
+  constexpr std::size_t kRowsAsked = 37;  // explained sixteen at a time
   std::vector<std::vector<double>> alone;
   double base = 0;
-  for (int i = 0; i < 5; ++i) {
-    Draw(session.reader());
-    session.rows().Add(session.reader().row());
-    ASSERT_OK(session.Explain(0, &base));
-    alone.push_back(session.contributions());
-  }
-  for (std::size_t i = 0; i < 5; ++i) {
-    ASSERT_OK(session.Explain(i, 0, &base));
-    EXPECT_EQ(session.contributions(), alone[i]) << i;
+  for (int round = 0; round < 2; ++round) {
+    session.rows().Clear();
+    alone.clear();
+    for (std::size_t i = 0; i < kRowsAsked; ++i) {
+      Draw(session.reader());
+      session.rows().Add(session.reader().row());
+      single.rows().Clear();
+      single.rows().Add(session.reader().row());
+      ASSERT_OK(single.Explain(0, 0, &base));
+      alone.push_back(single.contributions());
+    }
+    EXPECT_NE(alone[0], alone[1]);
+    for (const std::size_t i : {std::size_t{20}, std::size_t{3}, kRowsAsked - 1}) {
+      ASSERT_OK(session.Explain(i, 0, &base));
+      EXPECT_EQ(session.contributions(), alone[i]) << i;
+    }
+    for (std::size_t i = 0; i < kRowsAsked; ++i) {
+      ASSERT_OK(session.Explain(i, 0, &base));
+      EXPECT_EQ(session.contributions(), alone[i]) << i;
+    }
   }
 }
 

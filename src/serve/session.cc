@@ -243,6 +243,7 @@ void Rows::Room(std::size_t n) {
 }
 
 void Rows::Add(const Row& row) {
+  ++changes_;
   Room(size_ + 1);
   for (std::size_t i = 0; i < numbers_.size(); ++i) {
     if (is_text_[i]) {
@@ -255,6 +256,7 @@ void Rows::Add(const Row& row) {
 }
 
 void Rows::Reset(std::size_t n) {
+  ++changes_;
   Room(n);
   for (std::size_t i = 0; i < numbers_.size(); ++i) {
     if (is_text_[i]) {
@@ -346,8 +348,37 @@ std::span<const float> Session::PredictTogether(std::size_t size) {
 }
 
 Result<model::Attribution> Session::Explain(std::size_t i, int output, double* base) {
-  rows_.Get(i, &row_);
-  return ExplainRow(row_, output, base);
+  if (rows_.size() < 2 || !served_->predictor->explains_together()) {
+    rows_.Get(i, &row_);
+    return ExplainRow(row_, output, base);
+  }
+  if (together_.changes != rows_.changes_ || i - together_.from >= together_.rows) ExplainTogether(i);
+  const std::size_t at = (i - together_.from) * static_cast<std::size_t>(served_->predictor->outputs()) + static_cast<std::size_t>(output);
+  contributions_.assign(together_.by_field.begin() + static_cast<std::ptrdiff_t>(at * served_->fields.size()),
+                        together_.by_field.begin() + static_cast<std::ptrdiff_t>((at + 1) * served_->fields.size()));
+  *base = together_.base[at];
+  if (served_->disguise.any()) RoundParts(served_->disguise, &contributions_, base);
+  return model::Attribution{};
+}
+
+// Rows from row `from` of rows_ on.
+void Session::ExplainTogether(std::size_t from) {
+  constexpr std::size_t kMost = 16;
+  const model::Predictor& predictor = *served_->predictor;
+  together_.from = from;
+  together_.rows = std::min(kMost, rows_.size() - from);
+  together_.changes = rows_.changes_;
+  numbers_.clear();
+  texts_.clear();
+  for (std::size_t i = from; i < from + together_.rows; ++i) {
+    rows_.Get(i, &row_);
+    numbers_.insert(numbers_.end(), row_.numbers.begin(), row_.numbers.end());
+    texts_.insert(texts_.end(), row_.texts.begin(), row_.texts.end());
+  }
+  together_.base.resize(together_.rows * static_cast<std::size_t>(predictor.outputs()));
+  together_.by_field.resize(together_.base.size() * served_->fields.size());
+  predictor.ExplainRows(numbers_.data(), texts_.data(), static_cast<std::int64_t>(together_.rows), together_.by_field.data(), together_.base.data(),
+                        scratch_);
 }
 
 Result<model::Attribution> Session::ExplainRow(const Row& row, int output, double* base) {

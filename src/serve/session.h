@@ -115,13 +115,20 @@ class Rows {
  public:
   explicit Rows(const Served& served);
   std::size_t size() const { return size_; }
-  void Clear() { size_ = 0; }
+  void Clear() {
+    size_ = 0;
+    ++changes_;
+  }
   void Add(const Row& row);
   // n rows, all of whose values are missing; to be filled through the columns.
   void Reset(std::size_t n);
-  double* numbers(int slot) { return numbers_[static_cast<std::size_t>(slot)].data(); }
+  double* numbers(int slot) {
+    ++changes_;
+    return numbers_[static_cast<std::size_t>(slot)].data();
+  }
   // Null for slots of numbers.
   std::string_view* texts(int slot) {
+    ++changes_;
     auto& column = texts_[static_cast<std::size_t>(slot)];
     return column.empty() ? nullptr : column.data();
   }
@@ -137,6 +144,7 @@ class Rows {
   std::vector<const double*> number_columns_;
   std::vector<const std::string_view*> text_columns_;
   std::size_t size_ = 0, room_ = 0;
+  std::uint64_t changes_ = 0;                        // so far, or so often somebody could make some
 };
 
 // One thread's working memory for one version: reads rows, predicts and explains them. Keeps the version alive.
@@ -160,7 +168,7 @@ class Session {
   // Of the margin of `output` of reader().row() (of the prediction, where it is estimated): one number an input field, and the
   // base value. Fails only for models that read columns.
   Result<model::Attribution> Explain(int output, double* base) { return ExplainRow(reader_.row(), output, base); }
-  // The same of row i of rows().
+  // The same of row i of rows(), bit by bit; rows that stand together are explained together, once.
   Result<model::Attribution> Explain(std::size_t i, int output, double* base);
   const std::vector<double>& contributions() const { return contributions_; }  // of the last Explain
 
@@ -168,17 +176,23 @@ class Session {
   std::shared_ptr<const Served> served_;
   RowReader reader_;
   Result<model::Attribution> ExplainRow(const Row& row, int output, double* base);
+  void ExplainTogether(std::size_t from);
 
   Rows rows_;
   void DisguiseRows();
 
   Row row_;  // of rows_, gathered
-  std::vector<double> numbers_;           // of PredictTogether: row after row
+  std::vector<double> numbers_;           // of PredictTogether, ExplainTogether: row after row
   std::vector<std::string_view> texts_;
   std::vector<float> values_;
   std::vector<std::uint8_t> by_cheap_;
   model::Predictor::Scratch scratch_;
   std::vector<double> contributions_;
+  struct {
+    std::size_t from = 0, rows = 0;
+    std::uint64_t changes = 0;
+    std::vector<double> by_field, base;  // by row and output
+  } together_;                           // what was explained together last
   std::vector<float> disguised_;
 };
 
