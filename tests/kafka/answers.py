@@ -17,12 +17,12 @@ def bits(number):
 class Project:
     """A project with a model, and what `tenon predict` says of the rows that become events."""
 
-    def __init__(self, tenon, rows):
+    def __init__(self, tenon, rows, learner="linear"):
         self.begun = 0
         self.tenon, self.folder = tenon, pathlib.Path(tempfile.mkdtemp(prefix="tenon-answers-"))
         self.run("init", self.folder / "p", "--template", "churn", "--rows", str(rows))
         self.path = self.folder / "p"
-        self.text = (self.path / "tenon.yaml").read_text().replace("learners: [", "learners: [linear] # ", 1)
+        self.text = (self.path / "tenon.yaml").read_text().replace("learners: [", f"learners: [{learner}] # ", 1)
         (self.path / "tenon.yaml").write_text(self.text)
         self.run("run", self.path)
         self.run("predict", self.path, self.path / "customers.csv", "--out", self.folder / "predicted.jsonl")
@@ -60,13 +60,13 @@ class Project:
     def errors(self):
         return (self.folder / "errors").read_text()
 
-    def events(self, seed, count):
+    def events(self, seed, count, bad_ones=True):
         """Keyed by customer; some are none. Gives records, and how many are bad."""
         rng, records, bad = random.Random(seed), [], 0
         for i in range(count):
             row = rng.choice(self.rows)
             part = hash_of(row["customer_id"]) % PARTITIONS
-            if i % 101 == 50:
+            if bad_ones and i % 101 == 50:
                 records.append((row["customer_id"], rng.choice(["{", "", "7", '{"tenure_months": "long"}']), part))
                 bad += 1
             records.append((row["customer_id"], json.dumps({**row, "visit": i}), part))
