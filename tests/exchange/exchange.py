@@ -321,47 +321,6 @@ def part_images():
     print("ok    an image as nested lists: the same answers, and wrong ones are refused", flush=True)
 
 
-def part_tensors():
-    """A small convolution over pictures and a classifier of texts, asked by tritonclient with tensors as they are."""
-    draw = np.random.default_rng(5)
-    normal = lambda *shape: (draw.standard_normal(shape) / np.sqrt(np.prod(shape[1:]))).astype(np.float32)
-    nodes = [helper.make_node("Conv", ["image", "k"], ["c"], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["c"], ["r"]), helper.make_node("GlobalAveragePool", ["r"], ["a"]),
-             helper.make_node("Flatten", ["a"], ["f"]), helper.make_node("MatMul", ["f", "w"], ["s"]), helper.make_node("Softmax", ["s"], ["probabilities"])]
-    graph = helper.make_graph(nodes, "picture", [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 3, 16, 16])],
-                              [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 3])],
-                              [numpy_helper.from_array(normal(8, 3, 3, 3), "k"), numpy_helper.from_array(normal(8, 3) * 20, "w")])
-    picture = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
-    images = draw.random((40, 3, 16, 16), dtype=np.float32)
-    texts = np.array(["free prize now", "see you at lunch", "win cash now", "running late sorry", "claim your prize", "call me later, é"] * 10, dtype=object).reshape(-1, 1)
-    pipe = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts[:, 0], np.array([1, 0, 1, 0, 1, 0] * 10))
-    topic = to_onnx(pipe, initial_types=[("text", StringTensorType([None]))], options={"zipmap": False}).SerializeToString()
-    with tempfile.TemporaryDirectory() as folder:
-        folder = pathlib.Path(folder)
-        (folder / "models").mkdir()
-        for name, onx, feed, labels in (("picture", picture, {"image": images}, "cat,dog,owl"), ("topic", topic, {"text": texts[:, 0]}, "ham,spam")):
-            (folder / f"{name}.onnx").write_bytes(onx)
-            wanted = run_onnx(onx, feed)[-1]
-            np.save(folder / f"{name}.inputs.npy", images if name == "picture" else texts, allow_pickle=True)
-            np.save(folder / f"{name}.wanted.npy", wanted if name == "picture" else wanted[:, 1])
-            said = tenon("models", "import", folder / name, folder / f"{name}.onnx", "--name", name, "--labels", labels, "--promote", "--json")
-            assert said["format"] == "onnx", said
-            tenon("models", "export", f"{name}@1", "--project", folder / name, "--out", folder / "models" / f"{name}@1.tenon")
-        port_file = folder / "port"
-        server = subprocess.Popen([pathlib.Path(TENON).parent / "tenon-serve", "--models", folder / "models", "--port", "0", "--port-file", port_file, "--threads", "1"],
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        try:
-            for _ in range(600):
-                if port_file.exists() and port_file.read_text().strip():
-                    break
-                assert server.poll() is None, server.stderr.read()
-                time.sleep(0.1)
-            asked = subprocess.run([os.environ["TENON_CLIENTS_PYTHON"], ROOT / "tests/clients/tensor_clients.py", port_file.read_text().strip(), folder])
-            assert asked.returncode == 0
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(20)
-
-
 def part_hostile():
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)

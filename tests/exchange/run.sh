@@ -12,7 +12,4 @@ if [ ! -e "$venv/ready" ]; then
     onnxruntime==1.32.0 pandas==3.1.1 numpy==2.4.6
   touch "$venv/ready"
 fi
-exchange=$venv
-source tests/clients/venv.sh  # tritonclient, for the part that asks with tensors
-export TENON_CLIENTS_PYTHON=$venv/bin/python
-exec nice -n 5 "$exchange/bin/python" tests/exchange/exchange.py "$tenon" "$@"
+exec nice -n 5 "$venv/bin/python" tests/exchange/exchange.py "$tenon" "$@"
