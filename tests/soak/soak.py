@@ -67,7 +67,7 @@ class Soak:
     def __init__(self, build, folder, minutes):
         self.build, self.folder, self.seconds = build, folder, minutes * 60
         self.tenon, self.project = build / "bin/tenon", folder / "project"
-        self.swaps, self.samples, self.metrics = [], [], {}
+        self.swaps, self.samples, self.server, self.bundles = [], [], None, None
 
     def prepare(self):
         hammer.train(self.tenon, self.project)
@@ -210,8 +210,8 @@ class Soak:
             seconds.append(json.loads(line))
 
     def run(self):
-        self.prepare()
         try:
+            self.prepare()
             self.expected()
             capacity = self.capacities()
             rates = [0.7 * one for one in capacity]
@@ -247,7 +247,7 @@ class Soak:
             self.bundles.stop()
         finally:
             for server in (self.server, self.bundles):
-                if server.process.poll() is None:
+                if server is not None and server.process.poll() is None:
                     server.process.kill()
                     server.process.wait()
         return self.verdict(capacity, rates, told, clients, {name: value - before.get(name, 0) for name, value in after.items()})
