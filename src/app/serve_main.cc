@@ -101,7 +101,7 @@ class Program {
       return Error(Code::kInvalidArgument, "TLS needs both a certificate and its key: --tls-cert cert.pem --tls-key key.pem");
     }
     if (!certificate.empty()) {
-      TENON_ASSIGN(tls_, platform::MakeTlsServer(files_, {certificate, key, ca}, {"http/1.1"}));
+      TENON_ASSIGN(tls_, platform::MakeTlsServer(files_, {certificate, key, ca}, {"http/1.1", "h2"}));
       TENON_ASSIGN(certificate_scopes_, govern::Scopes::Of({"predict", "explain"}));
     }
     TENON_TRY(RefreshKeys());

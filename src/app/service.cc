@@ -282,6 +282,7 @@ class ProjectService final : public Service {
     const auto left = [&](const auto& entry) { return entry.first != champion && (!rollout_ || entry.first != rollout_->challenger); };
     std::erase_if(loaded_, left);
     std::erase_if(batchers_, left);
+    std::erase_if(breakers_, left);
     const std::lock_guard lock(mutex_);
     readiness_ = Describe(*route);
     return {};
@@ -370,6 +371,7 @@ class ProjectService final : public Service {
     const auto now = std::chrono::steady_clock::now();
     look_at_ = now + kLookEvery;
     if (server_ != nullptr) TENON_TRY(feedback_.Sync());
+    tallies_.KeepOnly(rollout_ ? std::vector<std::string>{rollout_->id} : std::vector<std::string>());
     if (!rollout_) return std::string();
     TENON_TRY(WriteSeen());
     TENON_ASSIGN(auto current, rollouts_.Find(project_.serve.endpoint));

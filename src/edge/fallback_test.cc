@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <filesystem>
+#include <limits>
 
 #include "base/testing.h"
 #include "base/text.h"
@@ -51,18 +53,19 @@ class FallbackTest : public ::testing::Test {
     way_ = made.second;
   }
   void TearDown() override { *way_ = Way::kFine; }
-  void Start(const char* fallback) {
+  void Start(const char* fallback, bool degraded = false, serve::InferenceLog* log = nullptr) {
     ASSERT_OK_AND_ASSIGN(const Json json, Json::Parse(fallback));
     ASSERT_OK_AND_ASSIGN(const auto spec, serve::LadderSpec::Parse(json, "test"));
     auto route = std::make_shared<serve::Route>();
     route->name = "price";
+    route->degraded = degraded;
     ASSERT_OK_AND_ASSIGN(route->ladder, serve::Ladder::Make(spec, served_, nullptr));
     route->arms = {{served_, serve::Role::kChampion, 1, std::make_shared<serve::Breaker>(spec.breaker)}};
     endpoints_.Set(std::shared_ptr<const serve::Route>(std::move(route)));
     ServerOptions options;
     options.port = 0;
     options.threads = 1;
-    ASSERT_OK_AND_ASSIGN(server_, StartServer(options, endpoints_, nullptr, [] { return true; }));
+    ASSERT_OK_AND_ASSIGN(server_, StartServer(options, endpoints_, log, [] { return true; }));
   }
   std::string Predict(double x) { return Ask(server_->port(), "POST", "/v1/endpoints/price:predict", Str(R"({"instances":[{"x0":)", x, "}]}")); }
   bool Has(const std::string& answer, std::string_view part) { return answer.find(part) != std::string::npos; }
@@ -94,6 +97,28 @@ TEST_F(FallbackTest, EachAnswerSaysWhichRungGaveIt) {
   const std::string metrics = Ask(server_->port(), "GET", "/metrics");
   EXPECT_TRUE(Has(metrics, R"(tenon_rung_answers_total{endpoint="price",model="price@1",rung="rule"} 3)")) << metrics;
   EXPECT_TRUE(Has(metrics, R"(tenon_rung_answers_total{endpoint="price",model="price@1",rung="model"} 2)"));
+}
+
+TEST_F(FallbackTest, AVersionThatStandsInIsLoggedAsItselfAndLowerRungsAreNot) {
+  auto files = platform::RealFiles();
+  std::string folder = "/tmp/tenon-stand-in-XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  ASSERT_OK_AND_ASSIGN(const auto log, serve::OpenInferenceLog(*files, folder));
+  Start(R"({"rungs":["default 5"],"breaker":{"failures":1000}})", true, log.get());
+  EXPECT_TRUE(Has(Predict(7), R"({"value":7,"rung":"last_good"}])"));
+  *way_ = Way::kNotANumber;
+  EXPECT_TRUE(Has(Predict(8), R"({"value":5,"rung":"default"}])"));
+  server_.reset();
+  ASSERT_OK(log->Flush());
+  std::vector<serve::LogEntry> entries;
+  ASSERT_OK(serve::ReadInferenceLog(Call(), *files, folder, "price", 0, std::numeric_limits<Micros>::max(), [&](const auto&, const serve::LogEntry& entry) {
+    entries.push_back(entry);
+    return true;
+  }));
+  ASSERT_EQ(entries.size(), 1U);
+  EXPECT_EQ(entries[0].model, "price@1");
+  EXPECT_EQ(entries[0].values, std::vector<float>{7});
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(FallbackTest, AnswersOfGrpcNameTheirRungToo) {

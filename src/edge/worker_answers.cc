@@ -209,6 +209,7 @@ std::span<const float> Worker::Descend(Lane& lane) {
       if (ladder.cache() != nullptr) ladder.cache()->Put(serve::CacheKey(lane.served(), row_), answer, before);
       answer.cheap = by_cheap_[i] == 1;
       if (lane.served().predictor->cascade() != nullptr) CountStage(lane, i, answer.cheap);
+      Keep(row_, answer, serve::Rung::kModel);  // also of a version that stands in: it is that version's answer, and logged as such
     } else {
       fine = false;
       by_cheap_[i] = kNoStage;
@@ -217,10 +218,10 @@ std::span<const float> Worker::Descend(Lane& lane) {
       if (rungs_[i] != serve::Rung::kNone) std::ranges::copy(lower.values, mine.begin());
       if (rungs_[i] == serve::Rung::kLastGood) disguise();
       answer.decision = lower.decision;
+      Keep(row_, answer, rungs_[i]);
     }
     furthest_ = std::max(furthest_, rungs_[i]);
     lane.counters->rungs[static_cast<std::size_t>(rungs_[i])].Add(1);
-    Keep(row_, answer, rungs_[i]);
   }
   if (asked && lane.breaker != nullptr) fine ? lane.breaker->Succeeded() : lane.breaker->Failed(predicted_);
   return answers_of_rungs_;

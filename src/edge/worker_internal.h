@@ -73,7 +73,7 @@ struct Lane : std::enable_shared_from_this<Lane> {
   VersionCounters* counters;
   std::shared_ptr<const serve::Route> route;  // what asks it now
   serve::Role role = serve::Role::kChampion;
-  serve::Tally* tally = nullptr;              // null: nobody judges what it does
+  std::shared_ptr<serve::Tally> tally;        // null: nobody judges what it does
   serve::Breaker* breaker = nullptr;          // of its model, where there is a ladder
   std::unique_ptr<serve::Apart> apart;        // of a model that may take long, where there is a deadline
   serve::Batcher* batcher = nullptr;          // of the arm, where rows gain from being asked together

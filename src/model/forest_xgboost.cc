@@ -44,10 +44,11 @@ struct Objective {
   std::string_view name;
   Task task;
   bool logit;  // whether base_score is a probability
+  Link link = Link::kOfTask;  // kExp: base_score is what the exponential gives
 };
 
 // Those whose predictions follow from the margins by the links that models here have.
-constexpr std::array<Objective, 13> kObjectives = {{
+constexpr std::array<Objective, 16> kObjectives = {{
     {"binary:logistic", Task::kBinary, true},
     {"reg:logistic", Task::kBinary, true},
     {"binary:logitraw", Task::kBinary, false},
@@ -58,6 +59,9 @@ constexpr std::array<Objective, 13> kObjectives = {{
     {"reg:pseudohubererror", Task::kRegression, false},
     {"reg:absoluteerror", Task::kRegression, false},
     {"reg:quantileerror", Task::kRegression, false},
+    {"count:poisson", Task::kRegression, false, Link::kExp},
+    {"reg:gamma", Task::kRegression, false, Link::kExp},
+    {"reg:tweedie", Task::kRegression, false, Link::kExp},
     {"rank:pairwise", Task::kRegression, false},
     {"rank:ndcg", Task::kRegression, false},
     {"rank:map", Task::kRegression, false},
@@ -95,6 +99,12 @@ Result<std::vector<float>> BaseScores(const Json& learner, const Objective& obje
     for (float& value : base) {
       value = std::min(std::max(value, kLeast), 1.0F - kLeast);
       value = -std::log(1.0F / value - 1.0F);
+    }
+  }
+  if (objective.link == Link::kExp) {
+    for (float& value : base) {
+      if (!(value > 0)) return Wrong(Str("base_score is ", value, "; with ", objective.name, " it is above 0"));
+      value = std::log(value);
     }
   }
   return base;
@@ -142,13 +152,36 @@ Result<void> ReadCategories(const Json& json, Tree* tree) {
   return {};
 }
 
-Result<Tree> ReadTree(const Json& json) {
+// The leaves of a tree with vectors (multi_strategy=multi_output_tree): from 3.1 on a list of their own, which a leaf's right child
+// names a place in; before, a vector for every node.
+Result<void> ReadVectors(const Json& json, int width, const std::vector<double>& right, Tree* tree) {
+  const auto outputs = static_cast<std::size_t>(width);
+  const bool listed = json.Find("leaf_weights") != nullptr;
+  TENON_ASSIGN(auto weights, listed ? Numbers(json, "leaf_weights", std::nullopt) : Numbers(json, "base_weights", tree->nodes.size() * outputs));
+  if (weights.size() % outputs != 0) return Wrong(Str("leaf_weights has ", weights.size(), " values, not whole vectors of ", width));
+  for (double& weight : weights) weight = static_cast<double>(static_cast<float>(weight));
+  for (std::size_t i = 0; i < tree->nodes.size(); ++i) {
+    Tree::Node& node = tree->nodes[i];
+    if (node.left >= 0) continue;
+    const double at = listed ? right[i] : static_cast<double>(i);
+    if (!(at >= 0 && at < static_cast<double>(weights.size() / outputs))) return Wrong(Str("the leaf ", i, " names vector ", at, " of ", weights.size() / outputs));
+    node.value = 0;
+    node.right = -1;
+    node.vector = static_cast<std::int32_t>(at);
+  }
+  tree->vectors = std::move(weights);
+  tree->output = Tree::kEveryOutput;
+  return {};
+}
+
+Result<Tree> ReadTree(const Json& json, int outputs) {
   const Json* lefts = json.Find("left_children");
   if (lefts == nullptr || !lefts->is_array()) return Wrong("left_children is missing");
   const std::size_t count = lefts->array().size();
+  int width = 1;
   if (At(json, {"tree_param", "size_leaf_vector"}) != nullptr) {
-    TENON_ASSIGN(const int width, CountAt(json, {"tree_param", "size_leaf_vector"}));
-    if (width > 1) return Wrong("its leaves are vectors; train with multi_strategy=one_output_per_tree");
+    TENON_ASSIGN(width, CountAt(json, {"tree_param", "size_leaf_vector"}));
+    if (width > 1 && width != outputs) return Wrong(Str("its leaves are vectors of ", width, " numbers; it has ", outputs, " outputs"));
   }
   TENON_ASSIGN(const auto left, Numbers(json, "left_children", count));
   TENON_ASSIGN(const auto right, Numbers(json, "right_children", count));
@@ -177,6 +210,7 @@ Result<Tree> ReadTree(const Json& json) {
     if (type[i] == 1) node.split = Comparison::kCategory;
   }
   TENON_TRY(ReadCategories(json, &tree));
+  if (width > 1) TENON_TRY(ReadVectors(json, width, right, &tree));
   return tree;
 }
 
@@ -209,11 +243,12 @@ Result<ForestSpec> Read(const Json& json) {
   if (classes > kMostClasses) return Wrong(Str("num_class is ", classes, "; at most ", kMostClasses, " can be read"));
   ForestSpec spec;
   spec.task = objective.task;
+  spec.link = objective.link;
   TENON_ASSIGN(spec.features, CountAt(*learner, {"learner_model_param", "num_feature"}));
   spec.outputs = std::max(1, classes);
   if (At(*learner, {"learner_model_param", "num_target"}) != nullptr) {
     TENON_ASSIGN(const int targets, CountAt(*learner, {"learner_model_param", "num_target"}));
-    if (targets > 1) return Wrong(Str("it predicts ", targets, " targets at once; train one model a target"));
+    if (targets > 1) return Wrong(Str("it predicts ", targets, " targets at once; a model here predicts one: train one a target"));
   }
   TENON_ASSIGN(const auto base, BaseScores(*learner, objective, spec.outputs));
   spec.base.assign(base.begin(), base.end());
@@ -224,7 +259,11 @@ Result<ForestSpec> Read(const Json& json) {
   TENON_ASSIGN(const auto outputs, Numbers(*model, "tree_info", trees->array().size()));
   TENON_ASSIGN(const std::size_t kept, TreesKept(*learner, *model, trees->array().size(), spec.outputs));
   for (std::size_t t = 0; t < kept; ++t) {
-    TENON_ASSIGN(Tree tree, ReadTree(trees->array()[t]), Str("reading tree ", t));
+    TENON_ASSIGN(Tree tree, ReadTree(trees->array()[t], spec.outputs), Str("reading tree ", t));
+    if (tree.output == Tree::kEveryOutput) {
+      spec.trees.push_back(std::move(tree));
+      continue;
+    }
     if (!(outputs[t] >= 0 && outputs[t] < spec.outputs)) return Wrong(Str("tree_info names output ", outputs[t]));
     tree.output = static_cast<int>(outputs[t]);
     spec.trees.push_back(std::move(tree));

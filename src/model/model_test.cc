@@ -577,7 +577,7 @@ TEST(Task, HasNames) {
 TEST(Xgboost, RefusesWhatItCannotRead) {
   const std::string head = R"({"learner":{"gradient_booster":{"name":")";
   for (const std::string& text : {std::string("{"), std::string("{}"), head + R"(dart"}}})", head + R"(gbtree"}}})",
-                                 head + R"(gbtree"},"objective":{"name":"count:poisson"}}})"}) {
+                                 head + R"(gbtree"},"objective":{"name":"survival:aft"}}})"}) {
     SCOPED_TRACE(text);
     ASSERT_CODE(kInvalidArgument, ReadXgboost(text));
   }
@@ -603,6 +603,30 @@ TEST(Xgboost, ReadsTheFormsOfItsVersions) {
   EXPECT_EQ(now.base, std::vector<double>{0.25});
   ASSERT_OK_AND_ASSIGN(const ForestSpec stopped, ReadXgboost(model("0.5", R"("best_iteration":"0")", "")));
   EXPECT_EQ(stopped.trees.size(), 1U);
+}
+
+// multi_strategy=multi_output_tree: up to 3.0 every node has a vector, from 3.1 on the leaves name theirs in a list of its own.
+TEST(Xgboost, ReadsLeavesThatAreVectors) {
+  const auto model = [](std::string_view rights, std::string_view weights, int width) {
+    return Str(R"({"learner":{"gradient_booster":{"name":"gbtree","model":{"tree_info":[0],"trees":[{"left_children":[1,-1,-1],"right_children":)", rights,
+               R"(,"split_indices":[1,0,0],"split_conditions":[0.5,0,0],"default_left":[1,0,0],"sum_hessian":[4,1,3],"tree_param":{"size_leaf_vector":")", width, R"("},)",
+               weights, R"(}]}},"objective":{"name":"multi:softprob"},"learner_model_param":{"num_class":"3","num_feature":"2","base_score":"[1E0,2E0,3E0]"}}})");
+  };
+  const std::string listed = R"("leaf_weights":[1,2,3,4,5,6])", old = R"("base_weights":[9,9,9,4,5,6,1,2,3])";
+  for (const auto& [text, name] : {std::pair(model("[2,1,0]", listed, 3), "listed"), std::pair(model("[2,-1,-1]", old, 3), "of every node")}) {
+    SCOPED_TRACE(name);
+    ASSERT_OK_AND_ASSIGN(ForestSpec spec, ReadXgboost(text));
+    ASSERT_OK_AND_ASSIGN(const auto forest, MakeForest(std::move(spec)));
+    const float rows[] = {0, 0.25F, 0, 0.75F, 0, std::numeric_limits<float>::quiet_NaN()};
+    std::array<float, 9> margins{};
+    forest->Margin(rows, 3, 2, margins.data());
+    EXPECT_EQ(margins, (std::array<float, 9>{5, 7, 9, 2, 4, 6, 5, 7, 9}));
+  }
+  for (const std::string& bad : {model("[2,1,2]", listed, 3), model("[2,1,-1]", listed, 3), model("[2,1,0]", listed, 2), model("[2,1,0]", R"("leaf_weights":[1,2,3,4])", 3),
+                                 model("[2,-1,-1]", R"("base_weights":[1,2,3])", 3)}) {
+    SCOPED_TRACE(bad);
+    ASSERT_CODE(kInvalidArgument, ReadXgboost(bad));
+  }
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::int64_t kMostRows = 10000;   // of samples that are compared
 constexpr std::int64_t kMadeRows = 64;
+constexpr std::int64_t kMadeNumbers = 1 << 20;  // of a field in all made rows
 
 struct Samples {
   table::Batch rows;       // columns of inputs, as they are read without knowing the model
@@ -73,21 +74,58 @@ Result<table::Batch> Typed(const Call& call, const Kits& kits, const ImportSpec&
   return all.Select(names);
 }
 
-// Rows around the numbers where the model's answers change, a missing one here and there, and texts that it knows.
+// A tensor of zeros and ones as nested lists, which any type of numbers holds; another one by `at`.
+void AddMadeTensor(std::span<const Json> shape, std::size_t at, std::size_t* place, std::string* out) {
+  if (shape.empty()) {
+    *out += (++*place * (at + 1)) % 7 < 3 ? "1" : "0";
+    return;
+  }
+  *out += '[';
+  for (std::int64_t i = 0; i < shape[0].Int(); ++i) {
+    if (i != 0) *out += ',';
+    AddMadeTensor(shape.subspan(1), at, place, out);
+  }
+  *out += ']';
+}
+
+// Of the largest tensor among a row's fields; 1 when there is none.
+std::int64_t LargestField(const model::Imported& imported) {
+  std::int64_t largest = 1;
+  for (const table::Field& field : imported.graph.inputs) {
+    const Json* facts = imported.inputs.Find(field.name);
+    const Json* shape = facts == nullptr ? nullptr : facts->Find("shape");
+    std::int64_t size = 1;
+    if (shape != nullptr) {
+      for (const Json& extent : shape->array()) size *= std::max<std::int64_t>(1, extent.Int());
+    }
+    largest = std::max(largest, size);
+  }
+  return largest;
+}
+
+// Rows around the numbers where the model's answers change, a missing one here and there, and texts that it knows. Fewer of them where
+// a field is a large tensor.
 table::Batch MadeRows(const model::Imported& imported) {
+  const std::int64_t rows = std::clamp<std::int64_t>(kMadeNumbers / LargestField(imported), 2, kMadeRows);
   std::vector<table::Column> columns;
   for (std::size_t c = 0; c < imported.graph.inputs.size(); ++c) {
     const table::Field& field = imported.graph.inputs[c];
     const Json* facts = imported.inputs.Find(field.name);
     const Json* domain = facts == nullptr ? nullptr : facts->Find("domain");
-    const bool required = facts != nullptr && facts->BoolAt("required");
+    const Json* shape = facts == nullptr ? nullptr : facts->Find("shape");
+    const bool required = shape != nullptr || (facts != nullptr && facts->BoolAt("required"));
     const std::vector<double>& near = imported.values[c];
     table::ColumnBuilder builder(field.type);
-    for (std::int64_t i = 0; i < kMadeRows; ++i) {
+    for (std::int64_t i = 0; i < rows; ++i) {
       // Steps that share no divisor with each other, so that columns do not move together.
       const auto at = static_cast<std::size_t>(i) * (2 * c + 1) + c;
       if (!required && at % 16 == 15) {
         builder.AddNull();
+      } else if (shape != nullptr) {
+        std::string tensor;
+        std::size_t place = 0;
+        AddMadeTensor(shape->array(), at, &place, &tensor);
+        builder.AddText(tensor);
       } else if (field.type == table::Type::kString) {
         const bool known = domain != nullptr && !domain->array().empty();
         builder.AddText(known ? domain->array()[at % domain->array().size()].String() : "");

@@ -128,35 +128,33 @@ ArmEvidence Tally::Read() const {
   return out;
 }
 
-Tally* Tallies::For(const Route& route, const Served& served, int thread) {
+std::shared_ptr<Tally> Tallies::For(const Route& route, const Served& served, int thread) {
   if (route.rollout.empty()) return nullptr;
-  const std::lock_guard lock(mutex_);
-  for (const auto& entry : entries_) {
-    if (entry->rollout == route.rollout && entry->stage == route.stage && entry->version == served.version && entry->thread == thread) {
-      return &entry->tally;
-    }
+  const MutexLock lock(mutex_);
+  for (const Entry& entry : entries_) {
+    if (entry.rollout == route.rollout && entry.stage == route.stage && entry.version == served.version && entry.thread == thread) return entry.tally;
   }
-  auto entry = std::make_unique<Entry>();
-  entry->rollout = route.rollout;
-  entry->stage = route.stage;
-  entry->version = served.version;
-  entry->thread = thread;
-  entries_.push_back(std::move(entry));
-  return &entries_.back()->tally;
+  entries_.push_back({route.rollout, route.stage, served.version, thread, std::make_shared<Tally>()});
+  return entries_.back().tally;
+}
+
+void Tallies::KeepOnly(std::span<const std::string> rollouts) {
+  const MutexLock lock(mutex_);
+  std::erase_if(entries_, [&](const Entry& entry) { return std::ranges::find(rollouts, entry.rollout) == rollouts.end(); });
 }
 
 std::vector<Tallies::Sum> Tallies::Sums() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   std::vector<Sum> out;
-  for (const auto& entry : entries_) {
+  for (const Entry& entry : entries_) {
     auto at = std::ranges::find_if(out, [&](const Sum& sum) {
-      return sum.rollout == entry->rollout && sum.stage == entry->stage && sum.version == entry->version;
+      return sum.rollout == entry.rollout && sum.stage == entry.stage && sum.version == entry.version;
     });
     if (at == out.end()) {
-      out.push_back({entry->rollout, entry->stage, entry->version, {}});
+      out.push_back({entry.rollout, entry.stage, entry.version, {}});
       at = out.end() - 1;
     }
-    at->evidence.Add(entry->tally.Read());
+    at->evidence.Add(entry.tally->Read());
   }
   return out;
 }

@@ -4,11 +4,12 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "base/mutex.h"
 #include "serve/route.h"
 
 namespace tenon::serve {
@@ -72,8 +73,10 @@ class Tally {
 // All tallies of a process. A thread asks once for its own and then only writes that. Safe from any thread.
 class Tallies {
  public:
-  // Of the version in this stage of the route's rollout; lives as long as this. Null when the route has no rollout.
-  Tally* For(const Route& route, const Served& served, int thread);
+  // Of the version in this stage of the route's rollout. Null when the route has no rollout.
+  std::shared_ptr<Tally> For(const Route& route, const Served& served, int thread);
+  // Forgets the tallies of all rollouts but these, which run. Whoever still has one of the others writes what nobody reads.
+  void KeepOnly(std::span<const std::string> rollouts);
 
   struct Sum {
     std::string rollout;
@@ -87,10 +90,10 @@ class Tallies {
   struct Entry {
     std::string rollout;
     int stage = 0, version = 0, thread = 0;
-    Tally tally;
+    std::shared_ptr<Tally> tally;
   };
-  mutable std::mutex mutex_;
-  std::vector<std::unique_ptr<Entry>> entries_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  std::vector<Entry> entries_ TENON_GUARDED_BY(mutex_);
 };
 
 }  // namespace tenon::serve

@@ -71,8 +71,7 @@ struct Mirror::Pair {
   std::shared_ptr<const Served> champion, shadow;
   model::Predictor::Scratch champion_scratch, shadow_scratch;
   std::vector<int> from;  // slot of the champion for each of the shadow's, -1: none
-  Tally* champion_tally = nullptr;
-  Tally* shadow_tally = nullptr;
+  std::shared_ptr<Tally> champion_tally, shadow_tally;
   Row row, other;
   std::vector<float> live;
 

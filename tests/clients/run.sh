@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The real tritonclient, kserve, curl and grpcurl against `tenon serve` on a project and against the benchmark's server.
+# The real tritonclient, kserve, curl, grpcurl and Google's client of Vertex AI against `tenon serve` on a project and against the benchmark's server.
 # Usage: tests/clients/run.sh [<build folder>]
 # The clients live in a virtual environment outside of the tree, made when it is missing; grpcurl needs Go, else it is left out.
 set -euo pipefail
@@ -19,4 +19,15 @@ fi
 ninja -C "$build" tenon edge_bench_server >/dev/null
 "$venv/bin/python" tests/clients/descriptors.py
 "$venv/bin/python" tests/clients/oip_clients.py "$build/bin/edge_bench_server"
-exec "$venv/bin/python" tests/clients/project_clients.py "$build/bin/tenon" "$grpcurl"
+"$venv/bin/python" tests/clients/project_clients.py "$build/bin/tenon" "$grpcurl"
+# Of Google's package only the client of predictions is used: without what the rest of it needs.
+vertex=$cache/venv-vertex-1
+if [ ! -e "$vertex/ready" ]; then
+  rm -rf "$vertex"
+  python3 -m venv "$vertex"
+  "$vertex/bin/pip" install --quiet 'google-api-core[grpc]==2.44.0' 'google-auth==2.63.0' 'proto-plus==1.29.0' 'protobuf==7.36.2' 'requests==2.34.2' 'grpcio==1.85.3' \
+    'grpcio-status==1.85.3' 'googleapis-common-protos==1.76.0' 'grpc-google-iam-v1==0.14.6' 'packaging==26.4'
+  "$vertex/bin/pip" install --quiet --no-deps 'google-cloud-aiplatform==2.7.0'
+  touch "$vertex/ready"
+fi
+exec "$vertex/bin/python" tests/clients/vertex.py "$build/bin/tenon"

@@ -181,9 +181,15 @@ def part_xgboost():
     model = xgb.XGBClassifier(n_estimators=20, max_depth=4, n_jobs=1).fit(x, y.map({c: i for i, c in enumerate(classes)}))
     shown("XGBoost multi-class", import_and_serve("segment", to_bytes(model.save_model, "m.json"), test, model.predict_proba(test), classes,
                                                  ["--labels", ",".join(classes)]))
+    model = xgb.XGBClassifier(n_estimators=20, max_depth=4, n_jobs=1, tree_method="hist", multi_strategy="multi_output_tree").fit(x, y.map({c: i for i, c in enumerate(classes)}))
+    shown("XGBoost multi-class, leaves with vectors", import_and_serve("segment", to_bytes(model.save_model, "m.ubj"), test, model.predict_proba(test), classes,
+                                                                      ["--labels", ",".join(classes)]))
     x, y, test = california()
     model = xgb.XGBRegressor(n_estimators=50, max_depth=5, n_jobs=1).fit(x, y)
     shown("XGBoost regression", import_and_serve("houses", to_bytes(model.save_model, "m.ubj"), test, model.predict(test)))
+    for objective in ("count:poisson", "reg:gamma", "reg:tweedie"):
+        model = xgb.XGBRegressor(n_estimators=20, max_depth=4, n_jobs=1, objective=objective).fit(x, y)
+        shown(f"XGBoost {objective}", import_and_serve("houses", to_bytes(model.save_model, "m.json"), test, model.predict(test), equal=False))
     x, y, test = adult()
     for c in x.select_dtypes(exclude="number"):
         kind = pd.CategoricalDtype(sorted(x[c].dropna().unique()))

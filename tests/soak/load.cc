@@ -1,5 +1,6 @@
 // Requests of several kinds at a constant rate for a long time, every answer compared with what it has to be.
-//   soak_load PORT CONNECTIONS RATE SECONDS PLAN
+//   soak_load PORT CONNECTIONS RATE SECONDS PLAN [CA]
+// With CA, a PEM file of who signed the service's certificate for "localhost", over TLS.
 // A rate of 0: as many as are answered, each connection one at a time (what the server can do). PLAN has one JSON object a
 // line: {"name","request" (the bytes),"weight","status","answers":[bodies, of which one is given]}; no answers: any will do.
 // Prints a JSON object for each second, and one at the end. Latencies in microseconds, from when a request was due. A
@@ -22,10 +23,12 @@
 #include <map>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/json.h"
 #include "base/text.h"
+#include "platform/tls.h"
 
 namespace tenon::soak {
 namespace {
@@ -43,6 +46,8 @@ struct Kind {
 
 struct Connection {
   int socket = -1;
+  std::unique_ptr<platform::TlsSession> tls;  // null: in clear
+  std::string waiting;      // for the handshake
   std::size_t kind = 0;
   bool busy = false;
   int left = 0;             // requests until it is opened anew
@@ -79,7 +84,7 @@ double Share(std::vector<float>& sorted, double share) {
 
 class Load {
  public:
-  Load(int port, double rate, double seconds, std::vector<Kind> kinds) : port_(port), rate_(rate), seconds_(seconds), kinds_(std::move(kinds)) {
+  Load(int port, double rate, double seconds, std::vector<Kind> kinds, std::string ca) : port_(port), rate_(rate), seconds_(seconds), kinds_(std::move(kinds)), ca_(std::move(ca)) {
     std::vector<double> weights;
     for (const Kind& kind : kinds_) weights.push_back(kind.weight);
     pick_ = std::discrete_distribution<std::size_t>(weights.begin(), weights.end());
@@ -144,7 +149,23 @@ class Load {
     event.data.u64 = i;
     ::epoll_ctl(epoll_, EPOLL_CTL_ADD, one.socket, &event);
     one.left = 200 + static_cast<int>(random_() % 800);
-    return {};
+    one.tls.reset();
+    one.waiting.clear();
+    if (ca_.empty()) return {};
+    TENON_ASSIGN(one.tls, platform::MakeTlsClient(*files_, "localhost", ca_));
+    return Flush(one) ? Result<void>() : Error(Code::kUnavailable, "the handshake could not be sent");
+  }
+
+  static bool SendAll(int socket, std::string_view bytes) { return ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size()); }
+
+  // Sends what TLS has to send.
+  static bool Flush(Connection& one) {
+    if (one.tls->ready() && !one.waiting.empty()) {
+      one.tls->Encrypt(one.waiting);
+      one.waiting.clear();
+    }
+    const std::string out = std::exchange(one.tls->output(), {});
+    return out.empty() || SendAll(one.socket, out);
   }
 
   void Again(std::size_t i) {
@@ -182,7 +203,8 @@ class Load {
     Kind& kind = kinds_[one.kind];
     one.busy = true;
     ++kind.sent;
-    if (::send(one.socket, kind.request.data(), kind.request.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(kind.request.size())) Lose(i, "could not be sent");
+    if (one.tls != nullptr) one.waiting = kind.request;
+    if (one.tls != nullptr ? !Flush(one) : !SendAll(one.socket, kind.request)) Lose(i, "could not be sent");
   }
 
   void Lose(std::size_t i, std::string_view how) {
@@ -205,7 +227,15 @@ class Load {
     const ssize_t got = ::recv(one.socket, bytes, sizeof bytes, MSG_DONTWAIT);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) return one.busy ? Lose(i, "was not answered") : Again(i);
-    one.answer.append(bytes, static_cast<std::size_t>(got));
+    if (one.tls == nullptr) {
+      one.answer.append(bytes, static_cast<std::size_t>(got));
+    } else {
+      std::size_t size = 0;
+      const auto state = one.tls->Decrypt({bytes, static_cast<std::size_t>(got)}, plain_.data(), plain_.size(), &size);
+      one.answer.append(plain_.data(), size);
+      if (!Flush(one) || state == platform::TlsSession::State::kFailed) return Lose(i, Str("broke: ", one.tls->problem()));
+      if (state != platform::TlsSession::State::kOpen && one.answer.empty()) return one.busy ? Lose(i, "was not answered") : Again(i);
+    }
     const std::size_t head = one.answer.find("\r\n\r\n");
     if (head == std::string::npos) return;
     const std::size_t length = one.answer.find("Content-Length: ");
@@ -251,6 +281,9 @@ class Load {
   const int port_;
   const double rate_, seconds_;
   std::vector<Kind> kinds_;
+  const std::string ca_;
+  const std::unique_ptr<platform::Files> files_ = platform::RealFiles();
+  std::string plain_ = std::string(65536 + platform::TlsSession::kSlack, '\0');
   std::discrete_distribution<std::size_t> pick_;
   std::mt19937_64 random_{7};
   int epoll_ = -1;
@@ -265,13 +298,13 @@ class Load {
 Result<void> Run(const std::vector<std::string>& words) {
   double rate = 0, seconds = 0;
   std::int64_t port = 0, connections = 0;
-  if (words.size() != 5 || !ParseInt64(words[0], &port) || !ParseInt64(words[1], &connections) || !ParseDouble(words[2], &rate) ||
+  if (words.size() < 5 || words.size() > 6 || !ParseInt64(words[0], &port) || !ParseInt64(words[1], &connections) || !ParseDouble(words[2], &rate) ||
       !ParseDouble(words[3], &seconds) || connections < 1 || connections > 1000) {
-    return Error(Code::kInvalidArgument, "usage: soak_load PORT CONNECTIONS RATE SECONDS PLAN");
+    return Error(Code::kInvalidArgument, "usage: soak_load PORT CONNECTIONS RATE SECONDS PLAN [CA]");
   }
   ::prctl(PR_SET_TIMERSLACK, 1000UL);
   TENON_ASSIGN(std::vector<Kind> kinds, ReadPlan(words[4]));
-  return Load(static_cast<int>(port), rate, seconds, std::move(kinds)).Run(static_cast<int>(connections));
+  return Load(static_cast<int>(port), rate, seconds, std::move(kinds), words.size() > 5 ? words[5] : std::string()).Run(static_cast<int>(connections));
 }
 
 }  // namespace

@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""A service at 70 % of what it can do for a long time, while its versions are swapped every second, canaries come and go, a twentieth of the
-requests is malformed, clients are slow, never read or hang up, and gRPC and streams go on beside it. What must hold: no good request fails, every
-answer is that of a version that was given, memory and file descriptors do not grow, nothing of the log is missing without being counted.
-Usage: tests/soak/soak.py <build folder> [minutes] [--tls] [--out folder]; gRPC where Python has grpcio and tritonclient."""
-import argparse, http.client, importlib.util, json, os, pathlib, random, shutil, signal, socket, ssl, subprocess, sys, tempfile, threading, time
+"""Services at 70 % of what they can do for a long time: one of a project, in clear, whose versions are swapped every second while canaries come
+and go, and one of bundles (bundles.py), over TLS, with two models. A twentieth of the requests is malformed, clients are slow, never read or hang
+up, and gRPC and streams go on beside it. What must hold: no good request fails, every answer is that of a version that was given, memory and file
+descriptors do not grow, nothing of the log is missing without being counted.
+Usage: tests/soak/soak.py <build folder> [minutes] [--out folder]; gRPC where Python has grpcio and tritonclient."""
+import argparse, http.client, importlib.util, json, os, pathlib, random, shutil, socket, subprocess, sys, tempfile, threading, time
+
+from bundles import Bundles
 
 HERE = pathlib.Path(__file__).resolve().parent
 loader = importlib.util.spec_from_file_location("hammer", HERE.parent / "sanitize/hammer.py")
 hammer = importlib.util.module_from_spec(loader)
 loader.loader.exec_module(hammer)
 NAME = hammer.NAME
-CONNECTIONS = 16
+CONNECTIONS, TLS_CONNECTIONS = 16, 8
 
 
 def rows():
@@ -61,26 +64,25 @@ class Background(threading.Thread):
 
 
 class Soak:
-    def __init__(self, build, folder, minutes, tls):
-        self.build, self.folder, self.seconds, self.tls = build, folder, minutes * 60, tls
+    def __init__(self, build, folder, minutes):
+        self.build, self.folder, self.seconds = build, folder, minutes * 60
         self.tenon, self.project = build / "bin/tenon", folder / "project"
-        self.swaps, self.samples, self.metrics = [], [], {}
+        self.swaps, self.samples, self.server, self.bundles = [], [], None, None
 
     def prepare(self):
         hammer.train(self.tenon, self.project)
         text = (self.project / "tenon.yaml").read_text()
         setting = "serve:\n  log: {keep_bytes: 268435456}\n"
         (self.project / "tenon.yaml").write_text(text.replace("serve:\n", setting, 1) if "\nserve:\n" in text else text + "\n" + setting)
-        if self.tls:
-            hammer.certificates(self.folder)
+        hammer.certificates(self.folder)
         self.changes = hammer.Changes(self.tenon, self.project, self.folder)
         self.key = self.changes.run("keys", "add", "client", "--scope", "all").strip().splitlines()[0]
-        self.server = hammer.Server(self.tenon, self.project, self.folder, self.key, self.tls)
-        self.pid = self.server.process.pid
+        self.server = hammer.Server(self.tenon, self.project, self.folder, self.key, False)
+        self.port = self.server.port
+        self.bundles = Bundles(self.build, self.folder, self.key, self.project, NAME, (self.folder / "one.pem").read_bytes())
 
     def connect(self):
-        context = ssl._create_unverified_context() if self.tls else None
-        return http.client.HTTPSConnection("127.0.0.1", self.server.port, timeout=30, context=context) if context else http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
 
     def ask(self, handle, method, path, body):
         handle.request(method, path, body or None, dict(hammer.JSON, Authorization=f"Bearer {self.key}"))
@@ -89,7 +91,7 @@ class Soak:
 
     def expected(self):
         """The plan of the load: each request with what the two versions answer to it."""
-        plan, handle = [], self.connect()
+        handle = self.connect()
         answers = [[] for _ in kinds()]
         for version in (1, 2):
             self.changes.run("models", "promote", f"{NAME}@{version}")
@@ -102,18 +104,32 @@ class Soak:
                 assert got[0] == status, (name, got)
                 if got[1] not in answers[i]:
                     answers[i].append(got[1])
-        for (name, method, path, body, weight, status), bodies in zip(kinds(), answers):
-            plan.append({"name": name, "request": request(method, path, body, self.key), "weight": weight, "status": status, "answers": bodies if status == 200 and name != "metadata" else []})
-        (self.folder / "plan").write_text("".join(json.dumps(line) + "\n" for line in plan))
-        (self.folder / "good").write_text("".join(json.dumps(line) + "\n" for line in plan if line["status"] == 200))
+        self.write_plan("", kinds(), answers)
+        over_tls = self.bundles.kinds(kind for kind in kinds() if kind[0] != "nowhere")
+        self.write_plan("-tls", over_tls, self.bundles.answers(over_tls))
 
-    def load(self, rate, seconds, plan):
-        return [self.build / "tests/soak_load", str(self.port), str(CONNECTIONS), str(rate), str(seconds), self.folder / plan]
+    def write_plan(self, ending, asked, answers):
+        plan = [{"name": name, "request": request(method, path, body, self.key), "weight": weight, "status": status, "answers": bodies if status == 200 and name != "metadata" else []}
+                for (name, method, path, body, weight, status), bodies in zip(asked, answers)]
+        (self.folder / f"plan{ending}").write_text("".join(json.dumps(line) + "\n" for line in plan))
+        (self.folder / f"good{ending}").write_text("".join(json.dumps(line) + "\n" for line in plan if line["status"] == 200))
 
-    def capacity(self):
-        lines = subprocess.run(self.load(0, 5, "good"), check=True, capture_output=True, text=True).stdout.splitlines()
-        whole = [json.loads(line) for line in lines[1:-2]]
-        return sum(second["good"] for second in whole) / len(whole)
+    def loads(self, rates, seconds, plan):
+        """The commands of the two loads."""
+        tool = self.build / "tests/soak_load"
+        return [[tool, str(self.port), str(CONNECTIONS), str(rates[0]), str(seconds), self.folder / plan],
+                [tool, str(self.bundles.port), str(TLS_CONNECTIONS), str(rates[1]), str(seconds), self.folder / f"{plan}-tls", self.bundles.roots_file]]
+
+    def capacities(self):
+        """Good answers a second of both services when both are asked for as much as they can."""
+        running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in self.loads((0, 0), 5, "good")]
+        out = []
+        for load in running:
+            lines = load.communicate()[0].splitlines()
+            assert load.returncode == 0, lines[-1:]
+            whole = [json.loads(line) for line in lines[1:-2]]
+            out.append(sum(second["good"] for second in whole) / len(whole))
+        return out
 
     # What goes on beside the load.
     def change(self, step):
@@ -160,93 +176,114 @@ class Soak:
         handle.close()
 
     def sample(self, step):
-        status = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines() if ":" in line)
-        ticks = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        self.samples.append({"t": round(time.monotonic() - self.begun, 2), "rss_mb": int(status["VmRSS"].split()[0]) / 1024, "anon_mb": int(status["RssAnon"].split()[0]) / 1024,
-                             "threads": int(status["Threads"]), "fds": len(os.listdir(f"/proc/{self.pid}/fd")), "cpu_s": (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")})
+        out = {"t": round(time.monotonic() - self.begun, 2)}
+        for ending, pid in (("", self.server.process.pid), ("_tls", self.bundles.process.pid)):
+            status = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+            ticks = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            out |= {f"rss_mb{ending}": int(status["VmRSS"].split()[0]) / 1024, f"anon_mb{ending}": int(status["RssAnon"].split()[0]) / 1024, f"threads{ending}": int(status["Threads"]),
+                    f"fds{ending}": len(os.listdir(f"/proc/{pid}/fd")), f"cpu_s{ending}": (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")}
+        self.samples.append(out)
 
     def read_metrics(self):
-        handle, out = self.connect(), {}
-        for line in self.ask(handle, "GET", "/metrics", "")[1].splitlines():
-            if not line.startswith("#") and " " in line:
-                name, value = line.rsplit(" ", 1)
-                family = name.split("{")[0]
-                out[family] = out.get(family, 0) + float(value)
+        """Of both services together."""
+        out = {}
+        for text in (self.ask(self.connect(), "GET", "/metrics", "")[1], self.bundles.ask(self.bundles.connect(), "GET", "/metrics", "")[1]):
+            for line in text.splitlines():
+                if not line.startswith("#") and " " in line:
+                    name, value = line.rsplit(" ", 1)
+                    family = name.split("{")[0]
+                    out[family] = out.get(family, 0) + float(value)
         return out
 
+    def over_grpc(self, server, name):
+        client = hammer.GrpcClient(server, 3, hammer.Seen())
+
+        def step(number):
+            if client.handle is None or number % 50 == 0:
+                client.connect()
+            problem = client.ask()
+            assert not problem, problem
+        return Background(name, step, 0.02)
+
+    def follow(self, load, seconds):
+        for line in load.stdout:
+            seconds.append(json.loads(line))
+
     def run(self):
-        self.prepare()
-        # The load speaks no TLS: with --tls it goes through a second, plain service of the same project.
-        self.plain = hammer.Server(self.tenon, self.project, self.folder, self.key, False) if self.tls else self.server
-        self.port = self.plain.port
         try:
+            self.prepare()
             self.expected()
-            capacity = self.capacity()
-            rate = 0.7 * capacity
-            print(f"capacity {capacity:,.0f} good answers a second; {rate:,.0f} a second for {self.seconds:.0f} s", flush=True)
+            capacity = self.capacities()
+            rates = [0.7 * one for one in capacity]
+            print(f"capacity {capacity[0]:,.0f} good answers a second in clear and {capacity[1]:,.0f} over TLS; {rates[0]:,.0f} and {rates[1]:,.0f} a second for {self.seconds:.0f} s", flush=True)
             time.sleep(1.5)  # the log is written behind
             self.begun, before = time.monotonic(), self.read_metrics()
-            clients = [Background("change", self.change, 1), Background("slow client", self.slow, 0.5), Background("deaf client", self.deaf, 4),
-                       Background("stream", self.stream, 1), Background("sample", self.sample, 1)]
+            clients = [Background("change", self.change, 1), Background("bundle", self.bundles.swap, 1), Background("slow client", self.slow, 0.5),
+                       Background("deaf client", self.deaf, 4), Background("stream", self.stream, 1), Background("sample", self.sample, 1)]
             if hammer.grpc:
-                seen, client = hammer.Seen(), None
-                client = hammer.GrpcClient(self.server, 3, seen)
-
-                def over_grpc(step):
-                    if client.handle is None or step % 50 == 0:
-                        client.connect()
-                    problem = client.ask()
-                    assert not problem, problem
-                clients.append(Background("gRPC", over_grpc, 0.02))
-            for client_ in clients:
-                client_.start()
-            seconds = []
-            with subprocess.Popen(self.load(rate, self.seconds, "plan"), stdout=subprocess.PIPE, text=True) as load:
-                for line in load.stdout:
-                    seconds.append(json.loads(line))
-                    if len(seconds) % 60 == 0:
-                        last = self.samples[-1] if self.samples else {}
-                        p99 = sorted(s["p99"] for s in seconds[-60:])[30]
-                        print(f"{len(seconds) // 60:3} min: {sum(s['good'] for s in seconds[-60:]):,} good, {sum(s['wrong'] + s['lost'] for s in seconds):,} failed so far, "
-                              f"p99 {p99 / 1000:.2f} ms, {last.get('rss_mb', 0):.1f} MB, {last.get('fds')} descriptors", flush=True)
-            for client_ in clients:
-                client_.stopped.set()
-            for client_ in clients:
-                client_.join(60)
+                clients += [self.over_grpc(self.server, "gRPC"), self.over_grpc(self.bundles, "gRPC over TLS")]
+            for client in clients:
+                client.start()
+            loads = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in self.loads(rates, self.seconds, "plan")]
+            told = [[], []]
+            followers = [threading.Thread(target=self.follow, args=pair) for pair in zip(loads, told)]
+            for follower in followers:
+                follower.start()
+            minute = 0
+            while any(follower.is_alive() for follower in followers):
+                time.sleep(0.5)
+                if len(told[0]) // 60 > minute:
+                    minute = len(told[0]) // 60
+                    self.tell(minute, [[s for s in seconds if "t" in s] for seconds in list(told)])
+            for load in loads:
+                assert load.wait() == 0, "a load ended with an error"
+            for client in clients:
+                client.stopped.set()
+            for client in clients:
+                client.join(60)
             time.sleep(1.5)
             after = self.read_metrics()
             self.server.stop()
-            if self.tls:
-                self.plain.stop()
+            self.bundles.stop()
         finally:
-            for server in {self.server, self.plain}:
-                if server.process.poll() is None:
+            for server in (self.server, self.bundles):
+                if server is not None and server.process.poll() is None:
                     server.process.kill()
                     server.process.wait()
-        return self.verdict(capacity, rate, seconds, clients, {name: value - before.get(name, 0) for name, value in after.items()})
+        return self.verdict(capacity, rates, told, clients, {name: value - before.get(name, 0) for name, value in after.items()})
 
-    def verdict(self, capacity, rate, seconds, clients, counted):
-        end, seconds = seconds[-1], seconds[:-1]
+    def tell(self, minute, told):
+        last = self.samples[-1] if self.samples else {}
+        parts = []
+        for seconds, ending, name in zip(told, ("", "_tls"), ("in clear", "over TLS")):
+            p99 = sorted(s["p99"] for s in seconds[-60:])[len(seconds[-60:]) // 2]
+            parts.append(f"{name} {sum(s['good'] for s in seconds[-60:]):,} good, p99 {p99 / 1000:.2f} ms, {last.get('rss_mb' + ending, 0):.1f} MB, {last.get('fds' + ending)} descriptors")
+        print(f"{minute:3} min: {'; '.join(parts)}; {sum(s['wrong'] + s['lost'] for seconds in told for s in seconds):,} failed so far", flush=True)
+
+    def verdict(self, capacity, rates, told, clients, counted):
+        ends, told = [seconds[-1] for seconds in told], [seconds[:-1] for seconds in told]
         settled = [s for s in self.samples if s["t"] > min(120, self.seconds * 0.2)] or self.samples
         quarter = max(1, len(settled) // 4)
         mean = lambda part, name: sum(s[name] for s in part) / len(part)
-        growth = {name: mean(settled[-quarter:], name) - mean(settled[:quarter], name) for name in ("rss_mb", "anon_mb", "threads", "fds")}
-        minutes = [seconds[i:i + 60] for i in range(0, max(1, len(seconds) - 5), 60)]
+        growth = {name: mean(settled[-quarter:], name) - mean(settled[:quarter], name) for name in settled[0] if name != "t" and "cpu" not in name}
+        minutes = lambda seconds: [round(sorted(s["p99"] for s in m)[len(m) // 2] / 1000, 3) for m in (seconds[i:i + 60] for i in range(0, max(1, len(seconds) - 5), 60))]
         predicted, logged = counted.get("tenon_predictions_total", 0), counted.get("tenon_inference_log_written_total", 0) + counted.get("tenon_inference_log_dropped_total", 0)
         failures = [failure for client in clients for failure in client.failures]
+        asked = [kind for end in ends for kind in end["kinds"]]
         checks = {
-            "no good request failed": end["lost"] == 0 and all(kind["wrong"] == 0 for kind in end["kinds"]),
+            "no good request failed": all(end["lost"] == 0 for end in ends) and all(kind["wrong"] == 0 for kind in asked),
             "nothing beside the load failed": not failures,
-            "memory is flat": growth["anon_mb"] < max(4, 0.1 * mean(settled, "anon_mb")),
-            "descriptors are flat": growth["fds"] < 8,
+            "memory is flat": all(growth[f"anon_mb{ending}"] < max(4, 0.1 * mean(settled, f"anon_mb{ending}")) for ending in ("", "_tls")),
+            "descriptors are flat": growth["fds"] < 8 and growth["fds_tls"] < 8,
             "the log has every answer or counted it": predicted == logged,
-            "swapped all the time": len(self.swaps) > self.seconds * 0.4,
+            "swapped all the time": len(self.swaps) > self.seconds * 0.4 and self.bundles.swaps > self.seconds * 0.4,
         }
-        return {"passed": all(checks.values()), "checks": checks, "seconds": end["seconds"], "capacity": capacity, "rate": rate, "kinds": end["kinds"], "lost": end["lost"],
-                "first_wrong": end["first_wrong"], "failures": failures[:10], "growth": growth, "swaps": len(self.swaps), "changes": self.changes.done,
+        return {"passed": all(checks.values()), "checks": checks, "seconds": max(end["seconds"] for end in ends), "capacity": capacity, "rate": rates, "kinds": asked,
+                "lost": [end["lost"] for end in ends], "right": [sum(kind["right"] for kind in end["kinds"]) for end in ends], "first_wrong": [end["first_wrong"] for end in ends],
+                "failures": failures[:10], "growth": growth, "swaps": len(self.swaps), "bundle_swaps": self.bundles.swaps, "changes": self.changes.done,
                 "beside": {client.what: client.steps for client in clients}, "predicted": predicted, "log_written": counted.get("tenon_inference_log_written_total", 0),
-                "log_dropped": counted.get("tenon_inference_log_dropped_total", 0), "p99_ms_by_minute": [round(sorted(s["p99"] for s in m)[len(m) // 2] / 1000, 3) for m in minutes],
-                "per_second": seconds, "samples": self.samples, "swapped_at": self.swaps}
+                "log_dropped": counted.get("tenon_inference_log_dropped_total", 0), "p99_ms_by_minute": [minutes(seconds) for seconds in told],
+                "per_second": told, "samples": self.samples, "swapped_at": self.swaps}
 
 
 def line(title, points, unit, color):
@@ -263,27 +300,29 @@ def line(title, points, unit, color):
 
 
 def page(result):
-    seconds, samples = result["per_second"][:-1], result["samples"]
+    samples = result["samples"]
     checks = "".join(f"<li class={'ok' if ok else 'bad'}>{name}: {'yes' if ok else 'NO'}</li>" for name, ok in result["checks"].items())
-    plots = [line("Good answers a second", [(s["t"], s["good"]) for s in seconds], "", "#2a7"), line("Latency, p99 of each second", [(s["t"], s["p99"] / 1000) for s in seconds], "ms", "#27a"),
-             line("Longest of each second", [(s["t"], s["max"] / 1000) for s in seconds], "ms", "#a72"), line("Failed (wrong or lost)", [(s["t"], s["wrong"] + s["lost"]) for s in seconds], "a second", "#c22"),
-             line("Resident memory", [(s["t"], s["rss_mb"]) for s in samples], "MB", "#727"), line("Open descriptors", [(s["t"], s["fds"]) for s in samples], "", "#555")]
+    plots = []
+    for seconds, ending, name in zip(result["per_second"], ("", "_tls"), ("a project, in clear", "two bundles, over TLS")):
+        seconds = seconds[:-1]
+        plots += [f"<h1>{name}</h1>", line("Good answers a second", [(s["t"], s["good"]) for s in seconds], "", "#2a7"), line("Latency, p99 of each second", [(s["t"], s["p99"] / 1000) for s in seconds], "ms", "#27a"),
+                  line("Longest of each second", [(s["t"], s["max"] / 1000) for s in seconds], "ms", "#a72"), line("Failed (wrong or lost)", [(s["t"], s["wrong"] + s["lost"]) for s in seconds], "a second", "#c22"),
+                  line("Resident memory", [(s["t"], s["rss_mb" + ending]) for s in samples], "MB", "#727"), line("Open descriptors", [(s["t"], s["fds" + ending]) for s in samples], "", "#555")]
     return ("<!doctype html><meta charset=utf-8><title>Soak</title><style>body{font:14px sans-serif;max-width:920px;margin:24px auto}svg{width:100%}text{font-size:11px;fill:#555}"
-            "h2{font-size:14px;margin:12px 0 0}small{color:#777;font-weight:normal}.ok{color:#171}.bad{color:#b00;font-weight:bold}</style>"
-            f"<h1>{result['seconds'] / 60:.1f} minutes at {result['rate']:,.0f} requests a second</h1><p>70 % of the {result['capacity']:,.0f} it can answer; {result['swaps']} swaps of the version, "
-            f"{sum(kind['right'] for kind in result['kinds']):,} answers, each compared with what it has to be.</p><ul>{checks}</ul>" + "".join(plots))
+            "h1{font-size:18px}h2{font-size:14px;margin:12px 0 0}small{color:#777;font-weight:normal}.ok{color:#171}.bad{color:#b00;font-weight:bold}</style>"
+            f"<h1>{result['seconds'] / 60:.1f} minutes at {result['rate'][0]:,.0f} requests a second in clear and {result['rate'][1]:,.0f} over TLS</h1><p>70 % of what both can answer at once; "
+            f"{result['swaps']} swaps of the project's version, {result['bundle_swaps']} of a bundle, {sum(result['right']):,} answers, each compared with what it has to be.</p><ul>{checks}</ul>" + "".join(plots))
 
 
 def main():
     words = argparse.ArgumentParser()
     words.add_argument("build")
     words.add_argument("minutes", type=float, nargs="?", default=30)
-    words.add_argument("--tls", action="store_true")
     words.add_argument("--out", default=".")
     words = words.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="soak-"))
     try:
-        result = Soak(pathlib.Path(words.build).resolve(), folder, words.minutes, words.tls).run()
+        result = Soak(pathlib.Path(words.build).resolve(), folder, words.minutes).run()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     out = pathlib.Path(words.out)
