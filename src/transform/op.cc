@@ -36,6 +36,10 @@ void Op::MapTraining(const State* state, std::span<const Lane> in, const double*
   Map(state, in, out, n, texts);
 }
 
+Result<void> Op::Give(std::string_view setting, std::shared_ptr<const std::string>) {
+  return Error(Code::kInternal, Str("it was given a file for '", setting, "', which it does not read"));
+}
+
 Result<void> CheckNumbers(std::span<const Port> in, std::size_t most) {
   TENON_TRY(CheckCount(in, most));
   for (const Port& port : in) {

@@ -48,7 +48,13 @@ void Compare(const Json& one) {
   node.op = one.StringAt("op");
   node.in = rows.schema().Names();
   node.with = *one.Find("with");
+  node.files = FilesOf(kinds, node.op, node.with);
   ASSERT_OK_AND_ASSIGN(auto op, kinds.Create(node.op, node.with));
+  for (const auto& [setting, content] : node.files) {
+    const auto given = op->Give(setting, content);
+    if (!given.ok() && given.error().code() == Code::kUnavailable) GTEST_SKIP() << given.error().message();
+    ASSERT_OK(given);
+  }
   std::vector<Port> in;
   for (const table::Field& field : spec.inputs) {
     in.push_back({.name = field.name, .kind = field.type == table::Type::kString ? Port::Kind::kText : Port::Kind::kNumber});
@@ -89,19 +95,23 @@ void Compare(const Json& one) {
   }
 }
 
-TEST(TransformParity, ScikitLearn) {
-  std::ifstream file("tests/parity/transform.json");
+void CompareAll(const char* path, std::size_t least) {
+  std::ifstream file(path);
   ASSERT_TRUE(file.good()) << "run from the root of the repository";
   std::stringstream text;
   text << file.rdbuf();
-  ASSERT_OK_AND_ASSIGN(const Json json, Json::Parse(text.str(), "transform.json"));
+  ASSERT_OK_AND_ASSIGN(const Json json, Json::Parse(text.str(), path));
   const Json::Array& cases = json.Find("cases")->array();
-  ASSERT_GT(cases.size(), 50u);
+  ASSERT_GE(cases.size(), least);
   for (const Json& one : cases) {
     SCOPED_TRACE(one.StringAt("name"));
     Compare(one);
   }
 }
+
+TEST(TransformParity, ScikitLearn) { CompareAll("tests/parity/transform.json", 50); }
+// tests/parity/embedding_reference.py
+TEST(TransformParity, OnnxRuntimeAndTokenizers) { CompareAll("tests/parity/embeddings.json", 8); }
 
 }  // namespace
 }  // namespace tenon::transform

@@ -17,6 +17,7 @@ std::vector<Command> AllCommands() {
   AddRollout(all);
   AddOnline(all);
   AddKeep(all);
+  AddTransform(all);
   return all;
 }
 

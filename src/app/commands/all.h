@@ -25,6 +25,7 @@ void AddLog(std::vector<Command>& to);
 void AddMonitor(std::vector<Command>& to);
 void AddOnline(std::vector<Command>& to);
 void AddKeep(std::vector<Command>& to);
+void AddTransform(std::vector<Command>& to);
 void AddDoctor(std::vector<Command>& to);
 void AddCompletion(std::vector<Command>& to);
 

@@ -8,6 +8,7 @@
 
 #include "base/exact_sum.h"
 #include "base/hash.h"
+#include "base/text.h"
 #include "transform/keys_internal.h"
 
 namespace tenon::transform {
@@ -78,6 +79,7 @@ class Learned final : public State {
     rows_.clear();
     return {};
   }
+  std::vector<std::string> Words() const override { return {Str(ListedKeys(keys, number_), " in ", orders.size(), " steps; unseen becomes ", prior.empty() ? std::string("0") : FormatShort(prior[0], 5))}; }
   std::string Save() const override {
     Writer out;
     out.I64(classes);

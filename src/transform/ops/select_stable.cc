@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/compact_sum_internal.h"
 #include "transform/keys_internal.h"
@@ -142,6 +143,11 @@ class Learned final : public State {
     }
     parts_.clear();
     return {};
+  }
+  std::vector<std::string> Words() const override {
+    std::vector<std::string> out;
+    for (const double share : shares) out.push_back(Str("among the best in ", FormatShort(share * 100, 3), " % of the halves"));
+    return out;
   }
   std::string Save() const override {
     Writer out;

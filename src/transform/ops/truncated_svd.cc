@@ -98,6 +98,7 @@ class Learned final : public State {
     }
     return {};
   }
+  std::vector<std::string> Words() const override { return {Str(width, " directions in ", all, " numbers")}; }
   std::string Save() const override {
     Writer out;
     out.I64(static_cast<std::int64_t>(width));
