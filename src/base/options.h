@@ -20,7 +20,6 @@ struct Option {
   double most = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices = {};  // of texts; empty: any
   bool required = false;
-  bool file = false;  // a text that names a file, which is handed over by content (transform::Op::Give)
   // How a search varies it; empty: not searched. "linear", "log" (numbers and ints between least and most of the
   // search, below) or "choice".
   std::string search = "";

@@ -302,7 +302,10 @@ constexpr const char* kMacros[] = {
     "CREATE MACRO t_quarter(x) AS CAST(quarter(x) AS DOUBLE)",
     "CREATE MACRO t_week(x) AS CAST(week(x) AS DOUBLE)",
     "CREATE MACRO t_dayofyear(x) AS CAST(dayofyear(x) AS DOUBLE)",
-    "CREATE MACRO t_date_diff(u, x, y) AS CAST(date_diff(u, x, y) AS DOUBLE)",
+    // Before 1970 its differences in weeks and less are rounded towards zero: 1969-12-31 23:59:59 and 1970-01-01 are one hour to it.
+    "CREATE MACRO t_date_diff(u, x, y) AS CASE WHEN u IN ('second', 'minute', 'hour', 'week') THEN CAST(epoch_us(date_trunc(u, y)) - "
+    "epoch_us(date_trunc(u, x)) AS DOUBLE) / CASE u WHEN 'second' THEN 1e6 WHEN 'minute' THEN 6e7 WHEN 'hour' THEN 3.6e9 ELSE 6.048e11 END "
+    "ELSE CAST(date_diff(u, x, y) AS DOUBLE) END",
     "CREATE MACRO t_date_trunc(u, x) AS CAST(date_trunc(u, x) AS TIMESTAMP)",
     "CREATE MACRO t_strpos(x, y) AS CAST(strpos(x, y) AS DOUBLE)",
     "CREATE MACRO t_log2(x) AS CASE WHEN x > 0 THEN log2(x) END",

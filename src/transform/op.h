@@ -77,10 +77,13 @@ class Op {
   virtual void MapTraining(const State* state, std::span<const Lane> in, const double* label, const std::uint8_t* fold,
                            std::span<const Lane> out, std::int64_t n, std::vector<std::string>* texts) const;
   virtual bool needs_label() const { return false; }
-  // Before the fit, the content of a file that one of its settings names (those whose Option says `file`). What it needs of
-  // it later becomes part of its state, so that a fitted graph needs no file. invalid_argument when the content will not do.
+  // Before the fit, the content of a file that one of its settings names (see FileSettings). What it needs of it later
+  // becomes part of its state, so that a fitted graph needs no file. invalid_argument when the content will not do.
   virtual Result<void> Give(std::string_view setting, std::shared_ptr<const std::string> content);
 };
+
+// The settings of a kind that name files: those beside which there is one of the same name with "_sha256" at its end.
+std::vector<std::string> FileSettings(const Kinds<Op>::Kind& kind);
 
 Result<void> AddAll(Kinds<Op>& kinds);
 

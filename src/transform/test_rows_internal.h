@@ -34,13 +34,13 @@ inline Files FilesOf(const Kinds<Op>& kinds, std::string_view kind, const Json& 
   Files files;
   const auto found = kinds.Find(kind);
   EXPECT_TRUE(found.ok());
-  for (const Option& option : (*found)->doc.options) {
-    if (!option.file || settings.Find(option.name) == nullptr) continue;
-    std::ifstream file(Str("tests/parity/networks/", settings.StringAt(option.name)), std::ios::binary);
+  for (const std::string& setting : FileSettings(**found)) {
+    if (settings.Find(setting) == nullptr) continue;
+    std::ifstream file(Str("tests/parity/networks/", settings.StringAt(setting)), std::ios::binary);
     EXPECT_TRUE(file.good()) << "run from the root of the repository";
     std::stringstream content;
     content << file.rdbuf();
-    files.emplace_back(option.name, std::make_shared<const std::string>(content.str()));
+    files.emplace_back(setting, std::make_shared<const std::string>(content.str()));
   }
   return files;
 }

@@ -166,8 +166,8 @@ Result<void> AddOnnxEmbedding(Kinds<Op>& kinds) {
                "side by side. The bundle carries the file. One row a run, so that rows and batches get the same bits; missing values, and what "
                "the network cannot read, are all 0. Needs tools/setup.sh onnx.",
        .example = R"({"model": "words.onnx"})",
-       .options = {{.name = "model", .type = Type::kText, .help = "Path of the ONNX file, from the project's folder", .required = true, .file = true},
-                   {.name = "vocabulary", .type = Type::kText, .fallback = "", .help = "Path of the vocabulary that texts are cut by, a piece a line (vocab.txt)", .file = true},
+       .options = {{.name = "model", .type = Type::kText, .help = "Path of the ONNX file, from the project's folder", .required = true},
+                   {.name = "vocabulary", .type = Type::kText, .fallback = "", .help = "Path of the vocabulary that texts are cut by, a piece a line (vocab.txt)"},
                    {.name = "output", .type = Type::kText, .fallback = "", .help = "Which of the network's outputs; empty: the first"},
                    {.name = "pool", .type = Type::kText, .fallback = "mean",
                     .help = "Of an output with a vector a piece, or with channels over an image: their mean, the first ([CLS]), or all numbers",
