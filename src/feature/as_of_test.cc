@@ -273,6 +273,27 @@ TEST(JoinAsOfTest, EdgesOfWindowsAndOfTtl) {
   EXPECT_EQ(Joined(before, told, {{1, 10 * kDay + 1}}).Named("v.amount")->Number(0), 5);
 }
 
+// Hourly events whose amount is the hour: the row itself is not looked at, what was exactly an hour ago is.
+TEST(JoinAsOfTest, LagsAreTheLastValueOfThen) {
+  const FeatureView view = ViewOf("{entity: who, time: at, same_instant: false, aggregate: {amount: {lag: [1h, 3h], mean: [2h, all], last: all}}}");
+  EXPECT_EQ(*FeatureView::Parse("v", view.ToJson(), ""), view);
+  constexpr Micros kHour = 3600 * kSecond;
+  std::vector<Told> told;
+  for (int hour = 0; hour < 10; ++hour) told.push_back({1, 10 * kDay + hour * kHour, 0, static_cast<double>(hour), hour, false});
+  const Batch out = Joined(view, told, {{1, 10 * kDay}, {1, 10 * kDay + kHour}, {1, 10 * kDay + 5 * kHour}, {1, 10 * kDay + 5 * kHour - 1}, {1, 11 * kDay}});
+  const auto values = [&](std::string_view name) {
+    std::string text;
+    const Column column = *out.Named(name);
+    for (std::int64_t row = 0; row < out.rows(); ++row) text += Str(row > 0 ? " " : "", column.IsNull(row) ? std::string("-") : FormatDouble(column.Number(row)));
+    return text;
+  };
+  EXPECT_EQ(values("v.amount_lag_1h"), "- 0 4 3 9");
+  EXPECT_EQ(values("v.amount_lag_3h"), "- - 2 1 9");
+  EXPECT_EQ(values("v.amount_mean_2h"), "- 0 3.5 3.5 -");
+  EXPECT_EQ(values("v.amount_mean_all"), "- 0 2 2 4.5");
+  EXPECT_EQ(values("v.amount_last_all"), "- 0 4 4 9");
+}
+
 TEST(JoinAsOfTest, SaysWhatIsWrong) {
   const std::vector<Batch> rows = {EventRows({{1, 0, 0, 5, 1, false}})};
   const auto message = [&](std::string_view yaml) {

@@ -29,7 +29,7 @@ Micros Later(Micros a, Micros b) {
 }
 
 bool NeedsNumber(Function function) {
-  return function != Function::kCount && function != Function::kLast && function != Function::kDistinct && function != Function::kLatest;
+  return function != Function::kCount && function != Function::kLast && function != Function::kLag && function != Function::kDistinct && function != Function::kLatest;
 }
 
 bool Decayed(Function function) {
@@ -136,6 +136,7 @@ class PlanMaker {
       case Function::kMin:
       case Function::kMax: return of == Type::kTimestamp || of == Type::kInt64 ? of : Type::kFloat64;
       case Function::kLast:
+      case Function::kLag:
       case Function::kLatest: return of;
       default: return Type::kFloat64;
     }
@@ -188,6 +189,10 @@ class PlanMaker {
     wanted.input = latest ? -1 : feature.input;
     wanted.window = feature.window;
     wanted.delay = spec.delay.count();
+    if (feature.function == Function::kLag) {  // what was known then is what events count of that are so much older
+      wanted.delay += feature.window.length.count();
+      wanted.window = {.text = "all"};
+    }
     wanted.latest = latest;
     wanted.decayed = decayed;
     wanted.text = !latest && plan_->input_is_text_[static_cast<std::size_t>(feature.input)] != 0;
@@ -199,7 +204,7 @@ class PlanMaker {
     at->sums |= f == Function::kSum || f == Function::kMean || f == Function::kStd;
     at->squares |= f == Function::kStd;
     at->sorted |= f == Function::kMin || f == Function::kMax || f == Function::kDistinct || f == Function::kQuantile;
-    at->ordered |= f == Function::kLast || feature.window.kind == Window::Kind::kSession;
+    at->ordered |= f == Function::kLast || f == Function::kLag || feature.window.kind == Window::Kind::kSession;
     return static_cast<int>(at - plan_->slots_.begin());
   }
 
@@ -221,7 +226,7 @@ bool ViewPlan::moves() const {
 ViewPlan::Interval ViewPlan::CountsIn(const Slot& slot, const Event& event) const {
   if (event.at < -kFarthest || event.at > kFarthest) return {0, 0};
   const Micros length = slot.window.length.count();
-  const Micros after = view_.same_instant ? 0 : 1;
+  const Micros after = view_.same_instant || slot.delay > 0 ? 0 : 1;  // what is delayed does not happen at t
   Interval out{Later(Later(event.at, slot.delay), after), kNever};
   if (slot.presence || slot.latest) {
     if (view_.ttl.count() > 0) out.until = Later(event.at, view_.ttl.count() + 1);

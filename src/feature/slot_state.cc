@@ -290,7 +290,7 @@ class Counted final : public SlotState {
     if (answer.function == Function::kCount) return Number(static_cast<double>(tally.count));
     if (answer.function == Function::kDistinct) return Number(static_cast<double>(tally.sorted.size()));
     if (tally.count == 0) return {};
-    if (answer.function == Function::kLast) return last == nullptr ? Value{} : ValueOf(*last);
+    if (answer.function == Function::kLast || answer.function == Function::kLag) return last == nullptr ? Value{} : ValueOf(*last);
     if constexpr (std::is_same_v<V, double>) {
       switch (answer.function) {
         case Function::kSum: return Number(tally.sum.Value());

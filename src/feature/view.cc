@@ -11,7 +11,7 @@
 namespace tenon::feature {
 namespace {
 
-constexpr std::array<std::pair<Function, std::string_view>, 13> kFunctions = {{{Function::kCount, "count"},
+constexpr std::array<std::pair<Function, std::string_view>, 14> kFunctions = {{{Function::kCount, "count"},
                                                                               {Function::kSum, "sum"},
                                                                               {Function::kMean, "mean"},
                                                                               {Function::kStd, "std"},
@@ -23,7 +23,8 @@ constexpr std::array<std::pair<Function, std::string_view>, 13> kFunctions = {{{
                                                                               {Function::kDecayedCount, "decayed_count"},
                                                                               {Function::kDecayedSum, "decayed_sum"},
                                                                               {Function::kDecayedMean, "decayed_mean"},
-                                                                              {Function::kLatest, "latest"}}};
+                                                                              {Function::kLatest, "latest"},
+                                                                              {Function::kLag, "lag"}}};
 
 // The shortest that ParseDuration reads back.
 std::string DurationText(std::chrono::microseconds duration) {

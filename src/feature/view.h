@@ -29,6 +29,7 @@ enum class Function : std::uint8_t {
   kDecayedSum,
   kDecayedMean,
   kLatest,        // the value in the latest event, missing or not
+  kLag,           // kLast as it was the window's length ago
 };
 
 // Which events count at time t, after r = t - delay.

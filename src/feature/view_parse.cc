@@ -15,8 +15,8 @@ namespace {
 
 using std::chrono::microseconds;
 
-constexpr std::array<std::string_view, 12> kAggregates = {"count", "sum",  "mean",          "std",         "min",         "max",
-                                                          "last",  "distinct", "decayed_count", "decayed_sum", "decayed_mean", "quantile"};
+constexpr std::array<std::string_view, 13> kAggregates = {"count", "sum",  "mean",          "std",         "min",         "max",
+                                                          "last",  "distinct", "decayed_count", "decayed_sum", "decayed_mean", "quantile", "lag"};
 
 bool IsName(std::string_view text) {
   return !text.empty() && !(text[0] >= '0' && text[0] <= '9') && std::ranges::all_of(text, [](char c) {
@@ -220,12 +220,12 @@ class ViewParser {
     if (quantile) return ReadQuantiles(value, at, input);
     TENON_ASSIGN(std::vector<Window> windows, ParseWindows(value, at, file_));
     if (short_quantile) return AddAll(Function::kQuantile, share, input, windows);
-    for (int function = 0; function <= static_cast<int>(Function::kDecayedMean); ++function) {
+    for (int function = 0; function <= static_cast<int>(Function::kLag); ++function) {
       if (NameOf(static_cast<Function>(function)) != key) continue;
       const bool decayed = key.starts_with("decayed");
       for (const Window& window : windows) {
-        if (!decayed || window.kind == Window::Kind::kSliding) continue;
-        return fields->Wrong(key, "expected a half-life, such as 7d");
+        if ((!decayed && key != "lag") || window.kind == Window::Kind::kSliding) continue;
+        return fields->Wrong(key, decayed ? "expected a half-life, such as 7d" : "expected how long ago, such as [1h, 24h]");
       }
       return AddAll(static_cast<Function>(function), share, input, windows);
     }

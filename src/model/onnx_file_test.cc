@@ -1,10 +1,11 @@
-#include "model/onnx_file_internal.h"
+#include "platform/onnx_file.h"
 
 #include <cmath>
 
 #include "base/testing.h"
 #include "model/forest.h"
 #include "model/importer.h"
+#include "model/onnx_native_internal.h"
 #include "model/onnx_writer_internal.h"
 #include "model/ubjson_internal.h"
 

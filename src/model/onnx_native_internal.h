@@ -5,9 +5,11 @@
 #include <vector>
 
 #include "model/model.h"
-#include "model/onnx_file_internal.h"
+#include "platform/onnx_file.h"
 
 namespace tenon::model {
+
+using platform::OnnxAttribute, platform::OnnxFile, platform::OnnxNode, platform::OnnxPort, platform::OnnxTensor;
 
 // A model of ours that says what an ONNX graph says: trees or a weighted sum over the one input of numbers.
 struct OnnxNative {

@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "model/forest.h"
-#include "model/proto_internal.h"
+#include "platform/proto.h"
 
 namespace tenon::model {
+
+using platform::ProtoWriter;
 
 // Puts an ONNX graph together, node by node; every call gives the name of the tensor it makes. Opsets 17 and ml 3.
 class OnnxWriter {

@@ -82,7 +82,13 @@ Result<void> CheckNoLabelLeaks(const Project& project, const table::Schema& main
         auto parsed = table::Expression::Parse(text, main_source);
         if (parsed) reads = reads || std::ranges::find(parsed->inputs(), label) != parsed->inputs().end();
       }
-      const bool soon = late.count() > 0 ? input.delay < late : input.delay.count() == 0 && view.same_instant;
+      // A lag is known as late as it is long.
+      std::chrono::microseconds least = std::chrono::microseconds::max();
+      for (const feature::FeatureSpec& spec : view.features) {
+        if (&view.inputs[static_cast<std::size_t>(spec.input)] != &input) continue;
+        least = std::min(least, input.delay + (spec.function == feature::Function::kLag ? spec.window.length : std::chrono::microseconds(0)));
+      }
+      const bool soon = late.count() > 0 ? least < late : least.count() == 0 && view.same_instant;
       if (!reads || !soon) continue;
       return Error(Code::kInvalidArgument,
                    Str(project.file, ": features.", view.name, ".", input.name, ": reads the label ", label, ", which is not known when a row asks; add delay: ",

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/text.h"
 #include "pipeline/run_internal.h"
+#include "pipeline/transform_files.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -31,6 +32,7 @@ Result<void> CheckNames(const Project& project, const Kits& kits) {
 
 Result<void> GoThrough(RunState& state, const RunOptions& options, RunResult* result) {
   TENON_TRY(CheckNames(state.project, state.kits));
+  TENON_TRY(AttachFiles(state.store.files(), state.project.folder, state.kits.ops, &state.transform), state.project.file);
   TENON_TRY(state.Ingest());
   TENON_TRY(state.Features());
   TENON_TRY(state.Frame());

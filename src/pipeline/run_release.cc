@@ -6,9 +6,16 @@
 #include "base/text.h"
 #include "pipeline/release.h"
 #include "pipeline/run_internal.h"
+#include "pipeline/transform_files.h"
 #include "serve/rollouts.h"
 
 namespace tenon::pipeline {
+namespace {
+
+// Which of a network's kernels run hangs on the processor: as for imported networks.
+constexpr double kNetworkTolerance = 1e-5;
+
+}  // namespace
 
 Json RunState::MadeBy() const {
   Json out = Environment();
@@ -68,6 +75,7 @@ Result<void> RunState::Release(bool deploy, RunResult* result) {
     manifest["lineage"] = lineage;
     manifest["card"] = project.card;
     manifest["created_by"] = Str("tenon ", TENON_VERSION);
+    if (CarriesFiles(kits.ops, graph->spec())) manifest["golden_tolerance"] = kNetworkTolerance;
     std::map<std::string, std::string> sections;
     sections["graph"] = graph->Save();
     sections["model"] = loaded->Save();

@@ -46,7 +46,7 @@ class TensorProgram {
   };
 
   virtual ~TensorProgram() = default;
-  // `onnx` is only read during the call. It must be checked before: files named in it would be read (model/onnx_file_internal.h does).
+  // `onnx` is only read during the call. It must be checked before: files named in it would be read (platform/onnx_file.h does).
   // unavailable when the library is missing, saying how to get it; invalid_argument with the runtime's words when it refuses
   // the model; resource_exhausted when the model wants more memory than a model may have (4 GB for all of a process).
   static Result<std::shared_ptr<const TensorProgram>> Load(std::string_view onnx);

@@ -129,7 +129,7 @@ class Generator {
     if (depth <= 0) return Below(3) == 0 ? Literal() : Same(Any({"a", "b", "c"}));
     if (Pair out; AnyOf(Type::kFloat64, depth, &out)) return out;
     const auto number = [&] { return Number(depth - 1); };
-    switch (Below(18)) {
+    switch (Below(24)) {
       case 0: case 1: return Infix(number(), Any({"+", "-"}), number(), kSum, kSum, kProduct);
       case 2: case 3: return Infix(number(), Any({"*", "/", "%"}), number(), kProduct, kProduct, kSign);
       case 4: {
@@ -153,6 +153,23 @@ class Generator {
       }
       case 13: return Wrapped("LENGTH", {Text(depth - 1)});
       case 14: case 15: return Wrapped(Any({"YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "WEEKDAY", "EPOCH"}), {Time(depth - 1)});
+      case 18: return Wrapped(Any({"SECOND", "QUARTER", "WEEK", "DAYOFYEAR"}), {Time(depth - 1)});
+      case 19: {
+        const std::string unit = Any({"'second'", "'minute'", "'hour'", "'day'", "'week'", "'month'", "'quarter'", "'year'"});
+        return Wrapped("DATE_DIFF", {Same(unit), Time(depth - 1), Time(depth - 1)});
+      }
+      case 20: return Wrapped(Any({"SIN", "COS", "TAN", "ASIN", "ACOS", "LOG2"}), {Apply("LEAST", "LEAST", {Apply("ABS", "ABS", {number()}), Same(Any({"0.5", "1", "100"}))})});
+      case 21: {
+        const std::string name = Any({"ATAN", "CBRT", "TRUNC", "DEGREES", "RADIANS"});
+        return Apply(name, name, {number()});
+      }
+      case 22: return Wrapped("STRPOS", {Text(depth - 1), Same(Any({"'a'", "'ö'", "'ab'", "'%'", "t"}))});
+      case 23: {
+        const Pair c = Bool(depth - 1), a = number(), b = number();
+        if (Below(2) == 0) return Apply("IF", "IF", {c, a, b});
+        const Pair t = Below(2) == 0 ? Same(Any({"'12'", "' 2.5 '", "'x'", "'1e3'", "''"})) : Same("s");
+        return {Str("CAST(", t.ours, " AS DOUBLE)"), Str("TRY_CAST(", t.duck, " AS DOUBLE)"), kPrimary};
+      }
       case 16: {
         const Pair x = At(Time(depth - 1), kSum), y = At(Time(depth - 1), kProduct);
         return {x.ours + " - " + y.ours, "t_seconds(" + x.duck + ", " + y.duck + ")", kSum};
@@ -173,7 +190,21 @@ class Generator {
     if (depth <= 0) return Below(3) == 0 ? Same(Any({"''", "'a'", "'Köln'", "'it''s'", "' x '", "'%'"})) : Same(Any({"s", "t"}));
     if (Pair out; AnyOf(Type::kString, depth, &out)) return out;
     const auto text = [&] { return Text(depth - 1); };
-    switch (Below(9)) {
+    switch (Below(14)) {
+      case 9: {
+        const std::string name = Any({"LEFT", "RIGHT"});
+        return Apply(name, name, {text(), Same(Any({"0", "1", "2", "9", "-1", "-9"}))});
+      }
+      case 10: return Apply("SPLIT_PART", "SPLIT_PART", {text(), Same(Any({"'a'", "' '", "'ö'", "'%'"})), Same(Any({"1", "2", "3", "-1", "-2"}))});
+      case 11: {
+        const std::string name = Any({"LPAD", "RPAD"});
+        return Apply(name, name, {text(), Same(Any({"0", "1", "3", "12"})), Same(Any({"'x'", "'öa'"}))});
+      }
+      case 12: {
+        const std::string name = Any({"LTRIM", "RTRIM", "REVERSE"});
+        return Apply(name, name, {text()});
+      }
+      case 13: return Apply("REPEAT", "REPEAT", {text(), Same(Any({"0", "1", "2", "-1"}))});
       case 0: case 1: return Infix(text(), "||", text(), kConcat, kConcat, kSum);
       case 2: {
         const std::string name = Any({"LOWER", "UPPER", "TRIM"});
@@ -197,6 +228,10 @@ class Generator {
       return Below(3) == 0 ? Same(Any({"TIMESTAMP '2024-02-29 12:30:00'", "TIMESTAMP '1969-07-20'"})) : Same(Any({"u", "v"}));
     }
     if (Pair out; AnyOf(Type::kTimestamp, depth, &out)) return out;
+    if (Below(3) == 0) {
+      const std::string unit = Any({"'second'", "'minute'", "'hour'", "'day'", "'week'", "'month'", "'quarter'", "'year'"});
+      return Wrapped("DATE_TRUNC", {Same(unit), Time(depth - 1)});
+    }
     const Pair time = At(Time(depth - 1), kSum);
     const std::string seconds = Any({"1", "86400", "0.5", "-60", "1e6"});
     return {time.ours + " + " + seconds, "t_later(" + time.duck + ", CAST(" + seconds + " AS DOUBLE))", kSum};
@@ -234,11 +269,11 @@ class Generator {
       case 10: {
         const Pair x = At(Text(depth - 1), kConcat);
         const Pair y = Below(3) == 0 ? At(Text(depth - 1), kConcat) : Same(Any({"'%a%'", "'K_ln'", "'_'", "''", "'%'", "'a%b%'"}));
-        const std::string like = Any({" LIKE ", " NOT LIKE "});
+        const std::string like = Any({" LIKE ", " NOT LIKE ", " ILIKE ", " NOT ILIKE "});
         return {x.ours + like + y.ours, x.duck + like + y.duck, kRange};
       }
       default: {
-        const std::string name = Any({"CONTAINS", "STARTS_WITH"});
+        const std::string name = Any({"CONTAINS", "STARTS_WITH", "ENDS_WITH"});
         return Apply(name, name, {Text(depth - 1), Text(depth - 1)});
       }
     }
@@ -263,6 +298,22 @@ constexpr const char* kMacros[] = {
     "CREATE MACRO t_hour(x) AS CAST(hour(x) AS DOUBLE)",
     "CREATE MACRO t_minute(x) AS CAST(minute(x) AS DOUBLE)",
     "CREATE MACRO t_weekday(x) AS CAST(isodow(x) - 1 AS DOUBLE)",
+    "CREATE MACRO t_second(x) AS CAST(second(x) AS DOUBLE)",
+    "CREATE MACRO t_quarter(x) AS CAST(quarter(x) AS DOUBLE)",
+    "CREATE MACRO t_week(x) AS CAST(week(x) AS DOUBLE)",
+    "CREATE MACRO t_dayofyear(x) AS CAST(dayofyear(x) AS DOUBLE)",
+    // Before 1970 its differences in weeks and less are rounded towards zero: 1969-12-31 23:59:59 and 1970-01-01 are one hour to it.
+    "CREATE MACRO t_date_diff(u, x, y) AS CASE WHEN u IN ('second', 'minute', 'hour', 'week') THEN CAST(epoch_us(date_trunc(u, y)) - "
+    "epoch_us(date_trunc(u, x)) AS DOUBLE) / CASE u WHEN 'second' THEN 1e6 WHEN 'minute' THEN 6e7 WHEN 'hour' THEN 3.6e9 ELSE 6.048e11 END "
+    "ELSE CAST(date_diff(u, x, y) AS DOUBLE) END",
+    "CREATE MACRO t_date_trunc(u, x) AS CAST(date_trunc(u, x) AS TIMESTAMP)",
+    "CREATE MACRO t_strpos(x, y) AS CAST(strpos(x, y) AS DOUBLE)",
+    "CREATE MACRO t_log2(x) AS CASE WHEN x > 0 THEN log2(x) END",
+    "CREATE MACRO t_sin(x) AS sin(x)",
+    "CREATE MACRO t_cos(x) AS cos(x)",
+    "CREATE MACRO t_tan(x) AS tan(x)",
+    "CREATE MACRO t_asin(x) AS CASE WHEN abs(x) <= 1 THEN asin(x) END",
+    "CREATE MACRO t_acos(x) AS CASE WHEN abs(x) <= 1 THEN acos(x) END",
     "CREATE MACRO t_epoch(x) AS CAST(epoch_us(x) AS DOUBLE) / CAST(1e6 AS DOUBLE)",
     "CREATE MACRO t_seconds(x, y) AS CAST(epoch_us(x) - epoch_us(y) AS DOUBLE) / CAST(1e6 AS DOUBLE)",
     "CREATE MACRO t_later(x, s) AS x + to_microseconds(CAST(round(s * 1e6) AS BIGINT))",

@@ -401,13 +401,13 @@ void EvaluateNumbers(const Node& node, const Block& block, double* out) {
     std::fill_n(out, block.rows, node.number);
   } else if (node.op == Op::kColumn) {
     std::copy_n(block.numbers[static_cast<std::size_t>(node.lane)] + block.from, block.rows, out);
-  } else if (!AnyType(node, block, out) && !Operator(node, block, out)) {
+  } else if (!AnyType(node, block, out) && !Operator(node, block, out) && !EvaluateMoreNumbers(node, block, out)) {
     Function(node, block, out);
   }
 }
 
 void EvaluateTexts(const Node& node, const Block& block, std::string_view* out) {
-  if (AnyType(node, block, out)) return;
+  if (AnyType(node, block, out) || EvaluateMoreTexts(node, block, out)) return;
   switch (node.op) {
     case Op::kText: std::fill_n(out, block.rows, std::string_view(node.text)); return;
     case Op::kColumn: std::copy_n(block.texts[static_cast<std::size_t>(node.lane)] + block.from, block.rows, out); return;

@@ -24,6 +24,10 @@ enum class ExpressionOp : std::uint8_t {
   kAbs, kLn, kLog10, kExp, kSqrt, kPow, kFloor, kCeil, kRound, kSign,
   kLower, kUpper, kTrim, kLength, kSubstr, kConcat, kConcatNulls, kReplace, kContains, kStartsWith,
   kYear, kMonth, kDay, kHour, kMinute, kWeekday, kEpoch,
+  kSin, kCos, kTan, kAsin, kAcos, kAtan, kAtan2, kLog2, kCbrt, kTrunc, kDegrees, kRadians, kPi,
+  kTrimLeft, kTrimRight, kLeft, kRight, kPadLeft, kPadRight, kReverse, kRepeat, kSplitPart, kPosition, kEndsWith,
+  kSecond, kQuarter, kWeek, kDayOfYear, kDateTrunc, kDateDiff,  // units are texts that the parser has checked
+  kTextToNumber, kTextToTime, kNumberToText, kTruthToText, kTimeToText,
 };
 
 // One operation over its arguments, types checked. Immutable once parsed.
@@ -56,10 +60,16 @@ struct ExpressionBlock {
 };
 void EvaluateNumbers(const ExpressionNode& node, const ExpressionBlock& block, double* out);
 void EvaluateTexts(const ExpressionNode& node, const ExpressionBlock& block, std::string_view* out);
+// expression_more.cc: functions of numbers and times, and of texts. False when the node is none of them.
+bool EvaluateMoreNumbers(const ExpressionNode& node, const ExpressionBlock& block, double* out);
+bool EvaluateMoreTexts(const ExpressionNode& node, const ExpressionBlock& block, std::string_view* out);
+// What DATE_TRUNC and DATE_DIFF count in: second ... year.
+std::span<const std::string_view> TimeUnits();
 
 // Texts are UTF-8; a position is a code point's. Bytes that are no UTF-8 count as one each and never lead astray.
 std::int64_t CountPoints(std::string_view text);
 // From position `start` (1 is the first, -1 the last), `count` of them.
+std::size_t PointSize(std::string_view text, std::size_t at);  // the bytes of the code point at text[at]
 std::string_view PartOf(std::string_view text, double start, double count);
 bool MatchesLike(std::string_view text, std::string_view pattern);
 // Latin, Greek and Cyrillic letters; others stay.

@@ -19,7 +19,7 @@ using NodePtr = std::unique_ptr<ExpressionNode>;
 constexpr int kMostDepth = 256;   // of operations: a sum of as many columns
 constexpr int kMostNested = 100;  // of brackets
 
-constexpr std::array<std::string_view, 15> kReserved = {"AND",  "OR",   "NOT",  "IS",   "NULL", "IN",   "BETWEEN", "LIKE",
+constexpr std::array<std::string_view, 16> kReserved = {"AND",  "OR",   "NOT",  "IS",   "NULL", "IN",   "BETWEEN", "LIKE", "ILIKE",
                                                         "CASE", "WHEN", "THEN", "ELSE", "END",  "TRUE", "FALSE"};
 
 std::string_view ForPeople(Type type) {
@@ -239,17 +239,24 @@ class Parser {
   Result<NodePtr> Range() {
     TENON_ASSIGN(NodePtr left, Concatenation());
     while (true) {
-      const bool negated = IsWord("NOT") && (IsWord("IN", 1) || IsWord("BETWEEN", 1) || IsWord("LIKE", 1));
+      const bool negated = IsWord("NOT") && (IsWord("IN", 1) || IsWord("BETWEEN", 1) || IsWord("LIKE", 1) || IsWord("ILIKE", 1));
       if (negated) ++next_;
       const std::size_t at = left->at;
       if (TakeWord("IN")) {
         TENON_ASSIGN(left, In(std::move(left)));
       } else if (TakeWord("BETWEEN")) {
         TENON_ASSIGN(left, Between(std::move(left)));
-      } else if (TakeWord("LIKE")) {
+      } else if (IsWord("LIKE") || IsWord("ILIKE")) {
+        const bool any_case = !TakeWord("LIKE");
+        if (any_case) ++next_;
         TENON_ASSIGN(NodePtr pattern, Concatenation());
         TENON_TRY(Want(*left, Type::kString, "LIKE"));
         TENON_TRY(Want(*pattern, Type::kString, "LIKE"));
+        if (any_case) {
+          TENON_ASSIGN(left, Make(Op::kLower, Type::kString, at, std::move(left)));
+          const std::size_t pattern_at = pattern->at;
+          TENON_ASSIGN(pattern, Make(Op::kLower, Type::kString, pattern_at, std::move(pattern)));
+        }
         TENON_ASSIGN(left, Make(Op::kLike, Type::kBool, at, std::move(left), std::move(pattern)));
       } else {
         return left;
@@ -422,7 +429,7 @@ class Parser {
     if (std::find(kReserved.begin(), kReserved.end(), word) != kReserved.end()) {
       return Wrong(token.at, Str("expected a value, not ", word, "; a column of this name is written \"", token.text, "\""));
     }
-    if (IsSymbol("(")) return Call(token, word);
+    if (IsSymbol("(")) return word == "CAST" || word == "TRY_CAST" ? Cast(token, word) : Call(token, word);
     return Column(token);
   }
 
@@ -469,19 +476,57 @@ class Parser {
     }
     Type type = function->result;
     bool untyped = false;
-    if (function->args == "a") {
-      untyped = std::all_of(args.begin(), args.end(), [](const NodePtr& arg) { return arg->untyped; });
-      TENON_ASSIGN(type, UnifyAll(args, word));
-    } else {
-      for (std::size_t i = 0; i < args.size(); ++i) {
-        const char wanted = function->args[std::min(i, function->args.size() - 1)];
-        const Type arg_type = wanted == 'n' ? Type::kFloat64 : wanted == 't' ? Type::kString : Type::kTimestamp;
-        TENON_TRY(Want(*args[i], arg_type, word));
+    std::vector<ExpressionNode*> alike;
+    for (std::size_t i = 0; i < args.size(); ++i) {
+      const char wanted = function->args[std::min(i, function->args.size() - 1)];
+      if (wanted == 'a') {
+        alike.push_back(args[i].get());
+        continue;
       }
+      const Type arg_type = wanted == 'n' ? Type::kFloat64 : wanted == 't' || wanted == 'u' ? Type::kString : wanted == 'b' ? Type::kBool : Type::kTimestamp;
+      TENON_TRY(Want(*args[i], arg_type, word));
+      if (wanted == 'u') TENON_TRY(CheckUnit(*args[i], word));
+    }
+    if (!alike.empty()) {
+      untyped = std::all_of(alike.begin(), alike.end(), [](const ExpressionNode* arg) { return arg->untyped; });
+      TENON_ASSIGN(type, Unify(alike, word));
     }
     TENON_ASSIGN(NodePtr node, Make(function->op, type, token.at, std::move(args)));
     node->untyped = untyped;
     return node;
+  }
+
+  Result<void> CheckUnit(ExpressionNode& unit, std::string_view word) const {
+    std::vector<std::string> known(TimeUnits().begin(), TimeUnits().end());
+    if (unit.op != Op::kText) return Wrong(unit.at, Str("the unit of ", word, " is written out as a text", DidYouMean("", known)));
+    unit.text = ToLower(unit.text);
+    if (std::find(known.begin(), known.end(), unit.text) != known.end()) return {};
+    return Wrong(unit.at, Str("no unit '", unit.text, "'", DidYouMean(unit.text, known)));
+  }
+
+  // CAST(value AS type): what cannot be read is null, as all that cannot be computed. TRY_CAST is the same.
+  Result<NodePtr> Cast(const Token& token, std::string_view word) {
+    ++next_;
+    TENON_ASSIGN(NodePtr value, Or());
+    TENON_TRY(NeedWord("AS", Str("after the value of ", word)));
+    const Token name = Now();
+    const std::string to = ToUpper(name.text);
+    ++next_;
+    TENON_TRY(Need(")", Str("after the type of ", word)));
+    const bool number = to == "DOUBLE" || to == "FLOAT" || to == "NUMERIC" || to == "NUMBER";
+    const bool text = to == "TEXT" || to == "VARCHAR";
+    if (!number && !text && to != "TIMESTAMP") return Wrong(name.at, Str("no type ", to, " to cast to; there are: DOUBLE, TEXT, TIMESTAMP"));
+    const Type type = number ? Type::kFloat64 : text ? Type::kString : Type::kTimestamp;
+    if (value->untyped) {
+      value->type = type;
+      value->untyped = false;
+    }
+    const Type from = value->type;
+    if (from == type) return value;
+    if (from == Type::kString) return Make(number ? Op::kTextToNumber : Op::kTextToTime, type, token.at, std::move(value));
+    if (text) return Make(from == Type::kBool ? Op::kTruthToText : from == Type::kTimestamp ? Op::kTimeToText : Op::kNumberToText, type, token.at, std::move(value));
+    if (from != Type::kBool || !number) return Wrong(token.at, Str("a cast from ", ForPeople(from), " to ", ForPeople(type), " says nothing; EPOCH gives a timestamp's seconds"));
+    return Make(Op::kAbs, type, token.at, std::move(value));  // 0 and 1
   }
 
   // CASE WHEN condition THEN value .. and CASE x WHEN value THEN value ..

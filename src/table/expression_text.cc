@@ -10,17 +10,6 @@
 namespace tenon::table {
 namespace {
 
-// The bytes of the code point that starts at text[at]; 1 for a stray byte.
-std::size_t PointSize(std::string_view text, std::size_t at) {
-  const auto first = static_cast<unsigned char>(text[at]);
-  const std::size_t size = first < 0xC2 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 1;
-  if (size > text.size() - at) return 1;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((static_cast<unsigned char>(text[at + i]) & 0xC0) != 0x80) return 1;
-  }
-  return size;
-}
-
 // Lower and upper case letters stand in pairs: even upper, odd lower, or the other way round.
 bool EvenUpper(std::uint32_t point) {
   return (point >= 0x100 && point <= 0x12F) || (point >= 0x132 && point <= 0x137) || (point >= 0x14A && point <= 0x177) ||
@@ -88,6 +77,16 @@ void AppendMapped(std::string_view text, char first, char last, int shift, OfPoi
 }
 
 }  // namespace
+
+std::size_t PointSize(std::string_view text, std::size_t at) {
+  const auto first = static_cast<unsigned char>(text[at]);
+  const std::size_t size = first < 0xC2 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 1;
+  if (size > text.size() - at) return 1;
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((static_cast<unsigned char>(text[at + i]) & 0xC0) != 0x80) return 1;
+  }
+  return size;
+}
 
 std::int64_t CountPoints(std::string_view text) {
   std::int64_t count = 0;

@@ -25,14 +25,15 @@ Error WrongExpression(std::string_view text, std::size_t at, std::string_view wh
 
 std::string ToUpper(std::string_view text);
 
-// What an argument of a function must be: n number, t text, s timestamp, a anything, all of one type.
+// What an argument of a function must be: n number, t text, s timestamp, b truth value, u a unit of time written out as a text, a
+// anything, all of one type.
 struct ExpressionFunction {
   std::string_view name;
   ExpressionOp op;
   std::string_view args;  // the last one repeats up to `most`
   std::size_t least;
   std::size_t most;
-  Type result;  // of 'a' functions: the type of the arguments
+  Type result;  // where the last is 'a': the type of the arguments
   std::string_view usage;
 };
 

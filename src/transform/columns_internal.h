@@ -18,6 +18,7 @@ namespace tenon::transform {
 //   void Finish();                      // derive what Map needs; Result<void> when the rows may not do
 //   void Save(Writer& out) const;       // after Finish
 //   void Load(Reader& in);              // gives a finished one; Fail() on nonsense
+//   std::string Words() const;          // what was learned, for people; may be left out
 template <typename Learned>
 class PerInput final : public State {
  public:
@@ -48,6 +49,13 @@ class PerInput final : public State {
     Writer out;
     for (const Learned& input : inputs_) input.Save(out);
     return out.Take();
+  }
+  std::vector<std::string> Words() const override {
+    std::vector<std::string> out;
+    if constexpr (requires(const Learned& one) { one.Words(); }) {
+      for (const Learned& input : inputs_) out.push_back(input.Words());
+    }
+    return out;
   }
   static Result<std::unique_ptr<State>> Load(std::vector<Learned> fresh, std::string_view bytes) {
     Reader in(bytes);

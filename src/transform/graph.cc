@@ -96,7 +96,7 @@ std::vector<FittedNode> FittedGraph::Nodes() const {
   std::vector<FittedNode> out;
   for (const Node& node : program.nodes) {
     const NodeSpec& spec = program.spec.nodes[node.spec];
-    out.push_back({spec.op, spec.with, program.PortsOf(node.in), program.PortsOf(node.out), node.learns ? node.state->Save() : std::string()});
+    out.push_back({spec.op, spec.with, program.PortsOf(node.in), program.PortsOf(node.out), node.learns ? node.state->Save() : std::string(), node.learns ? node.state->Words() : std::vector<std::string>()});
   }
   return out;
 }
@@ -104,6 +104,10 @@ std::vector<FittedNode> FittedGraph::Nodes() const {
 void FittedGraph::ApplySlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* tile,
                              std::int64_t stride, Scratch& scratch) const {
   plan_->program.ApplySlots(numbers, texts, n, tile, stride, scratch.memory_->working);
+}
+
+Result<std::vector<Json>> FittedGraph::Trace(const table::Batch& rows, Scratch& scratch) const {
+  return plan_->program.Trace(rows, scratch.memory_->working);
 }
 
 std::string FittedGraph::Save() const {

@@ -17,6 +17,8 @@ struct NodeSpec {
   std::vector<std::string> in;
   std::vector<std::string> out;  // "" : named by the op
   Json with;                     // the op's settings
+  // Contents of the files that settings name, by the setting; not part of the data (`with` has their hashes).
+  std::vector<std::pair<std::string, std::shared_ptr<const std::string>>> files = {};
 };
 
 // The whole of the transforms: nodes in any order whose inputs can be had, and the ports the model reads, in order.
@@ -52,6 +54,7 @@ struct FittedNode {
   Json with;
   std::vector<Port> in, out;
   std::string learned;      // as its op saves it (docs/formats/graph.md); empty when it learns nothing
+  std::vector<std::string> words;  // the same for people
 };
 
 // A fitted graph and the plan compiled from it: the same code in training, evaluation, batch and serving. Immutable;
@@ -97,6 +100,9 @@ class FittedGraph {
 
   // The nodes in an order in which they can run, for exporters.
   std::vector<FittedNode> Nodes() const;
+  // What every port holds for a row, by name: a number, a text, null, or of a vector its parts that are not 0 by theirs. At most kLaneRows
+  // rows. For people who want to see what transforms do.
+  Result<std::vector<Json>> Trace(const table::Batch& rows, Scratch& scratch) const;
   std::string Save() const;  // canonical: equal graphs give equal bytes. docs/formats/graph.md
   static Result<std::shared_ptr<const FittedGraph>> Load(std::string_view bytes, const Kinds<Op>& kinds);
 

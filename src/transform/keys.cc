@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/hash.h"
+#include "base/text.h"
 #include "transform/keys_internal.h"
 
 namespace tenon::transform {
@@ -176,6 +177,17 @@ std::vector<std::int32_t> InOrder(const KeyTable& table, bool number) {
     return KeyBefore(x, y, number);
   });
   return order;
+}
+
+std::string ListedKeys(const KeyTable& table, bool number) {
+  constexpr std::int32_t kMost = 8;
+  std::vector<std::string> names;
+  for (std::int32_t id = 0; id < std::min(kMost, table.size()); ++id) {
+    const std::string_view key = table.key(id);
+    names.push_back(key == kMissingKey ? std::string("missing") : key.empty() ? std::string("\"\"") : KeyName(key, number));
+  }
+  if (table.size() > kMost) names.push_back(Str("and ", table.size() - kMost, " more"));
+  return Str(table.size(), table.size() == 1 ? " value" : " values", names.empty() ? "" : ": ", Join(names, ", "));
 }
 
 void SaveKeys(const KeyTable& table, Writer& out) {

@@ -85,6 +85,9 @@ std::vector<std::int32_t> InOrder(const KeyTable& table, bool number);
 void SaveKeys(const KeyTable& table, Writer& out);
 void LoadKeys(std::size_t size, Reader& in, KeyTable* table);
 
+// "3 values: blue, green, red"; beyond 8 the rest is counted.
+std::string ListedKeys(const KeyTable& table, bool number);
+
 // How often each key came, and how often none. Adding and merging in any order gives the same Sorted().
 class KeyCounts {
  public:

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "transform/block_sums_internal.h"
+#include "base/text.h"
 #include "transform/numbers_internal.h"
 
 namespace tenon::transform {
@@ -230,6 +231,16 @@ std::vector<double> Quantiles::At(const std::vector<double>& shares) const {
     out.push_back(rest < 0.5 ? low + step * rest : high - step * (1 - rest));
   }
   return out;
+}
+
+std::string ListedNumbers(const std::vector<double>& numbers) {
+  constexpr std::size_t kMost = 12;
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (numbers.size() <= kMost || i < kMost - 3 || i + 2 >= numbers.size()) out.push_back(FormatShort(numbers[i], 5));
+    if (numbers.size() > kMost && i == kMost - 3) out.push_back("...");
+  }
+  return Join(out, ", ");
 }
 
 }  // namespace tenon::transform

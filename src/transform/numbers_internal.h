@@ -119,4 +119,7 @@ class Quantiles {
   Range range_;
 };
 
+// "0.5, 1, 2"; of more than 12 the first and last.
+std::string ListedNumbers(const std::vector<double>& numbers);
+
 }  // namespace tenon::transform

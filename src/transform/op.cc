@@ -1,5 +1,7 @@
 #include "transform/op.h"
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "transform/columns_internal.h"
 
@@ -34,6 +36,19 @@ Result<std::unique_ptr<State>> Op::LoadState(std::span<const Port>, std::string_
 void Op::MapTraining(const State* state, std::span<const Lane> in, const double*, const std::uint8_t*,
                      std::span<const Lane> out, std::int64_t n, std::vector<std::string>* texts) const {
   Map(state, in, out, n, texts);
+}
+
+Result<void> Op::Give(std::string_view setting, std::shared_ptr<const std::string>) {
+  return Error(Code::kInternal, Str("it was given a file for '", setting, "', which it does not read"));
+}
+
+std::vector<std::string> FileSettings(const Kinds<Op>::Kind& kind) {
+  std::vector<std::string> out;
+  for (const Option& option : kind.doc.options) {
+    const std::string hash = Str(option.name, "_sha256");
+    if (std::ranges::any_of(kind.doc.options, [&hash](const Option& other) { return other.name == hash; })) out.push_back(option.name);
+  }
+  return out;
 }
 
 Result<void> CheckNumbers(std::span<const Port> in, std::size_t most) {

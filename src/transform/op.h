@@ -53,6 +53,8 @@ class State {
   // Called once after the last Merge, before Save and Map: derive what Map needs (sort, cut, look-up tables).
   virtual Result<void> Finish() { return {}; }
   virtual std::string Save() const = 0;                // binary or JSON, versioned by the graph
+  // After Finish or a load: what was learned, for people; a line an input where each is treated by itself.
+  virtual std::vector<std::string> Words() const { return {}; }
 };
 
 // One node of a transform graph: an optional pass over the data, then a map of rows. Immutable; Map may be called from
@@ -75,7 +77,13 @@ class Op {
   virtual void MapTraining(const State* state, std::span<const Lane> in, const double* label, const std::uint8_t* fold,
                            std::span<const Lane> out, std::int64_t n, std::vector<std::string>* texts) const;
   virtual bool needs_label() const { return false; }
+  // Before the fit, the content of a file that one of its settings names (see FileSettings). What it needs of it later
+  // becomes part of its state, so that a fitted graph needs no file. invalid_argument when the content will not do.
+  virtual Result<void> Give(std::string_view setting, std::shared_ptr<const std::string> content);
 };
+
+// The settings of a kind that name files: those beside which there is one of the same name with "_sha256" at its end.
+std::vector<std::string> FileSettings(const Kinds<Op>::Kind& kind);
 
 Result<void> AddAll(Kinds<Op>& kinds);
 

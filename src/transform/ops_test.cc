@@ -357,6 +357,64 @@ TEST(Ops, SelectFeaturesKeepsWhatTells) {
   ASSERT_CODE(kInvalidArgument, FitOf("select_features", R"({"by":"mutual_information"})", rows, given));
 }
 
+TEST(Ops, SelectStableKeepsWhatIsNotLuck) {
+  Rows rows;
+  Given given{{}, {}, 2, false};
+  for (int i = 0; i < 300; ++i) {
+    const auto draw = [i](std::uint64_t what) { return static_cast<double>(Hash64(static_cast<std::uint64_t>(i), what) % 1000); };
+    given.label.push_back(draw(1) < 400 ? 1 : 0);
+    rows.push_back({draw(2), given.label.back() * 300 + draw(3), draw(4), 7, draw(5), given.label.back() * -250 + draw(6)});
+  }
+  const auto kept = [&](const std::string& settings) {
+    const auto graph = FitOf("select_stable", settings, rows, given);
+    EXPECT_TRUE(graph.ok()) << graph.error().ToString();
+    return graph.ok() ? Join((*graph)->feature_names(), " ") : std::string();
+  };
+  EXPECT_EQ(kept(R"({"best":2,"share":0.9})"), "c1 c5");
+  EXPECT_EQ(kept(R"({"best":2,"share":0.9,"most":1})"), "c1");
+  EXPECT_EQ(kept(R"({"best":5,"share":1})"), "c0 c1 c2 c4 c5") << "a constant is never among the best";
+  given.classes = 0;  // r squared instead of eta squared
+  EXPECT_EQ(kept(R"({"best":2,"share":0.9})"), "c1 c5");
+}
+
+// A row's own label, and those of rows after it, are not in its encoding.
+TEST(Ops, OrderedTargetLooksBackOnly) {
+  Rows rows;
+  Given given{{}, {}, 2, true};
+  for (int i = 0; i < 60; ++i) {
+    rows.push_back({i % 3 == 0 ? "x" : "y", i * 37 % 60});
+    given.label.push_back(i % 7 < 3 ? 1 : 0);
+  }
+  for (const char* settings : {R"({"order":"hash"})", R"({"order":"value"})"}) {
+    const std::vector<float> before = Features("ordered_target", settings, rows, given);
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      // Two labels change places, so that the overall average stays: the rows before both do not change, the first of the two neither.
+      const std::size_t with = (row + 1) % rows.size();
+      if (given.label[row] == given.label[with]) continue;
+      Given other = given;
+      std::swap(other.label[row], other.label[with]);
+      const std::vector<float> after = Features("ordered_target", settings, rows, other);
+      EXPECT_TRUE(before[row] == after[row] || before[with] == after[with]) << settings << " " << row;
+    }
+    // In the order of value every row is known: rows 0, 1, 2, ... of the order are encoded from those before.
+    if (std::string_view(settings).find("value") == std::string_view::npos) continue;
+    double prior = 0;
+    for (const double label : given.label) prior += label / 60;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      double sum = prior;
+      double count = 1;
+      for (std::size_t k = 0; k < rows.size(); ++k) {
+        if (std::string_view(rows[k][0].text) != rows[row][0].text || rows[k][1].number >= rows[row][1].number) continue;
+        sum += given.label[k];
+        ++count;
+      }
+      EXPECT_NEAR(before[row], sum / count, 1e-6) << row;
+    }
+  }
+  ASSERT_CODE(kInvalidArgument, FitOf("ordered_target", "{}", {{"x"}, {"y"}}, given));
+  ASSERT_CODE(kInvalidArgument, FitOf("ordered_target", R"({"order":"value"})", {{"x", "a"}, {"y", "b"}}, given));
+}
+
 TEST(Ops, Holidays) {
   const auto is = [](const std::string& settings, const char* day) {
     const std::vector<float> got = Features("holidays", settings, {{day}});

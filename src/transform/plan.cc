@@ -81,6 +81,7 @@ Result<Program> Program::Build(GraphSpec given, const Kinds<Op>& kinds) {
     Node made;
     made.spec = i;
     TENON_ASSIGN(made.op, kind->make(options), called);
+    for (const auto& [setting, content] : node.files) TENON_TRY(made.op->Give(setting, content), called);
     made.by_key = dynamic_cast<const KeyOp*>(made.op.get());
     nodes.push_back(std::move(made));
   }

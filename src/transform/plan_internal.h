@@ -106,6 +106,8 @@ class Program {
   void ApplySlots(const double* const* numbers, const std::string_view* const* texts, std::int64_t n, float* tile,
                   std::int64_t stride, Working& working) const;
 
+  Result<std::vector<Json>> Trace(const table::Batch& rows, Working& working) const;  // trace.cc
+
   std::vector<Port> PortsOf(const std::vector<int>& which) const;
   std::string Called(const Node& node) const;  // "node 2 (impute of age)", for errors
 

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <fstream>
 #include <limits>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,24 @@ inline Kinds<Op> AllKinds() {
   const auto added = AddAll(kinds);
   EXPECT_TRUE(added.ok());
   return kinds;
+}
+
+using Files = std::vector<std::pair<std::string, std::shared_ptr<const std::string>>>;
+
+// The files that settings name, from the root of the repository.
+inline Files FilesOf(const Kinds<Op>& kinds, std::string_view kind, const Json& settings) {
+  Files files;
+  const auto found = kinds.Find(kind);
+  EXPECT_TRUE(found.ok());
+  for (const std::string& setting : FileSettings(**found)) {
+    if (settings.Find(setting) == nullptr) continue;
+    std::ifstream file(Str("tests/parity/networks/", settings.StringAt(setting)), std::ios::binary);
+    EXPECT_TRUE(file.good()) << "run from the root of the repository";
+    std::stringstream content;
+    content << file.rdbuf();
+    files.emplace_back(setting, std::make_shared<const std::string>(content.str()));
+  }
+  return files;
 }
 
 struct TestRows {

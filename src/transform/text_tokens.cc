@@ -1,16 +1,10 @@
 #include <cstdint>
 
 #include "transform/text_tokens_internal.h"
+#include "transform/unicode_internal.h"
 
 namespace tenon::transform {
-namespace {
 
-struct Character {
-  char32_t code;
-  std::size_t bytes;
-};
-
-// The character at `at`. A byte that starts none stands for itself, so that any bytes can be split.
 Character CharacterAt(std::string_view text, std::size_t at) {
   const auto byte = [&](std::size_t i) -> std::uint32_t { return static_cast<std::uint8_t>(text[at + i]); };
   const std::uint32_t first = byte(0);
@@ -31,6 +25,8 @@ bool IsBlank(char32_t c) {
   return c == ' ' || (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x1F) || c == 0x85 || c == 0xA0 || c == 0x1680 ||
          (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
+
+namespace {
 
 // Letters, digits and underscores. Beyond Latin-1 what is not punctuation, a symbol or a blank counts as a letter.
 bool IsWord(char32_t c) {

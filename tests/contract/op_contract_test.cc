@@ -35,6 +35,16 @@ struct Use {
   int classes = 2;
 };
 
+// Gives an op its files; true when what it runs them with is not installed.
+bool IsUnavailable(Op& op, const Files& files) {
+  for (const auto& [setting, content] : files) {
+    const auto given = op.Give(setting, content);
+    if (!given.ok() && given.error().code() == Code::kUnavailable) return true;
+    EXPECT_TRUE(given.ok()) << setting << (given.ok() ? "" : given.error().ToString());
+  }
+  return false;
+}
+
 std::vector<Use> AllUses(const Kinds<Op>& kinds) {
   const table::Schema schema = MakeRows(1).batch.schema();
   std::vector<Use> uses;
@@ -48,6 +58,8 @@ std::vector<Use> AllUses(const Kinds<Op>& kinds) {
         EXPECT_FALSE(example) << kind << ": its example does not run: " << op.error().ToString();
         continue;  // a kind may need settings
       }
+      const Files files = FilesOf(kinds, kind, settings);
+      if (!files.empty() && IsUnavailable(**op, files)) continue;
       for (const auto& names : kInputs) {
         Use use;
         use.in = PortsOf(schema, names);
@@ -60,7 +72,7 @@ std::vector<Use> AllUses(const Kinds<Op>& kinds) {
         use.kind = kind;
         use.settings = settings;
         for (const std::string& name : names) use.spec.inputs.push_back(schema[schema.Find(name)]);
-        use.spec.nodes.push_back({kind, names, {}, settings});
+        use.spec.nodes.push_back({kind, names, {}, settings, files});
         for (const Port& port : *out) {
           if (port.kind != Port::Kind::kText) {
             use.spec.features.push_back(port.name);
@@ -97,13 +109,22 @@ class OpContract : public testing::Test {
 TEST_F(OpContract, EveryKindTakesSomeInput) {
   std::map<std::string, int> uses;
   for (const Use& use : uses_) ++uses[use.kind];
-  for (const std::string& name : kinds_.Names()) EXPECT_GT(uses[name], 0) << name;
+  for (const std::string& name : kinds_.Names()) {
+    if (uses[name] > 0) continue;
+    // But those whose library is not installed.
+    ASSERT_OK_AND_ASSIGN(const auto* kind, kinds_.Find(name));
+    ASSERT_OK_AND_ASSIGN(const Json settings, Json::Parse(kind->doc.example, name));
+    ASSERT_OK_AND_ASSIGN(auto op, kinds_.Create(name, settings));
+    const Files files = FilesOf(kinds_, name, settings);
+    EXPECT_TRUE(!files.empty() && IsUnavailable(*op, files)) << name;
+  }
 }
 
 TEST_F(OpContract, StatesMergeInAnySplitAndOrder) {
   for (const Use& use : uses_) {
     SCOPED_TRACE(use.name);
     ASSERT_OK_AND_ASSIGN(const auto op, kinds_.Create(use.kind, use.settings));
+    for (const auto& [setting, content] : use.spec.nodes[0].files) ASSERT_OK(op->Give(setting, content));
     if (op->NewState(use.in, use.classes) == nullptr) continue;
     std::string first;
     for (unsigned seed = 0; seed < 6; ++seed) {
@@ -217,6 +238,7 @@ TEST_F(OpContract, OutputsAreAsDeclared) {
   for (const Use& use : uses_) {
     SCOPED_TRACE(use.name);
     ASSERT_OK_AND_ASSIGN(const auto op, kinds_.Create(use.kind, use.settings));
+    for (const auto& [setting, content] : use.spec.nodes[0].files) ASSERT_OK(op->Give(setting, content));
     ASSERT_OK_AND_ASSIGN(const auto before, op->Outputs(use.in, nullptr));
     ASSERT_FALSE(before.empty());
     for (const Port& port : before) EXPECT_FALSE(port.name.empty());
@@ -249,6 +271,7 @@ TEST_F(OpContract, DamagedStatesAreErrorsOrHarmless) {
   for (const Use& use : uses_) {
     SCOPED_TRACE(use.name);
     ASSERT_OK_AND_ASSIGN(const auto op, kinds_.Create(use.kind, use.settings));
+    for (const auto& [setting, content] : use.spec.nodes[0].files) ASSERT_OK(op->Give(setting, content));
     auto state = op->NewState(use.in, use.classes);
     if (state == nullptr) continue;
     ASSERT_OK(state->Finish());

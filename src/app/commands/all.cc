@@ -18,6 +18,7 @@ std::vector<Command> AllCommands() {
   AddOnline(all);
   AddStream(all);
   AddKeep(all);
+  AddTransform(all);
   return all;
 }
 

@@ -26,6 +26,7 @@ void AddMonitor(std::vector<Command>& to);
 void AddOnline(std::vector<Command>& to);
 void AddStream(std::vector<Command>& to);
 void AddKeep(std::vector<Command>& to);
+void AddTransform(std::vector<Command>& to);
 void AddDoctor(std::vector<Command>& to);
 void AddCompletion(std::vector<Command>& to);
 

@@ -1,8 +1,8 @@
 // Reads the payload of an ONNX model (docs/formats/onnx.md).
 
-#include "model/onnx_file_internal.h"
 #include "model/onnx_model.h"
 #include "model/payload_internal.h"
+#include "platform/onnx_file.h"
 
 namespace tenon::model {
 namespace {
@@ -16,7 +16,7 @@ class OnnxFormat final : public Format {
     TENON_TRY(reader.Done(), "reading an ONNX model");
     TENON_ASSIGN(const Json json, Json::Parse(described, "the ONNX payload"));
     TENON_ASSIGN(OnnxSpec spec, OnnxSpec::FromJson(json), "reading an ONNX model");
-    TENON_TRY(OnnxFile::Read(onnx));
+    TENON_TRY(platform::OnnxFile::Read(onnx));
     spec.onnx = onnx;
     return MakeOnnx(std::move(spec));
   }

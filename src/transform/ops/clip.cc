@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/numbers_internal.h"
 
@@ -25,6 +26,7 @@ struct Learned {
     if (low_share) low = at[0];
     if (high_share) high = at[1];
   }
+  std::string Words() const { return Str("from ", FormatShort(low, 5), " to ", FormatShort(high, 5)); }
   void Save(Writer& out) const {
     out.F64(low);
     out.F64(high);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/text.h"
 #include "transform/keys_internal.h"
 
 namespace tenon::transform {
@@ -11,6 +12,7 @@ namespace {
 enum class As : std::uint8_t { kShare, kCount, kLog };
 
 struct Learned {
+  bool is_number = false;
   As as = As::kShare;
   KeyCounts counts;
   KeyTable values;  // those that came more than once, sorted, and what they become
@@ -35,6 +37,7 @@ struct Learned {
     once = Encoded(counts.rows() > 0 ? 1 : 0);
     missing = Encoded(counts.missing());
   }
+  std::string Words() const { return Str(ListedKeys(values, is_number), "; a value that came once becomes ", FormatShort(once, 5), ", missing ", FormatShort(missing, 5)); }
   void Save(Writer& out) const {
     out.F64(once);
     out.F64(missing);
@@ -68,8 +71,9 @@ class FrequencyOf final : public EachKey<Learned> {
   }
 
  private:
-  Learned Fresh(bool, int) const override {
+  Learned Fresh(bool number, int) const override {
     Learned fresh;
+    fresh.is_number = number;
     fresh.as = as_;
     return fresh;
   }

@@ -60,6 +60,7 @@ class Learned final : public State {
     groups_.clear();
     return {};
   }
+  std::vector<std::string> Words() const override { return {Str(ListedKeys(keys, number_), "; missing becomes ", ListedNumbers(fills), " by group, the last for others")}; }
   std::string Save() const override {
     Writer out;
     out.Size(fills.size());

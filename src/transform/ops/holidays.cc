@@ -53,7 +53,7 @@ struct Rule {
 constexpr Rule kChristian[] = {{By::kDate, 1, 1}, {By::kDate, 12, 25}};
 // Days that are holidays in all of the country.
 constexpr Rule kGermany[] = {{By::kDate, 1, 1},    {By::kEaster, 0, -2},  {By::kEaster, 0, 1},  {By::kDate, 5, 1}, {By::kEaster, 0, 39},
-                             {By::kEaster, 0, 50}, {By::kDate, 10, 3, 0, 1990}, {By::kDate, 12, 25}, {By::kDate, 12, 26}};
+                             {By::kEaster, 0, 50}, {By::kDate, 10, 3, 0, 1990}, {By::kDate, 12, 25}, {By::kDate, 12, 26}, {By::kDate, 10, 31, 0, 2017, 2017}};
 constexpr Rule kAustria[] = {{By::kDate, 1, 1},    {By::kDate, 1, 6},   {By::kEaster, 0, 1},  {By::kDate, 5, 1},  {By::kEaster, 0, 39},
                              {By::kEaster, 0, 50}, {By::kEaster, 0, 60}, {By::kDate, 8, 15},  {By::kDate, 10, 26}, {By::kDate, 11, 1},
                              {By::kDate, 12, 8},   {By::kDate, 12, 25}, {By::kDate, 12, 26}};
@@ -65,7 +65,7 @@ constexpr Rule kSpain[] = {{By::kDate, 1, 1},   {By::kDate, 1, 6},  {By::kEaster
                            {By::kDate, 10, 12}, {By::kDate, 11, 1}, {By::kDate, 12, 6},   {By::kDate, 12, 8}, {By::kDate, 12, 25}};
 constexpr Rule kPoland[] = {{By::kDate, 1, 1},    {By::kDate, 1, 6, 0, 2011}, {By::kEaster, 0, 0}, {By::kEaster, 0, 1}, {By::kDate, 5, 1},
                             {By::kDate, 5, 3},    {By::kEaster, 0, 49}, {By::kEaster, 0, 60}, {By::kDate, 8, 15}, {By::kDate, 11, 1},
-                            {By::kDate, 11, 11},  {By::kDate, 12, 24, 0, 2025}, {By::kDate, 12, 25}, {By::kDate, 12, 26}};
+                            {By::kDate, 11, 11},  {By::kDate, 12, 24, 0, 2025}, {By::kDate, 12, 25}, {By::kDate, 12, 26}, {By::kDate, 11, 12, 0, 2018, 2018}};
 constexpr Rule kNetherlands[] = {{By::kDate, 1, 1},    {By::kEaster, 0, 0}, {By::kEaster, 0, 1}, {By::kDate, 4, 27, 0, 2014}, {By::kEaster, 0, 39},
                                  {By::kEaster, 0, 49}, {By::kEaster, 0, 50}, {By::kDate, 12, 25}, {By::kDate, 12, 26}};
 constexpr Rule kSweden[] = {{By::kDate, 1, 1},    {By::kDate, 1, 6},       {By::kEaster, 0, -2},    {By::kEaster, 0, 0}, {By::kEaster, 0, 1},

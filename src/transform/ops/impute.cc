@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/keys_internal.h"
 #include "transform/lanes_internal.h"
@@ -43,6 +44,7 @@ struct Learned {
       text = top[0].key;
     }
   }
+  std::string Words() const { return Str("missing becomes ", number ? FormatShort(fill, 5) : Str("'", text, "'")); }
   void Save(Writer& out) const {
     out.F64(fill);
     out.Text(text);

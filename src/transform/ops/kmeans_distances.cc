@@ -9,6 +9,7 @@
 
 #include "base/hash.h"
 #include "transform/points_internal.h"
+#include "transform/numbers_internal.h"
 
 namespace tenon::transform {
 namespace {
@@ -138,6 +139,15 @@ class Learned final : public State {
     }
     Order();
     return {};
+  }
+  std::vector<std::string> Words() const override {
+    std::vector<std::string> out;
+    for (std::size_t group = 0; group < width(); ++group) {
+      std::vector<double> middle;
+      for (std::size_t i = 0; i < inputs_; ++i) middle.push_back(centres[group * inputs_ + i] * factors[i] + means[i]);
+      out.push_back(Str("group ", group + 1, " around ", ListedNumbers(middle)));
+    }
+    return out;
   }
   std::string Save() const override {
     Writer out;

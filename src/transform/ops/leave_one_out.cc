@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "transform/compact_sum_internal.h"
 #include "transform/keys_internal.h"
 
@@ -85,6 +86,7 @@ struct Learned {
     all.resize(static_cast<std::size_t>(width));
     keep(all_count, all);
   }
+  std::string Words() const { return Str(ListedKeys(keys, number), " over ", FormatShort(rows.empty() ? 0 : rows.back(), 9), " rows"); }
   void Save(Writer& out) const {
     out.I64(classes);
     out.Size(static_cast<std::size_t>(keys.size()));

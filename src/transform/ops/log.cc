@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/numbers_internal.h"
 
@@ -18,6 +19,7 @@ struct Learned {
   void Finish() {
     if (!range.empty()) shift = -range.low;
   }
+  std::string Words() const { return Str("logarithm of 1 + the number", shift == 0 ? std::string() : Str(" plus ", FormatShort(shift, 5))); }
   void Save(Writer& out) const { out.F64(shift); }
   void Load(Reader& in) { shift = in.F64(); }
 };

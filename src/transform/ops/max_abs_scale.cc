@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/numbers_internal.h"
 
@@ -20,6 +21,7 @@ struct Learned {
     const double largest = std::max(std::abs(range.low), std::abs(range.high));
     if (largest > 0) factor = largest;
   }
+  std::string Words() const { return Str("divided by ", FormatShort(factor, 5)); }
   void Save(Writer& out) const { out.F64(factor); }
   void Load(Reader& in) { factor = in.F64(); }
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/numbers_internal.h"
 
@@ -23,6 +24,7 @@ struct Learned {
     factor = (to_high - to_low) / (width > 0 ? width : 1);
     shift = to_low - range.low * factor;
   }
+  std::string Words() const { return Str("times ", FormatShort(factor, 5), ", plus ", FormatShort(shift, 5)); }
   void Save(Writer& out) const {
     out.F64(factor);
     out.F64(shift);

@@ -29,6 +29,7 @@ struct Learned {
     for (const auto& item : kept) levels.Insert(item.key);
     missing = settings.own_missing && counts.missing() > 0;
   }
+  std::string Words() const { return Str(ListedKeys(levels, number), missing ? ", and missing" : ""); }
   void Save(Writer& out) const {
     out.U8(missing ? 1 : 0);
     out.Size(static_cast<std::size_t>(levels.size()));

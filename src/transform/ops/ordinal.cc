@@ -24,6 +24,7 @@ struct Learned {
     }
     for (const auto& item : counts.Sorted()) places.Insert(item.key);
   }
+  std::string Words() const { return Str("numbered from 0, ", ListedKeys(places, number)); }
   void Save(Writer& out) const {
     out.Size(static_cast<std::size_t>(places.size()));
     SaveKeys(places, out);

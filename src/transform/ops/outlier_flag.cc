@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/numbers_internal.h"
 
@@ -55,6 +56,7 @@ struct Learned {
     };
     return 1.482602218505602 * (ranked((count - 1) / 2) + ranked(count / 2)) / 2;
   }
+  std::string Words() const { return Str("outside ", FormatShort(low, 5), " to ", FormatShort(high, 5)); }
   void Save(Writer& out) const {
     out.F64(low);
     out.F64(high);

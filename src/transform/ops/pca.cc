@@ -6,6 +6,7 @@
 #include "transform/points_internal.h"
 #include "transform/compact_sum_internal.h"
 #include "transform/eigen_internal.h"
+#include "transform/numbers_internal.h"
 
 namespace tenon::transform {
 namespace {
@@ -79,6 +80,7 @@ class Learned final : public State {
     products_.clear();
     return {};
   }
+  std::vector<std::string> Words() const override { return {Str(width(), " directions; mean ", ListedNumbers(means))}; }
   std::string Save() const override {
     Writer out;
     for (const double mean : means) out.F64(mean);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/numbers_internal.h"
 
@@ -120,6 +121,7 @@ struct Learned {
     return (low + high) / 2;
   }
 
+  std::string Words() const { return Str(positive ? "Box-Cox" : "Yeo-Johnson", " to the power ", FormatShort(power, 5), ", minus ", FormatShort(shift, 5), ", divided by ", FormatShort(factor, 5)); }
   void Save(Writer& out) const {
     out.F64(power);
     out.F64(shift);

@@ -29,6 +29,7 @@ struct Learned {
     edges.erase(edges.begin());
     if (!edges.empty()) edges.pop_back();
   }
+  std::string Words() const { return Str(edges.size() + 1, " buckets, cut at ", ListedNumbers(edges)); }
   void Save(Writer& out) const {
     SaveEdges(edges, out);
   }

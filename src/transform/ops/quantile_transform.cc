@@ -43,6 +43,7 @@ struct Learned {
     edges = quantiles.At(shares);
     for (std::size_t i = 1; i < edges.size(); ++i) edges[i] = std::max(edges[i], edges[i - 1]);  // against rounding
   }
+  std::string Words() const { return Str(edges.size(), " quantiles, at ", ListedNumbers(edges)); }
   void Save(Writer& out) const {
     out.Size(edges.size());
     for (const double edge : edges) out.F64(edge);

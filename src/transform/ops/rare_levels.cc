@@ -28,6 +28,7 @@ struct Learned {
     kept.Insert(key);
     names.push_back(KeyName(key, number));
   }
+  std::string Words() const { return Str("kept ", ListedKeys(kept, number), "; others become '", other, "'"); }
   void Save(Writer& out) const {
     out.Size(names.size());
     SaveKeys(kept, out);

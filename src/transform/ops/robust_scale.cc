@@ -1,5 +1,6 @@
 // Centres numbers on their median and divides by the distance of two quantiles.
 
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/lanes_internal.h"
 #include "transform/numbers_internal.h"
@@ -22,6 +23,7 @@ struct Learned {
     shift = at[1];
     if (at[2] > at[0]) factor = at[2] - at[0];
   }
+  std::string Words() const { return Str("minus ", FormatShort(shift, 5), ", divided by ", FormatShort(factor, 5)); }
   void Save(Writer& out) const {
     out.F64(shift);
     out.F64(factor);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/compact_sum_internal.h"
 #include "transform/numbers_internal.h"
@@ -125,6 +126,7 @@ struct Learned {
     }
     return information;
   }
+  std::string Words() const { return Str("score ", FormatShort(score, 4)); }
   void Save(Writer& out) const { out.F64(score); }
   void Load(Reader& in) {
     score = in.F64();

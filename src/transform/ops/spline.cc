@@ -47,6 +47,7 @@ struct Learned {
     if (made.size() < 2) made.push_back(made[0] + std::max(1.0, std::abs(made[0])));
     knots = std::move(made);
   }
+  std::string Words() const { return Str(knots.size(), " knots, at ", ListedNumbers(knots)); }
   void Save(Writer& out) const {
     out.Size(knots.size());
     for (const double knot : knots) out.F64(knot);

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/text.h"
 #include "transform/columns_internal.h"
 #include "transform/lanes_internal.h"
 #include "transform/numbers_internal.h"
@@ -24,6 +25,7 @@ struct Learned {
     const double deviation = std::sqrt(moments.Variance());
     if (scale && deviation > 0) factor = deviation;
   }
+  std::string Words() const { return Str("minus ", FormatShort(shift, 5), ", divided by ", FormatShort(factor, 5)); }
   void Save(Writer& out) const {
     out.F64(shift);
     out.F64(factor);

@@ -9,6 +9,7 @@
 #include "transform/buckets_internal.h"
 #include "transform/columns_internal.h"
 #include "transform/compact_sum_internal.h"
+#include "transform/numbers_internal.h"
 
 namespace tenon::transform {
 namespace {
@@ -159,6 +160,7 @@ struct Learned {
     std::sort(edges.begin(), edges.end());
     cells.clear();
   }
+  std::string Words() const { return Str(edges.size() + 1, " buckets, cut at ", ListedNumbers(edges)); }
   void Save(Writer& out) const {
     SaveEdges(edges, out);
   }

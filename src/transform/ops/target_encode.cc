@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/text.h"
 #include "transform/buckets_internal.h"
 #include "transform/keys_internal.h"
 
@@ -135,6 +136,7 @@ struct Learned {
     if (variance > 0) *factor = std::sqrt(variance);
   }
 
+  std::string Words() const { return Str(ListedKeys(keys, number), "; unseen becomes ", encoded.empty() ? std::string("0") : FormatShort(static_cast<double>(encoded[encoded.size() - static_cast<std::size_t>(width)]), 5)); }
   void Save(Writer& out) const {
     out.I64(classes);
     out.I64(folds);

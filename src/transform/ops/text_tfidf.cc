@@ -90,6 +90,7 @@ class Learned final : public State {
     terms_ = Terms();
     return {};
   }
+  std::vector<std::string> Words() const override { return {Str("terms, ", ListedKeys(words, false))}; }
   std::string Save() const override {
     Writer out;
     out.Size(weights.size());

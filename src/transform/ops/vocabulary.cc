@@ -9,6 +9,7 @@ namespace tenon::transform {
 namespace {
 
 struct Learned {
+  bool is_number = false;
   std::int64_t most = 0;
   std::int64_t least_count = 1;
   KeyCounts counts;
@@ -19,6 +20,7 @@ struct Learned {
   void Finish() {
     for (const auto& item : counts.Top(most, least_count)) words.Insert(item.key);
   }
+  std::string Words() const { return Str("numbered by how often they come, ", ListedKeys(words, is_number)); }
   void Save(Writer& out) const {
     out.Size(static_cast<std::size_t>(words.size()));
     SaveKeys(words, out);
@@ -42,8 +44,9 @@ class Vocabulary final : public EachKey<Learned> {
   }
 
  private:
-  Learned Fresh(bool, int) const override {
+  Learned Fresh(bool number, int) const override {
     Learned fresh;
+    fresh.is_number = number;
     fresh.most = most_;
     fresh.least_count = least_count_;
     return fresh;

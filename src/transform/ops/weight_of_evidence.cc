@@ -99,6 +99,7 @@ struct Learned {
     }
     return {};
   }
+  std::string Words() const { return Str(ListedKeys(keys, number), "; unseen becomes 0"); }
   void Save(Writer& out) const {
     out.I64(folds);
     out.Size(static_cast<std::size_t>(keys.size()));

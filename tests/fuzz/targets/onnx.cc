@@ -4,7 +4,7 @@
 
 #include "fuzz/models.h"
 #include "model/forest.h"
-#include "model/onnx_file_internal.h"
+#include "platform/onnx_file.h"
 #include "model/onnx_native_internal.h"
 #include "model/onnx_writer_internal.h"
 

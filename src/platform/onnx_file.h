@@ -11,7 +11,7 @@
 
 // An ONNX file (onnx.proto3) as far as importing, checking and exporting need it. Field numbers and limits:
 // docs/formats/onnx.md.
-namespace tenon::model {
+namespace tenon::platform {
 
 // Dims and where the numbers lie; `numbers` are decoded when asked for.
 struct OnnxTensor {
@@ -73,4 +73,4 @@ struct OnnxFile {
   std::string WithoutMaps() const;
 };
 
-}  // namespace tenon::model
+}  // namespace tenon::platform

@@ -1,4 +1,4 @@
-#include "model/onnx_file_internal.h"
+#include "platform/onnx_file.h"
 
 #include <algorithm>
 #include <bit>
@@ -7,9 +7,9 @@
 #include <set>
 
 #include "base/text.h"
-#include "model/proto_internal.h"
+#include "platform/proto.h"
 
-namespace tenon::model {
+namespace tenon::platform {
 namespace {
 
 using Form = ProtoReader::Form;
@@ -393,4 +393,4 @@ std::string OnnxFile::WithoutMaps() const {
   return out.Take();
 }
 
-}  // namespace tenon::model
+}  // namespace tenon::platform

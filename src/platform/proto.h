@@ -9,7 +9,7 @@
 
 // The wire format of Protocol Buffers, which ONNX files are: fields one after another, each with a number and one of four
 // forms. Reading checks bounds and never allocates; groups, which nobody writes any more, are refused.
-namespace tenon::model {
+namespace tenon::platform {
 
 class ProtoReader {
  public:
@@ -126,4 +126,4 @@ class ProtoWriter {
   std::string out_;
 };
 
-}  // namespace tenon::model
+}  // namespace tenon::platform
