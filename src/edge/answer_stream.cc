@@ -168,7 +168,7 @@ void AnswerStream::LookAtLag(feature::EventSource& source) {
   const auto now = std::chrono::steady_clock::now();
   if (now - looked_ < kLookEvery) return;
   looked_ = now;
-  auto lag = source.Lag();
+  auto lag = source.LagSeen();  // asking the broker waits for the reads under way, half a second each
   const MutexLock lock(mutex_);
   state_.behind = lag.ok() ? *lag : -1;
 }

@@ -19,7 +19,8 @@ constexpr std::int32_t kStreamWindow = 1 << 20;
 constexpr std::size_t kMostPumped = 1 << 20;
 constexpr std::size_t kBacklog = 256 << 10;    // answers of one stream, above which it is not read on
 
-// Frames that ask for nothing (resets, pings, settings, empty data) a client may send: so many at once, so many a second.
+// Frames that ask for nothing (resets, pings, settings, empty data) a client may send: so many at once, so many a second, and one for
+// each frame of an answer: clients that measure the way to us send a ping with what they receive (grpc-go's estimate of bandwidth).
 constexpr double kIdleFramesBurst = 400, kIdleFramesSecond = 100;
 
 nghttp2_nv Nv(std::string_view name, std::string_view value) {
@@ -207,6 +208,10 @@ void Http2Connection::State::Consume(Stream& stream, std::size_t size) {
 
 // When all of an answer is sent before the client has sent all of its request, it is told to stop.
 int Http2Connection::State::OnSent(nghttp2_session* session, const nghttp2_frame* frame, void* self) {
+  if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
+    double& allowed = static_cast<State*>(self)->idle_frames;
+    allowed = std::min(kIdleFramesBurst, allowed + 1);
+  }
   if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
   Stream* stream = static_cast<State*>(self)->Find(frame->hd.stream_id);
   if (stream == nullptr || stream->ended || stream->reset) return 0;

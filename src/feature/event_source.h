@@ -40,6 +40,8 @@ class EventSource {
   virtual Result<std::span<const Message>> Poll(const Call& call, std::size_t most, std::chrono::milliseconds wait) = 0;
   // Records that are there and were not yet given.
   virtual Result<std::int64_t> Lag() = 0;
+  // The same for a gauge: may be as old as what was read last where asking anew would wait for others.
+  virtual Result<std::int64_t> LagSeen() { return Lag(); }
   // Who this process is among those that share the source now, for a sink that keeps positions where they meet; "": it is alone.
   virtual Result<std::string> Membership() { return std::string(); }
 };

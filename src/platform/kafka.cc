@@ -97,6 +97,16 @@ class Reader final : public KafkaReader {
     return behind;
   }
 
+  std::int64_t LagSeen() const override {
+    std::int64_t behind = 0;
+    for (const auto& [partition, one] : reading_) {
+      std::int64_t low = 0, high = 0;
+      if (one.at_end || k_.seen_offsets(client_, settings_.topic.c_str(), partition, &low, &high) != 0) continue;
+      behind += std::max<std::int64_t>(high - std::max(low, one.next), 0);
+    }
+    return behind;
+  }
+
   std::int64_t Next(int partition) const override {
     const auto found = reading_.find(partition);
     return found == reading_.end() ? -1 : found->second.next;

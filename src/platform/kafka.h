@@ -61,6 +61,8 @@ class KafkaReader {
   virtual Result<std::pair<std::int64_t, std::int64_t>> Bounds(int partition) = 0;
   // Records of the partitions read here that are there and were not given yet. 0 once the end of each was seen; at least 1 until the group has said which.
   virtual Result<std::int64_t> Lag() = 0;
+  // The same by what came with the records that were fetched last: asks nobody and does not wait, and may be old.
+  virtual std::int64_t LagSeen() const = 0;
   // Where reading of the partition is: every committed record before that offset was given. Negative: not begun.
   virtual std::int64_t Next(int partition) const = 0;
   virtual bool AtEnd(int partition) const = 0;

@@ -33,6 +33,7 @@ Result<KafkaFunctions> LoadKafka() {
   TENON_TRY(library.Bind("rd_kafka_message_timestamp", &out.timestamp));
   TENON_TRY(library.Bind("rd_kafka_err2str", &out.error_text));
   TENON_TRY(library.Bind("rd_kafka_query_watermark_offsets", &out.query_offsets));
+  TENON_TRY(library.Bind("rd_kafka_get_watermark_offsets", &out.seen_offsets));
   TENON_TRY(library.Bind("rd_kafka_topic_new", &out.topic_new));
   TENON_TRY(library.Bind("rd_kafka_topic_destroy", &out.topic_destroy));
   TENON_TRY(library.Bind("rd_kafka_metadata", &out.metadata));

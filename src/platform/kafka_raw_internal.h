@@ -87,6 +87,7 @@ struct KafkaFunctions {
   std::int64_t (*timestamp)(const KafkaRawMessage*, int*);
   const char* (*error_text)(int);
   int (*query_offsets)(void*, const char*, std::int32_t, std::int64_t*, std::int64_t*, int);
+  int (*seen_offsets)(void*, const char*, std::int32_t, std::int64_t*, std::int64_t*);
   void* (*topic_new)(void*, const char*, void*);
   void (*topic_destroy)(void*);
   int (*metadata)(void*, int, void*, const KafkaRawMetadata**, int);

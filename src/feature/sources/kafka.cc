@@ -53,6 +53,7 @@ class KafkaSource final : public EventSource, public platform::KafkaOwner {
   }
 
   Result<std::int64_t> Lag() override { return reader_->Lag(); }
+  Result<std::int64_t> LagSeen() override { return reader_->LagSeen(); }
   Result<std::string> Membership() override { return owner_ == nullptr ? std::string() : reader_->Membership(); }
 
   Result<std::int64_t> Gained(int partition) override { return owner_->Gained(partition); }
