@@ -250,26 +250,6 @@ bool AnyType(const Node& node, const Block& block, T* out) {
   }
 }
 
-// Texts made anew: `append(i, &bytes)` adds the text of row i, or returns false for null. All rows' bytes share one
-// string, which is kept in the scratch.
-template <typename F>
-void MakeTexts(const Block& block, std::string_view* out, F append) {
-  std::string bytes;
-  bytes.reserve(64);  // on the heap, so that the views stay right when the scratch moves its strings
-  std::array<std::size_t, kBlockRows> ends;
-  std::array<bool, kBlockRows> there;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(block.rows); ++i) {
-    there[i] = append(i, &bytes);
-    ends[i] = bytes.size();
-  }
-  const std::string& kept = block.scratch->emplace_back(std::move(bytes));
-  std::size_t from = 0;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(block.rows); ++i) {
-    out[i] = there[i] ? std::string_view(kept).substr(from, ends[i] - from) : std::string_view();
-    from = ends[i];
-  }
-}
-
 void Substr(const Node& node, const Block& block, std::string_view* out) {
   Numbers start;
   Numbers count;

@@ -153,23 +153,6 @@ bool OfTimes(const Node& node, const Block& block, double* out) {
   }
 }
 
-// The texts of all rows, made anew; `append` adds one row's bytes, or returns false for null.
-template <typename F>
-bool Made(const Block& block, std::string_view* out, F append) {
-  std::string bytes;
-  bytes.reserve(64);  // on the heap, so that the views stay right when the scratch moves its strings
-  std::array<std::size_t, kBlockRows + 1> ends{};
-  std::array<bool, kBlockRows> there;
-  const auto rows = static_cast<std::size_t>(block.rows);
-  for (std::size_t i = 0; i < rows; ++i) {
-    there[i] = append(i, &bytes);
-    ends[i + 1] = bytes.size();
-  }
-  const std::string& kept = block.scratch->emplace_back(std::move(bytes));
-  for (std::size_t i = 0; i < rows; ++i) out[i] = there[i] ? std::string_view(kept).substr(ends[i], ends[i + 1] - ends[i]) : std::string_view();
-  return true;
-}
-
 // A negative count leaves out so many at the other end.
 std::string_view End(std::string_view text, double count, bool left) {
   count = std::trunc(count);
@@ -223,13 +206,14 @@ bool Casts(const Node& node, const Block& block, std::string_view* out) {
   if (node.op != Op::kNumberToText && node.op != Op::kTruthToText && node.op != Op::kTimeToText) return false;
   Numbers value;
   EvaluateNumbers(*node.args[0], block, value.data());
-  return Made(block, out, [&](std::size_t i, std::string* bytes) {
+  MakeTexts(block, out, [&](std::size_t i, std::string* bytes) {
     if (std::isnan(value[i])) return false;
     if (node.op == Op::kNumberToText) bytes->append(FormatDouble(value[i]));
     if (node.op == Op::kTruthToText) bytes->append(value[i] != 0 ? "true" : "false");
     if (node.op == Op::kTimeToText) bytes->append(FormatTimestamp(static_cast<Micros>(value[i])));
     return true;
   });
+  return true;
 }
 
 }  // namespace
@@ -275,7 +259,7 @@ bool EvaluateMoreTexts(const Node& node, const Block& block, std::string_view* o
     EvaluateTexts(*node.args[node.op == Op::kSplitPart ? 1 : 2], block, other.data());
     EvaluateNumbers(*node.args[node.op == Op::kSplitPart ? 2 : 1], block, number.data());
   }
-  return Made(block, out, [&](std::size_t i, std::string* bytes) {
+  MakeTexts(block, out, [&](std::size_t i, std::string* bytes) {
     const bool needs_number = with_text || node.op == Op::kRepeat;
     if (text[i].data() == nullptr || (with_text && other[i].data() == nullptr) || (needs_number && std::isnan(number[i]))) return false;
     if (node.op == Op::kReverse) AppendReversed(text[i], bytes);
@@ -287,6 +271,7 @@ bool EvaluateMoreTexts(const Node& node, const Block& block, std::string_view* o
     if (node.op == Op::kPadLeft || node.op == Op::kPadRight) return AppendPadded(text[i], number[i], other[i], node.op == Op::kPadLeft, bytes);
     return true;
   });
+  return true;
 }
 
 }  // namespace tenon::table
