@@ -12,6 +12,8 @@
 
 #include "feature/as_of_internal.h"
 
+#define TENON_INLINE __attribute__((always_inline)) inline
+
 namespace tenon::feature {
 namespace {
 
@@ -20,6 +22,7 @@ constexpr std::size_t kInTurns = 4;   // stretches that one thread goes through
 constexpr std::size_t kEnough = 1 << 16;  // steps worth a thread
 
 using Eight = std::int64_t __attribute__((vector_size(64)));
+using EightWords = std::uint64_t __attribute__((vector_size(64)));
 
 // How many rows of either side come before a step.
 struct Point {
@@ -43,7 +46,7 @@ Point PointAt(std::span<const Micros> asking, std::span<const Micros> known, std
 }
 
 // Whether rows [*checked, until) and some more are in order; `checked` goes along.
-bool InOrder(std::span<const Micros> times, std::size_t until, std::size_t* checked) {
+TENON_INLINE bool InOrderAny(std::span<const Micros> times, std::size_t until, std::size_t* checked) {
   bool ordered = true;
   Eight any = {};
   Eight one, next;
@@ -55,6 +58,47 @@ bool InOrder(std::span<const Micros> times, std::size_t until, std::size_t* chec
   for (int k = 0; k < 8; ++k) ordered = ordered && any[k] == 0;
   for (; *checked < until && *checked + 1 < times.size(); ++*checked) ordered = ordered && times[*checked] <= times[*checked + 1];
   return ordered;
+}
+
+// Whether all keys are within the range.
+TENON_INLINE bool WithinAny(const KeyRange& range, const std::int64_t* keys, std::size_t size) {
+  const auto least = static_cast<std::uint64_t>(range.least);
+  EightWords any = {};
+  EightWords some;
+  std::size_t i = 0;
+  for (; i + 8 <= size; i += 8) {
+    std::memcpy(&some, keys + i, sizeof(some));
+    any |= static_cast<EightWords>(some - least >= range.size);
+  }
+  std::uint64_t beyond = 0;
+  for (int k = 0; k < 8; ++k) beyond |= any[k];
+  for (; i < size; ++i) beyond |= static_cast<std::uint64_t>(keys[i]) - least >= range.size ? 1 : 0;
+  return beyond == 0;
+}
+
+#if defined(__x86_64__)
+#define TENON_AVX512 __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw")))
+TENON_AVX512 bool InOrderAvx512(std::span<const Micros> times, std::size_t until, std::size_t* checked) {
+  return InOrderAny(times, until, checked);
+}
+TENON_AVX512 bool WithinAvx512(const KeyRange& range, const std::int64_t* keys, std::size_t size) { return WithinAny(range, keys, size); }
+bool HasAvx512() {
+  return __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+}
+#endif
+
+bool InOrder(std::span<const Micros> times, std::size_t until, std::size_t* checked) {
+#if defined(__x86_64__)
+  if (HasAvx512()) return InOrderAvx512(times, until, checked);
+#endif
+  return InOrderAny(times, until, checked);
+}
+
+bool Within(const KeyRange& range, const std::int64_t* keys, std::size_t size) {
+#if defined(__x86_64__)
+  if (HasAvx512()) return WithinAvx512(range, keys, size);
+#endif
+  return WithinAny(range, keys, size);
 }
 
 // The steps of both sides in the order of time.
@@ -114,7 +158,8 @@ class Steps {
     std::size_t e = all[0].at.asking, f = all[1].at.asking, g = all[2].at.asking, h = all[3].at.asking;
     std::uint64_t p = 0, q = 0, r = 0, s = 0;
     const auto step = [known](const Micros* ahead, std::size_t* j, std::size_t* i, std::uint64_t* word) {
-      const std::uint64_t take = known[*j] <= ahead[*i] ? 1 : 0;
+      std::uint64_t take = known[*j] <= ahead[*i] ? 1 : 0;
+      asm("" : "+r"(take));  // else the compiler packs what it then must take apart at every step
       *j += take;
       *i -= take;
       *word += *word + take;
@@ -151,7 +196,7 @@ class Steps {
 class Sweeper {
  public:
   Sweeper(const TimedKeys& asking, const TimedKeys& known, const KeyRange& range, const Steps& steps, std::int32_t* out)
-      : asking_(asking), known_(known), least_(range.least), most_(range.size - 1), steps_(steps), out_(out) {}
+      : asking_(asking), known_(known), range_(range), steps_(steps), out_(out) {}
 
   // The steps of the words [from, until); `last` has a place for every key. False: a key is beyond the range.
   bool Run(std::size_t from, std::size_t until, std::int32_t* last) const {
@@ -160,22 +205,13 @@ class Sweeper {
       const std::uint64_t word = steps_.word(w);
       const std::size_t steps = steps_.StepsOf(w);
       const auto taken = static_cast<std::size_t>(std::popcount(word));
-      if (!Within(known_.key.data() + at.known, taken) || !Within(asking_.key.data() + at.asking, steps - taken)) return false;
+      if (!Within(range_, known_.key.data() + at.known, taken) || !Within(range_, asking_.key.data() + at.asking, steps - taken)) return false;
       at = steps_.Inside(at) ? WholeWord(word, at, last) : AnyWord(word, steps, at, last);
     }
     return true;
   }
 
  private:
-  bool Within(const std::int64_t* keys, std::size_t size) const {
-    std::uint64_t beyond = 0;
-    for (std::size_t i = 0; i < size; ++i) {
-      const std::uint64_t key = static_cast<std::uint64_t>(keys[i]) - static_cast<std::uint64_t>(least_);
-      beyond |= key > most_ ? 1 : 0;
-    }
-    return beyond == 0;
-  }
-
   // A step takes the known row that is next, or answers the asking row that is next, by arithmetic: which of them comes no processor
   // can guess. What it writes for a known row is written over when the asking row's turn comes.
   Point WholeWord(std::uint64_t word, Point at, std::int32_t* last) const {
@@ -186,7 +222,7 @@ class Sweeper {
     for (std::size_t n = 0; n < kWord; ++n, word += word) {
       const auto mask = static_cast<std::int64_t>(word) >> 63;
       const std::int64_t key = (known[j] & mask) | (asking[i] & ~mask);
-      std::int32_t& row = last[key - least_];
+      std::int32_t& row = last[key - range_.least];
       const auto narrow = static_cast<std::int32_t>(mask);
       row = (static_cast<std::int32_t>(j) & narrow) | (row & ~narrow);
       out_[i] = row;
@@ -199,10 +235,10 @@ class Sweeper {
   Point AnyWord(std::uint64_t word, std::size_t steps, Point at, std::int32_t* last) const {
     for (std::size_t n = 0; n < steps; ++n) {
       if ((word >> (kWord - 1 - n) & 1) != 0) {
-        last[known_.key[at.known] - least_] = static_cast<std::int32_t>(at.known);
+        last[known_.key[at.known] - range_.least] = static_cast<std::int32_t>(at.known);
         ++at.known;
       } else {
-        out_[at.asking] = last[asking_.key[at.asking] - least_];
+        out_[at.asking] = last[asking_.key[at.asking] - range_.least];
         ++at.asking;
       }
     }
@@ -211,8 +247,7 @@ class Sweeper {
 
   const TimedKeys& asking_;
   const TimedKeys& known_;
-  std::int64_t least_;
-  std::uint64_t most_;
+  KeyRange range_;
   const Steps& steps_;
   std::int32_t* out_;
 };
