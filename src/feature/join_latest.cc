@@ -12,6 +12,8 @@ namespace {
 using table::Batch;
 using table::Type;
 
+constexpr std::size_t kAhead = 24;  // rows whose values are fetched before
+
 // Rows that take part, by number.
 struct Keyed {
   std::vector<std::int64_t> key;
@@ -57,6 +59,9 @@ class LatestJoin {
     const std::chrono::microseconds ttl = plan_->view().ttl.count() == 0 ? std::chrono::microseconds(0) : plan_->view().ttl - std::chrono::microseconds(Shift(plan_->view()));
     TENON_TRY(MatchAsOf(call_, asked, known_, ttl, found));
     TENON_TRY(Choose(&found));
+    for (std::int32_t& at : found) {
+      if (at != kNoRow) at = static_cast<std::int32_t>(known_.row[static_cast<std::size_t>(at)]);
+    }
     Write(times.size(), asked, found, out);
     return {};
   }
@@ -104,9 +109,26 @@ class LatestJoin {
     return {};
   }
 
-  void ValuesOf(std::uint32_t row, std::span<Value> values) const {
+  std::pair<const Events*, std::size_t> Find(std::uint32_t row) const {
     const auto batch = static_cast<std::size_t>(std::ranges::upper_bound(offsets_, row) - offsets_.begin()) - 1;
-    events_[batch].ValuesOf(static_cast<std::int64_t>(row - offsets_[batch]), values);
+    return {&events_[batch], row - offsets_[batch]};
+  }
+  void ValuesOf(std::uint32_t row, std::span<Value> values) const {
+    const auto [events, at] = Find(row);
+    events->ValuesOf(static_cast<std::int64_t>(at), values);
+  }
+  // Values lie anywhere in memory: asked for some rows ahead, many come at once.
+  void Fetch(std::uint32_t row) const {
+    const auto [events, at] = Find(row);
+    for (const table::Column& column : events->inputs) {
+      if (column.type() == Type::kFloat64) {
+        __builtin_prefetch(column.doubles().data() + at);
+      } else if (column.coded()) {
+        __builtin_prefetch(column.codes().data() + at);
+      } else {
+        __builtin_prefetch(column.offsets() + at);
+      }
+    }
   }
 
   HeldRow HeldOf(std::int32_t at) const {
@@ -129,25 +151,26 @@ class LatestJoin {
       std::int32_t& best = chosen[static_cast<std::size_t>(last[j])];
       if (HeldOf(best) < HeldOf(mine)) best = mine;
     }
-    if (chosen.empty()) return {};
     for (std::int32_t& at : *found) {
-      if (at != kNoRow) at = chosen[static_cast<std::size_t>(at)];
+      if (!chosen.empty() && at != kNoRow) at = chosen[static_cast<std::size_t>(at)];
     }
     return {};
   }
 
+  // `found`: rows of the source.
   void Write(std::size_t rows, const Keyed& asked, const std::vector<std::int32_t>& found, std::vector<table::Column>* out) const {
     ValueColumns columns(plan_);
     std::vector<Value> values(plan_->inputs()), given(plan_->view().features.size());
     std::size_t next = 0;
     for (std::size_t row = 0; row < rows; ++row) {
       const bool takes_part = next < asked.row.size() && asked.row[next] == row;
+      if (takes_part && next + kAhead < found.size() && found[next + kAhead] != kNoRow) Fetch(static_cast<std::uint32_t>(found[next + kAhead]));
       const std::int32_t at = takes_part ? found[next++] : kNoRow;
       if (at == kNoRow) {
         columns.AddMissing();
         continue;
       }
-      ValuesOf(known_.row[static_cast<std::size_t>(at)], values);
+      ValuesOf(static_cast<std::uint32_t>(at), values);
       for (std::size_t k = 0; k < given.size(); ++k) given[k] = values[static_cast<std::size_t>(plan_->view().features[k].input)];
       columns.Add(given);
     }
