@@ -1,5 +1,6 @@
 #include "pipeline/kept_rows_internal.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -27,6 +28,22 @@ std::string FrameHead(std::uint64_t bytes) {
   return out;
 }
 
+struct Frame {
+  std::string_view table;
+  std::uint64_t end = 0;  // where the next one begins
+};
+
+Result<Frame> FrameAt(const platform::Bytes& bytes, std::uint64_t from) {
+  std::uint64_t length = 0;
+  const std::uint64_t left = bytes.view().size() - from;
+  if (left >= kAlign) std::memcpy(&length, bytes.view().data() + from, sizeof length);
+  if (left < kAlign || length > left - kAlign) {
+    return Error(Code::kDataLoss, Str("the copy of the rows is damaged at byte ", from, "; --fresh begins anew"));
+  }
+  const std::uint64_t end = from + kAlign + (length + kAlign - 1) / kAlign * kAlign;
+  return Frame{bytes.view().substr(from + kAlign, length), std::min<std::uint64_t>(end, bytes.view().size())};
+}
+
 class Kept final : public RowSource {
  public:
   Kept(std::shared_ptr<const platform::Bytes> bytes, std::uint64_t begin, std::shared_ptr<const table::Schema> schema, std::string shown)
@@ -35,13 +52,14 @@ class Kept final : public RowSource {
   const std::shared_ptr<const table::Schema>& schema() const override { return schema_; }
   Result<std::optional<Stretch>> Next(const Call&) override {
     if (next_ >= bytes_->view().size()) return std::optional<Stretch>();
-    TENON_ASSIGN(const std::uint64_t end, End(*bytes_, next_));
-    Stretch stretch{.from = next_, .to = end, .exact = true};
-    next_ = end;
+    TENON_ASSIGN(const Frame frame, FrameAt(*bytes_, next_));
+    Stretch stretch{.from = next_, .to = frame.end, .exact = true};
+    next_ = frame.end;
     return std::optional<Stretch>(std::move(stretch));
   }
   Result<ingest::Piece> Load(const Call&, const Stretch& stretch) const override {
-    TENON_ASSIGN(table::ColumnsFile file, table::OpenColumns(bytes_->view().substr(stretch.from + kAlign, stretch.to - stretch.from - kAlign), bytes_), shown_);
+    TENON_ASSIGN(const Frame frame, FrameAt(*bytes_, stretch.from));
+    TENON_ASSIGN(table::ColumnsFile file, table::OpenColumns(frame.table, bytes_), shown_);
     ingest::Piece piece;
     piece.begin = stretch.from;
     piece.end = stretch.to;
@@ -77,17 +95,6 @@ class Kept final : public RowSource {
     return out;
   }
 
-  // Where the frame at `from` ends.
-  static Result<std::uint64_t> End(const platform::Bytes& bytes, std::uint64_t from) {
-    std::uint64_t length = 0;
-    const std::uint64_t left = bytes.view().size() - from;
-    if (left >= kAlign) std::memcpy(&length, bytes.view().data() + from, sizeof length);
-    if (left < kAlign || length % kAlign != 0 || length > left - kAlign) {
-      return Error(Code::kDataLoss, Str("the copy of the rows is damaged at byte ", from, "; --fresh begins anew"));
-    }
-    return from + kAlign + length;
-  }
-
  private:
   std::shared_ptr<const platform::Bytes> bytes_;
   std::uint64_t begin_, next_, at_;
@@ -105,9 +112,9 @@ Result<void> KeepRows(const Call& call, platform::Files& files, const std::strin
     TENON_ASSIGN(auto out, files.Append(half));
     TENON_TRY(out->Append(Head(what)));
     const auto add = [&](const std::vector<table::Batch>& batches) -> Result<void> {
-      const std::string frame = Padded(table::WriteColumns(rows.schema(), batches));
-      TENON_TRY(out->Append(FrameHead(frame.size())));
-      return out->Append(frame);
+      std::string table = table::WriteColumns(rows.schema(), batches);
+      TENON_TRY(out->Append(FrameHead(table.size())));
+      return out->Append(Padded(std::move(table)));
     };
     TENON_TRY(add({}));  // the columns, also of no rows
     std::int64_t done = 0;
@@ -128,9 +135,9 @@ Result<std::unique_ptr<RowSource>> OpenKeptRows(const platform::Files& files, co
   TENON_ASSIGN(const std::shared_ptr<const platform::Bytes> bytes, files.Map(path));
   const std::string head = Head(what);
   if (!bytes->view().starts_with(head)) return std::unique_ptr<RowSource>();
-  TENON_ASSIGN(const std::uint64_t begin, Kept::End(*bytes, head.size()), path);
-  TENON_ASSIGN(table::ColumnsFile columns, table::OpenColumns(bytes->view().substr(head.size() + kAlign, begin - head.size() - kAlign), bytes), path);
-  return std::unique_ptr<RowSource>(std::make_unique<Kept>(bytes, begin, columns.schema, std::move(shown)));
+  TENON_ASSIGN(const Frame first, FrameAt(*bytes, head.size()), path);
+  TENON_ASSIGN(table::ColumnsFile columns, table::OpenColumns(first.table, bytes), path);
+  return std::unique_ptr<RowSource>(std::make_unique<Kept>(bytes, first.end, columns.schema, std::move(shown)));
 }
 
 }  // namespace tenon::pipeline

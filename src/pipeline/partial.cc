@@ -18,7 +18,7 @@ constexpr auto kPartEvery = std::chrono::seconds(30);
 
 std::string Partial::Part(std::int64_t number) const { return Str(Rows(), ".", number, ".parquet"); }
 
-Result<std::unique_ptr<platform::FileLock>> Partial::LockOf(platform::Files& files, const std::string& out) { return files.Lock(out + ".partial.job.lock"); }
+Result<std::unique_ptr<platform::FileLock>> Partial::LockOf(platform::Files& files, const std::string& out) { return files.Lock(LockPathOf(out)); }
 
 Result<std::unique_ptr<Partial>> Partial::Open(const Call& call, platform::Files& files, Place place,
                                                std::shared_ptr<const table::Schema> schema, const Json& job, bool fresh) {

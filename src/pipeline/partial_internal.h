@@ -46,6 +46,7 @@ class Partial final : public Output {
   };
   // unavailable when another process is at it.
   static Result<std::unique_ptr<platform::FileLock>> LockOf(platform::Files& files, const std::string& out);
+  static std::string LockPathOf(const std::string& out) { return out + ".partial.job.lock"; }
   static std::string KeptRowsOf(const std::string& out) { return out + ".partial.in"; }
   // What is there of the same `job` is taken up, unless `fresh`; anything else is removed. unavailable when another process is at it.
   static Result<std::unique_ptr<Partial>> Open(const Call& call, platform::Files& files, Place place,

@@ -256,7 +256,12 @@ Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, cons
   if (!piped) {
     TENON_ASSIGN(lock, Partial::LockOf(files, spec.out));
   }
-  TENON_ASSIGN(Opened opened, OpenRows(call, files, project, predictor, kits, spec, form, piped ? "" : Partial::KeptRowsOf(spec.out)), spec.in == "-" ? "standard input" : ingest::Shown(spec.in));
+  auto found = OpenRows(call, files, project, predictor, kits, spec, form, piped ? "" : Partial::KeptRowsOf(spec.out));
+  if (!found.ok()) {
+    if (!piped) static_cast<void>(files.Remove(Partial::LockPathOf(spec.out)));
+    return std::move(found).error().Context(spec.in == "-" ? "standard input" : ingest::Shown(spec.in));
+  }
+  Opened& opened = *found;
   const table::Schema before(opened.fields);
   std::vector<table::Field> fields = opened.fields;
   for (table::Field& answer : AnswerFields(predictor)) {
@@ -275,7 +280,7 @@ Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, cons
   if (piped) {
     TENON_ASSIGN(output, OpenStandardOutput(files, form, *schema, spec.bad_rows));
   } else {
-    TENON_ASSIGN(output, Partial::Open(call, files, {spec.out, form, spec.bad_rows, lock}, schema, job, spec.fresh), spec.out);
+    TENON_ASSIGN(output, Partial::Open(call, files, {spec.out, form, spec.bad_rows, lock}, schema, job, spec.fresh || opened.anew), spec.out);
   }
   if (!output->settled().is_null()) TENON_TRY(opened.rows->GoOn(call, output->settled()));
 

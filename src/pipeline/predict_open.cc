@@ -113,11 +113,19 @@ Result<std::unique_ptr<ingest::Pieces>> OpenFile(const Call& call, const Kits& k
                                                  std::size_t file) {
   ingest::SourceSpec one = source;
   one.files = {source.files[file]};
-  TENON_ASSIGN(auto pieces, ingest::ReadPieces(call, one, kits.readers));
-  if (pieces == nullptr) return Error(Code::kInvalidArgument, Str(one.files[0], ": is of another format than ", source.files[0]));
-  const std::vector<std::string> names = pieces->schema()->Names();
-  if (names == known) return pieces;
-  return Error(Code::kInvalidArgument, Str(one.files[0], ": other columns (", Join(names, ", "), ") than in ", source.files[0], " (", Join(known, ", "), ")"));
+  const auto other = [&](const table::Schema& schema) {
+    return Error(Code::kInvalidArgument, Str(one.files[0], ": other columns (", Join(schema.Names(), ", "), ") than in ", source.files[0], " (", Join(known, ", "), ")"));
+  };
+  auto pieces = ingest::ReadPieces(call, one, kits.readers);
+  if (!pieces.ok()) {  // types of columns that it lacks, perhaps: then the columns are what is wrong
+    one.types.clear();
+    auto untyped = ingest::ReadPieces(call, one, kits.readers);
+    if (untyped.ok() && *untyped != nullptr && (*untyped)->schema()->Names() != known) return other(*(*untyped)->schema());
+    return pieces;
+  }
+  if (*pieces == nullptr) return Error(Code::kInvalidArgument, Str(one.files[0], ": is of another format than ", source.files[0]));
+  if ((*pieces)->schema()->Names() != known) return other(*(*pieces)->schema());
+  return pieces;
 }
 
 class Opener {
@@ -149,7 +157,11 @@ class Opener {
     TENON_ASSIGN(out_.views, OpenFileViews(call_, files_, project_, predictor_, kits_, known));
     Reading reading = HowToRead(project_, predictor_, plain_, known, out_.views.get());
     if (reading.by_sql) {
-      TENON_TRY(OpenQuery(reading.source, pieces != nullptr ? *pieces->schema() : *look->schema()));
+      pieces.reset();
+      if (look == nullptr) {  // the query is over columns with types
+        TENON_ASSIGN(look, ingest::Read(call_, plain_, kits_.readers));
+      }
+      TENON_TRY(OpenQuery(reading.source, std::move(look)));
     } else if (pieces != nullptr) {
       TENON_TRY(OpenPieces(reading.source, known));
     } else {
@@ -176,16 +188,20 @@ class Opener {
     return Keep(std::move(look));
   }
 
-  Result<void> OpenQuery(const ingest::SourceSpec& source, const table::Schema& schema) {
-    TENON_ASSIGN(const bool each, ingest::RowByRow(call_, schema, source.sql), "data.sql");
+  // What the project's sql makes of `rows`.
+  Result<void> OpenQuery(const ingest::SourceSpec& source, std::unique_ptr<table::BatchReader> rows) {
+    TENON_ASSIGN(const bool each, ingest::RowByRow(call_, *rows->schema(), source.sql), "data.sql");
     out_.work["sql"] = source.sql;
     if (!each) {
       TENON_TRY(TakeKept());
       if (out_.rows != nullptr) return {};
     }
-    TENON_ASSIGN(auto reader, ingest::Read(call_, source, kits_.readers));
-    if (!each) return Keep(std::move(reader));
-    return OpenBatches(source, std::move(reader));
+    TENON_ASSIGN(auto answer, ingest::QueryOver(call_, std::move(rows), source.sql), "data.sql");
+    if (!each) return Keep(std::move(answer));
+    TENON_TRY(CheckInputs(predictor_, *answer->schema(), out_.views.get(), spec_.in));
+    out_.fields = answer->schema()->fields();
+    out_.rows = SourceOver(std::move(answer), spec_.in);
+    return {};
   }
 
   // Rows that come in the same order each time.
@@ -206,7 +222,12 @@ class Opener {
 
   Result<void> TakeKept() {
     if (kept_.empty() || spec_.fresh) return {};
-    TENON_ASSIGN(out_.rows, OpenKeptRows(files_, kept_, out_.work, spec_.in));
+    auto before = OpenKeptRows(files_, kept_, out_.work, spec_.in);
+    if (!before.ok() && before.error().code() == Code::kDataLoss) {
+      call_.Say(Level::kWarning, Str(before.error().ForPeople(), "; the rows are read again"));
+      return {};
+    }
+    TENON_ASSIGN(out_.rows, std::move(before));
     if (out_.rows == nullptr) return {};
     out_.fields = out_.rows->schema()->fields();
     TENON_ASSIGN(out_.views, OpenFileViews(call_, files_, project_, predictor_, kits_, out_.rows->schema()->Names()));
@@ -222,6 +243,7 @@ class Opener {
       return {};
     }
     TENON_TRY(KeepRows(call_, files_, kept_, out_.work, *reader), kept_);
+    out_.anew = true;
     TENON_ASSIGN(out_.rows, OpenKeptRows(files_, kept_, out_.work, spec_.in));
     return {};
   }

@@ -18,6 +18,7 @@ struct Opened {
   std::unique_ptr<RowSource> rows;
   std::vector<table::Field> fields;
   std::unique_ptr<FileViews> views;    // may be null
+  bool anew = false;                   // what was done before was of other rows
   Json work;                           // what they are of: the same rows come again where this is the same
 };
 
