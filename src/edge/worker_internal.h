@@ -255,7 +255,7 @@ class Worker final : public HttpHandler {
     std::vector<float> values;
     int decision = -1;
     bool failed = false;
-    bool lower = false;  // of a lower rung: not the model's, so not logged as that
+    serve::Rung rung = serve::Rung::kModel;  // as the log names it
     bool cheap = false;
   };
   std::vector<Answer> answers_;  // reused from request to request; the first kept_ are this one's

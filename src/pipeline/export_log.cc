@@ -19,7 +19,7 @@ struct Layout {
   std::size_t values = 0;       // most numbers an answer has
   bool staged = false;          // whether some answer is of a cascade
   std::vector<table::Field> fields;
-  std::size_t before() const { return 4 + values; }
+  std::size_t before() const { return 5 + values; }
 
   Result<void> Take(const LogFields& more) {
     for (const auto& field : more) {
@@ -36,7 +36,8 @@ struct Layout {
 
   std::vector<table::Field> All() const {
     std::vector<table::Field> all = {{.name = "at", .type = table::Type::kTimestamp}, {.name = "request_id", .type = table::Type::kString},
-                                     {.name = "model", .type = table::Type::kString}, {.name = "decision", .type = table::Type::kInt64}};
+                                     {.name = "model", .type = table::Type::kString}, {.name = "rung", .type = table::Type::kString},
+                                     {.name = "decision", .type = table::Type::kInt64}};
     for (std::size_t k = 0; k < values; ++k) all.push_back({.name = values == 1 ? std::string("prediction") : Str("prediction_", k), .type = table::Type::kFloat64});
     for (const table::Field& field : fields) {
       table::Field free = field;
@@ -58,9 +59,10 @@ class LogTable {
     builders_[0].AddInt(entry.at);
     builders_[1].AddText(entry.request_id);
     builders_[2].AddText(entry.model);
-    entry.decision < 0 ? builders_[3].AddNull() : builders_[3].AddInt(entry.decision);
+    builders_[3].AddText(serve::NameOf(entry.rung));
+    entry.decision < 0 ? builders_[4].AddNull() : builders_[4].AddInt(entry.decision);
     for (std::size_t k = 0; k < layout_.values; ++k) {
-      k < entry.values.size() ? builders_[4 + k].Add(static_cast<double>(entry.values[k])) : builders_[4 + k].AddNull();
+      k < entry.values.size() ? builders_[5 + k].Add(static_cast<double>(entry.values[k])) : builders_[5 + k].AddNull();
     }
     for (std::size_t i = 0; i < layout_.fields.size(); ++i) {
       const auto at = std::ranges::find(fields, layout_.fields[i].name, &serve::Served::Field::name);
