@@ -50,6 +50,8 @@ struct Shared {
   std::size_t most_body;
   std::chrono::seconds idle, slow;     // of streams: without a word; of one message to arrive
   bool repository;           // whether requests may load and unload models
+  serve::CorePrice price;
+  int loops;                 // threads that answer requests
   std::uint64_t run_id = 0;  // of this start, in the ids it gives to requests
 
   std::vector<std::unique_ptr<AnswerStream>> streams;  // end before what they use
