@@ -147,7 +147,9 @@ def metrics(folder):
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
             there.setdefault(sample.name, set()).update(sample.labels.items())
-        there.setdefault(family.name + ("_total" if family.type == "counter" else ""), set())
+        endings = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count", ""]}.get(family.type, [""])
+        for ending in endings:
+            there.setdefault(family.name + ending, set())
     for name in sorted(named):
         check(f"a service has {name}", name in there, sorted(there))
     for name, label, value in re.findall(r'(tenon_\w+)\{(\w+)="(\w+)"\}', "".join(path.read_text() for path in FILES)):
@@ -164,7 +166,7 @@ def main():
         run(folder, "tenon init churn --template churn --rows 2000")
         project = folder / "churn/tenon.yaml"
         text = re.sub(r"learners: .*", "learners: [linear]", project.read_text())
-        project.write_text(text.replace("\nserve:", "\nserve:\n  core_hour: 0.04 EUR\n  batching: {}\n  fallback: [default 0]\n  limits: {longest_queue: 20ms}"))
+        project.write_text(text.replace("\nserve:", "\nserve:\n  core_hour: 0.04 EUR\n  batching: {}\n  fallback: [default 0]\n  limits: {longest_queue: 20ms}\n  streams: {visits: {from: log, to: {kind: json_lines, path: out.jsonl}}}"))
         run(folder, "tenon run churn")
         (folder / "models").mkdir()
         run(folder, "tenon models export churn --project churn --out models/churn@1.tenon")
