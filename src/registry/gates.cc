@@ -332,7 +332,10 @@ Result<double> ValueOf(const Subject& subject, std::string_view op, const Evalua
     return BoundOf(*estimate, subject.bound);
   }
   if (const Estimate* estimate = report.Find(subject.name); estimate != nullptr) return BoundOf(*estimate, subject.bound);
-  return Unknown(subject, Str("the report has no metric '", subject.name, "'", DidYouMean(subject.name, NamesOf(report.metrics))));
+  std::vector<std::string> known = NamesOf(report.metrics);
+  if (report.cost_per_1000) known.insert(known.end(), {"cost_per_1000", "cost_saving_per_1000"});
+  known.insert(known.end(), kFacts.begin(), kFacts.end());
+  return Unknown(subject, Str("the report has no metric '", subject.name, "'", DidYouMean(subject.name, known)));
 }
 
 std::string Explain(const Rule& rule, double value, double limit, bool passed) {
