@@ -20,14 +20,17 @@ Result<void> MatchAsOf(const Call& call, const TimedKeys& asking, const TimedKey
   }
   TENON_TRY(call.Check());
   if (out.empty()) return {};
-  const bool sorted = std::is_sorted(asking.time.begin(), asking.time.end()) && std::is_sorted(known.time.begin(), known.time.end());
-  const KeyRange range = RangeOf(asking.key, known.key);
-  const std::size_t rows = asking.key.size() + known.key.size();
-  if (sorted && range.size <= std::max<std::uint64_t>(rows / 4, 1024)) {
-    SweepByTime(call.threads, asking, known, range, ttl, out);
-    return {};
+  if (std::is_sorted(asking.time.begin(), asking.time.end()) && std::is_sorted(known.time.begin(), known.time.end())) {
+    const KeyRange range = RangeOf(asking.key, known.key);
+    if (DenseKeys(range, asking.key.size() + known.key.size())) {
+      SweepByTime(call.threads, asking, known, range, ttl, out);
+      return {};
+    }
+  } else {
+    TENON_ASSIGN(const bool done, MatchByCells(call, asking, known, ttl, out));
+    if (done) return {};
   }
-  return MatchByParts(call, asking, known, range, ttl, out);
+  return MatchByParts(call, asking, known, ttl, out);
 }
 
 }  // namespace tenon::feature

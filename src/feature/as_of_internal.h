@@ -15,8 +15,15 @@ KeyRange RangeOf(std::span<const std::int64_t> a, std::span<const std::int64_t> 
 void SweepByTime(int threads, const TimedKeys& asking, const TimedKeys& known, const KeyRange& range, std::chrono::microseconds ttl,
                  std::span<std::int32_t> out);
 
+// Whether a table of all keys of the range is small beside so many rows.
+bool DenseKeys(const KeyRange& range, std::size_t rows);
+
+// Any rows whose keys lie close together. False, and nothing is done, when they do not or when a key and a time are too many bits.
+Result<bool> MatchByCells(const Call& call, const TimedKeys& asking, const TimedKeys& known, std::chrono::microseconds ttl,
+                          std::span<std::int32_t> out);
+
 // Any rows: parted by key so that a part fits the cache, each part sorted by time and swept.
-Result<void> MatchByParts(const Call& call, const TimedKeys& asking, const TimedKeys& known, const KeyRange& range,
-                          std::chrono::microseconds ttl, std::span<std::int32_t> out);
+Result<void> MatchByParts(const Call& call, const TimedKeys& asking, const TimedKeys& known, std::chrono::microseconds ttl,
+                          std::span<std::int32_t> out);
 
 }  // namespace tenon::feature

@@ -61,6 +61,8 @@ KeyRange RangeOf(std::span<const std::int64_t> a, std::span<const std::int64_t> 
   return {least, static_cast<std::uint64_t>(most) - static_cast<std::uint64_t>(least) + 1};
 }
 
+bool DenseKeys(const KeyRange& range, std::size_t rows) { return range.size != 0 && range.size <= std::max<std::uint64_t>(rows / 4, 1024); }
+
 void SweepByTime(int threads, const TimedKeys& asking, const TimedKeys& known, const KeyRange& range, std::chrono::microseconds ttl,
                  std::span<std::int32_t> out) {
   const auto keys = static_cast<std::size_t>(range.size);

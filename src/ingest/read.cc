@@ -142,7 +142,7 @@ Result<void> CheckRoles(const table::Schema& schema, const SourceSpec& spec) {
   const std::pair<std::string_view, const std::string*> roles[] = {{"key", &spec.key}, {"time", &spec.time}, {"group", &spec.group}};
   for (const auto& [role, column] : roles) {
     if (column->empty() || schema.Find(*column) >= 0) continue;
-    return Error(Code::kInvalidArgument, Str(role, ": no column '", *column, "'", DidYouMean(*column, schema.Names())));
+    return Error(Code::kInvalidArgument, Str(WhereOf(spec), ".", role, ": no column '", *column, "'", DidYouMean(*column, schema.Names())));
   }
   return {};
 }
