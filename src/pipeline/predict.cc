@@ -254,7 +254,7 @@ Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, cons
   if (piped && form == ingest::TableForm::kParquet) return Error(Code::kInvalidArgument, "Parquet has its beginning at the end, and cannot be written into a pipe; --format csv or jsonl");
   std::shared_ptr<const platform::FileLock> lock;
   if (!piped) {
-    TENON_ASSIGN(lock, Partial::LockOf(files, spec.out));
+    TENON_ASSIGN(lock, Partial::LockOf(files, spec.out), spec.out);
   }
   auto found = OpenRows(call, files, project, predictor, kits, spec, form, piped ? "" : Partial::KeptRowsOf(spec.out));
   if (!found.ok()) {
