@@ -108,6 +108,7 @@ def great_expectations_side():
     for name in frame:
         suite.add_expectation(e.ExpectColumnValuesToNotBeNull(column=name))
         suite.add_expectation(e.ExpectColumnUniqueValueCountToBeBetween(column=name, min_value=0))
+        suite.add_expectation(e.ExpectColumnMostCommonValueToBeInSet(column=name, value_set=["none of them"], ties_okay=True))
         if name in numeric:
             suite.add_expectation(e.ExpectColumnMinToBeBetween(column=name, min_value=-1e18))
             suite.add_expectation(e.ExpectColumnMaxToBeBetween(column=name, max_value=1e18))

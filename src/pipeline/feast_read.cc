@@ -170,13 +170,22 @@ std::string FeastReader::WriteMatrix(std::size_t rows, const std::vector<Column>
   std::string out = NpyHead(rows, columns.size());
   const std::size_t head = out.size(), stride = columns.size();
   out.resize(head + rows * stride * sizeof(double));
+  struct Wanted {
+    std::size_t at, feature;
+    table::Type type;
+  };
+  std::vector<Wanted> wanted;
   for (const Found& one : found) {
+    wanted.clear();
     for (std::size_t c = 0; c < stride; ++c) {
-      if (columns[c].view != one.view) continue;
-      const table::Type type = FieldOf(columns[c]).type;
-      for (std::size_t row = 0; row < rows; ++row) {
-        const double value = one.there[row] == 1 ? one.records.AsNumber(row, columns[c].feature, type) : std::numeric_limits<double>::quiet_NaN();
-        std::memcpy(out.data() + head + (row * stride + c) * sizeof value, &value, sizeof value);
+      if (columns[c].view == one.view) wanted.push_back({c, columns[c].feature, FieldOf(columns[c]).type});
+    }
+    char* to = out.data() + head;
+    for (std::size_t row = 0; row < rows; ++row, to += stride * sizeof(double)) {
+      const bool there = one.there[row] == 1;
+      for (const Wanted& column : wanted) {
+        const double value = there ? one.records.AsNumber(row, column.feature, column.type) : std::numeric_limits<double>::quiet_NaN();
+        std::memcpy(to + column.at * sizeof value, &value, sizeof value);
       }
     }
   }
