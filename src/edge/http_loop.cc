@@ -224,6 +224,7 @@ void HttpLoop::RefreshTime() {
   AppendTwo(utc.tm_sec, &date_);
   date_ += " GMT\r\nServer: tenon\r\n";
   ok_head_ = "HTTP/1.1 200 OK\r\n" + date_ + "Content-Type: application/json\r\nContent-Length: ";
+  busy_head_ = "HTTP/1.1 503 Service Unavailable\r\n" + date_ + "Content-Type: application/json\r\nRetry-After: 1\r\nContent-Length: ";
 }
 
 Connection* HttpLoop::NewConnection() {

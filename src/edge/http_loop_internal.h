@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -40,6 +41,7 @@ class HttpLoop {
   struct Late {
     Connection* connection;
     std::uint64_t serial;
+    std::int64_t came;
   };
 
   HttpLoop(const ServerOptions& options, std::array<int, 2> listeners, int poll, int wake, int spare);
@@ -61,6 +63,7 @@ class HttpLoop {
   // Asks the handler for the answer of request_, whose bytes these are.
   void Answer(Connection& c, const char* data, std::size_t size);
   void AppendAnswer(Connection& c);  // response_, as the answer to request_
+  void AppendTurnedAway(Connection& c);
   HttpPeer PeerOf(Connection& c) const;
   void Refuse(Connection& c, int status, const char* problem);
   void AppendResponse(const HttpResponse& response, bool keep_alive, bool head_only);
@@ -97,6 +100,7 @@ class HttpLoop {
   // What becomes of a queue that stands: http_loop_queue.cc.
   void JudgeQueue(bool idle);
   bool TooLate(Connection& c, std::uint32_t events);
+  bool TooLateNow() const;
   void TurnAway();
   void RefreshTime();
   void BeginStop();
@@ -136,8 +140,9 @@ class HttpLoop {
   std::int64_t credit_ = 0;   // nanoseconds that may go into turning away
   std::int64_t worked_ = 0;   // nanoseconds of processor time until this batch, while a queue stands
   std::vector<Late> late_;    // of this batch
-  std::vector<Late> unread_;  // of those before, the oldest first; of which some are gone
+  std::deque<Late> unread_;   // of those before, the oldest first; of which some are gone
   std::string ok_head_;  // status line, Date, Server, type and "Content-Length: " of an ordinary answer
+  std::string busy_head_;  // the same of a 503
   std::string date_;     // "Date: ...\r\nServer: tenon\r\n"
   bool listening_ = true;
   bool stopping_ = false;

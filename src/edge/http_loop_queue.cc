@@ -11,7 +11,7 @@ namespace tenon::edge {
 namespace {
 
 constexpr std::int64_t kSpareNanos = 1'000'000;
-constexpr std::int64_t kTurningAway = 32;  // one part in so many of the time goes into it while a queue stands
+constexpr std::int64_t kTurningAway = 20;  // one part in so many of the time goes into it while a queue stands
 
 std::int64_t NanosNow() { return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -36,13 +36,18 @@ void HttpLoop::JudgeQueue(bool idle) {
   turn_away_at_ = came_ + (standing_ ? queue_limit_ : kBurst * queue_limit_);
   batch_ = now;
   const std::int64_t worked = standing_ ? NanosWorked() : 0;
-  if (worked_ != 0 && worked != 0) credit_ = std::min(credit_ + (worked - worked_) / kTurningAway, queue_limit_ / 4);
+  // Twice as much while some have waited for their refusal longer than others for their answers.
+  const bool behind = !unread_.empty() && now - unread_.front().came > queue_limit_;
+  if (worked_ != 0 && worked != 0) credit_ = std::min(credit_ + (worked - worked_) * (behind ? 2 : 1) / kTurningAway, queue_limit_ / 4);
   worked_ = worked;
 }
 
-// To read a small request and to send it a 503 costs most of what its answer costs: who turns all away that come too much has no time
-// left for answers. So what is too late is left in its socket, unread, and turned away as time allows (TurnAway). Only what may wait,
-// by what its connection asked before: a first request is always read, it might be a probe.
+// A request that is read now has waited too long.
+bool HttpLoop::TooLateNow() const { return turn_away_at_ == 1 || NanosNow() > turn_away_at_; }
+
+// To turn a request away costs a receive and a send, and of small requests that is most of what an answer costs: who turns all away that
+// come too much has no time left for answers. So what is too late is put off until the rest of the batch is done, and turned away in a part of
+// the time (TurnAway). Only what may wait, by what its connection asked before: a first request is always read, it might be a probe.
 bool HttpLoop::TooLate(Connection& c, std::uint32_t events) {
   if (!c.may_wait || c.fd < 0 || c.held_size != 0 || !c.unsent.empty() || c.waiting != nullptr || c.http2 != nullptr || c.stream != nullptr || c.draining) return false;
   if (c.since == 0 && NanosNow() <= turn_away_at_) return false;
@@ -50,38 +55,40 @@ bool HttpLoop::TooLate(Connection& c, std::uint32_t events) {
     Close(c);  // who hung up is told nothing
   } else if (c.since == 0) {
     c.since = came_;
-    late_.push_back({&c, c.serial});
+    late_.push_back({&c, c.serial, came_});
   }
   return true;
 }
 
-// The newest first: they hear at once that there is no room, and those that wait longest have most likely given up. Beside the time set
-// aside, while nobody else asks anything.
+// In the order they came: everybody hears it as soon as there is time, and while that is enough for all, at once. Beside the time set aside,
+// while nobody else asks anything.
 void HttpLoop::TurnAway() {
   std::int64_t now = NanosNow();
   const std::int64_t began = now, until = now + std::max(credit_, last_idle_ == batch_ ? kSpareNanos : 0);
   turn_away_at_ = 1;
-  const auto take = [&](std::vector<Late>* from) {
-    const Late late = from->back();
-    from->pop_back();
-    return late.connection->fd >= 0 && late.connection->serial == late.serial && late.connection->since != 0 ? late.connection : nullptr;
-  };
-  for (; !late_.empty() && now < until; now = NanosNow()) {
-    if (Connection* c = take(&late_)) c->since = 0, OnEvent(*c, EPOLLIN);
-  }
-  // Looking at them again and again would cost more than turning them away.
-  for (const Late& late : late_) {
-    if (late.connection->fd >= 0) Watch(*late.connection, EPOLLRDHUP);
-  }
-  unread_.insert(unread_.end(), late_.begin(), late_.end());
-  late_.clear();
+  const auto there = [](const Late& late) { return late.connection->fd >= 0 && late.connection->serial == late.serial && late.connection->since != 0; };
   for (; !unread_.empty() && now < until; now = NanosNow()) {
-    Connection* c = take(&unread_);
-    if (c == nullptr) continue;
-    c->since = 0;
-    Watch(*c, EPOLLIN | EPOLLRDHUP);
-    OnEvent(*c, EPOLLIN);
+    const Late late = unread_.front();
+    unread_.pop_front();
+    if (!there(late)) continue;
+    late.connection->since = 0;
+    Watch(*late.connection, EPOLLIN | EPOLLRDHUP);
+    OnEvent(*late.connection, EPOLLIN);
   }
+  std::size_t next = 0;
+  for (; next < late_.size() && now < until; now = NanosNow()) {
+    const Late late = late_[next++];
+    if (!there(late)) continue;
+    late.connection->since = 0;
+    OnEvent(*late.connection, EPOLLIN);
+  }
+  // Looking at the rest again and again would cost more than turning them away.
+  for (; next < late_.size(); ++next) {
+    if (!there(late_[next])) continue;
+    Watch(*late_[next].connection, EPOLLRDHUP);
+    unread_.push_back(late_[next]);
+  }
+  late_.clear();
   turn_away_at_ = batch_ + queue_limit_;
   credit_ = std::max<std::int64_t>(0, credit_ - (now - began));
 }
