@@ -6,6 +6,7 @@
 #include <atomic>
 #include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -99,7 +100,10 @@ class HttpLoop {
   void OnWake();
   // What becomes of a queue that stands: http_loop_queue.cc.
   void JudgeQueue(bool idle);
-  bool TooLate(Connection& c, std::uint32_t events);
+  void PutOff(std::span<epoll_event> events);
+  void LearnCost(std::size_t events);
+  bool TooLate(Connection& c, std::uint32_t events, std::int64_t handled);
+  bool LeftUnread(Connection& c, std::uint32_t events);
   bool TooLateNow() const;
   void TurnAway();
   void RefreshTime();
@@ -136,6 +140,9 @@ class HttpLoop {
   std::int64_t turn_away_at_ = 0;  // as HttpPeer
   std::int64_t batch_ = 0, ended_ = 0, last_idle_ = 0;  // steady times: of this batch of events, of the last one's end
   std::int64_t came_ = 0;     // steady time when what is new in this batch came, about
+  std::int64_t begun_ = 0;    // steady time when this batch's events began to be handled
+  std::int64_t each_ = 0;     // nanoseconds that an event takes, lately
+  std::size_t put_off_ = 0;   // events of this batch
   bool standing_ = false;     // there was more to do than can be done for a while
   std::int64_t credit_ = 0;   // nanoseconds that may go into turning away
   std::int64_t worked_ = 0;   // nanoseconds of processor time until this batch, while a queue stands
