@@ -272,7 +272,7 @@ void HttpLoop::Accept(int& listener) {
 }
 
 void HttpLoop::Adopt(const HttpSpread::Newcomer& newcomer) {
-  if (open_ >= kMostConnections) {  // and the other loops have as many
+  if (open_ >= most_open_) {  // and the other loops have as many
     static constexpr std::string_view kFull =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
     (void)!::send(newcomer.fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

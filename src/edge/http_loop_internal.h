@@ -23,8 +23,11 @@ class HttpLoop {
   // Takes the listening sockets; the second may be -1. Errors as ListenHttp.
   static Result<std::unique_ptr<HttpLoop>> Make(const ServerOptions& options, int listener, int second);
   ~HttpLoop();
-  // Before Run: shares connections with the others, at that place. The spread outlives the loop.
-  void Join(HttpSpread& spread, std::size_t seat) { spread_ = &spread, seat_ = seat; }
+  // Before Run: shares connections with the others, at that place, where it may have so many (0: the usual). The spread outlives the loop.
+  void Join(HttpSpread& spread, std::size_t seat, std::size_t most) {
+    spread_ = &spread, seat_ = seat;
+    if (most != 0) most_open_ = most;
+  }
   int wake() const { return wake_; }
   // Runs until stopped.
   void Run(HttpHandler& handler);
@@ -35,7 +38,7 @@ class HttpLoop {
   static constexpr std::size_t kReadBytes = 256 << 10;
   static constexpr std::size_t kPadding = 64;            // readable bytes behind every body, for the JSON decoder
   static constexpr std::size_t kMostOutput = 1 << 20;    // answers to one client before they must be sent
-  static constexpr std::size_t kMostConnections = 16384;
+  static constexpr std::size_t kMostConnections = 16384;  // where no other number is said
   static constexpr std::size_t kCipherBytes = 64 << 10;
   static constexpr std::size_t kMostHeld = 256 << 20;    // of requests that are not whole yet, all connections together
 
@@ -126,7 +129,7 @@ class HttpLoop {
   HttpHandler* handler_ = nullptr;
   std::vector<std::unique_ptr<Connection[]>> slabs_;
   Connection* free_ = nullptr;
-  std::size_t open_ = 0;
+  std::size_t open_ = 0, most_open_ = kMostConnections;
   std::size_t held_bytes_ = 0;
   std::unique_ptr<char[]> read_;
   std::unique_ptr<char[]> cipher_;  // null without TLS
