@@ -48,6 +48,7 @@ Command Described() {
       {.name = "--log", .help = "folder of the inference log; 'none': no log; not given: a project's own, else none"},
       {.name = "--rate", .help = "requests a second of one asker; 0: no limit", .kind = Kind::kNumber, .fallback = "0"},
       {.name = "--most-body", .help = "bytes of a request's body", .kind = Kind::kInt, .fallback = "8388608"},
+      {.name = "--connections", .help = "at a time; 0: 16384 an event loop", .kind = Kind::kInt, .fallback = "0"},
       {.name = "--longest-queue", .help = "milliseconds after which a waiting request is turned away; 0: never", .kind = Kind::kInt, .fallback = "0"},
       {.name = "--core-hour", .help = "what an hour of one core costs, such as '0.04 EUR': /metrics tells what answers cost"}};
   return command;
@@ -123,6 +124,8 @@ class Program {
     options.most_body = args.Int("most-body");
     options.rate = args.Number("rate");
     options.longest_queue = std::chrono::milliseconds(args.Int("longest-queue"));
+    if (args.Int("connections") < 0 || args.Int("connections") > 1'000'000) return Error(Code::kInvalidArgument, "--connections is 0 to 1000000");
+    options.most_connections = static_cast<int>(args.Int("connections"));
     if (options.most_body < 1 || options.rate < 0 || options.longest_queue.count() < 0 || options.port < 0 || options.port > 65535) {
       return Error(Code::kInvalidArgument, "--most-body is at least 1, --rate and --longest-queue at least 0, --port 0 to 65535");
     }

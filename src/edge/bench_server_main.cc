@@ -1,5 +1,5 @@
-// Serves a forest of 100 trees of depth 6 over 28 numbers as the endpoint "forest", for tests/clients
-// and bench/overload.sh. Usage: edge_bench_server [threads] [longest queue in ms]. Prints its port; ends when its input does.
+// Serves a forest of 100 trees of depth 6 over 28 numbers as the endpoint "forest", for tests/clients and bench/overload.sh.
+// Usage: edge_bench_server [threads] [longest queue in ms] [trees] [depth]. Prints its port; ends when its input does.
 
 #include <unistd.h>
 
@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
   using namespace tenon;
   Kinds<transform::Op> ops;
   if (!transform::AddAll(ops).ok()) return 1;
-  auto served = serve::testing::MakeForestServed(ops, "forest", 28, 100, 6);
+  auto served = serve::testing::MakeForestServed(ops, "forest", 28, argc > 3 ? std::atoi(argv[3]) : 100, argc > 4 ? std::atoi(argv[4]) : 6);
   if (!served.ok()) return std::fprintf(stderr, "%s\n", served.error().ToString().c_str()), 1;
   serve::Endpoints endpoints;
   endpoints.Set(*served);

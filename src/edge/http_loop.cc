@@ -117,19 +117,24 @@ void HttpLoop::Run(HttpHandler& handler) {
   while (true) {
     const int n = WaitForEvents(events);
     arrived_ = std::chrono::steady_clock::now();
+    if (standing_ || !unread_.empty() || !late_.empty()) {
+      if (standing_) PutOff({events.data(), static_cast<std::size_t>(n)});
+      TurnAway();
+    }
+    begun_ = queue_limit_ == 0 ? 0 : NanosNow();
     for (int i = 0; i < n; ++i) {
       const epoll_event& event = events[static_cast<std::size_t>(i)];
       if (event.data.ptr == &listeners_[0] || event.data.ptr == &listeners_[1]) {
         Accept(*static_cast<int*>(event.data.ptr));
       } else if (event.data.ptr == &wake_) {
         OnWake();
-      } else if (Connection& c = *static_cast<Connection*>(event.data.ptr); (!standing_ && c.since == 0) || !TooLate(c, event.events)) {
-        c.since = 0;
-        OnEvent(c, event.events);
+      } else if (event.data.ptr != nullptr) {
+        Connection& c = *static_cast<Connection*>(event.data.ptr);
+        if (!LeftUnread(c, event.events) && !(standing_ && TooLate(c, event.events, NanosNow()))) OnEvent(c, event.events);
       }
     }
-    if (standing_ || !unread_.empty()) TurnAway();
     ended_ = NanosNow();
+    if (queue_limit_ != 0 && n != 0) LearnCost(static_cast<std::size_t>(n));
     if (const std::int64_t now = ended_ / kTickNanos; now != tick_) {
       tick_ = now;
       OnTick();
@@ -224,6 +229,7 @@ void HttpLoop::RefreshTime() {
   AppendTwo(utc.tm_sec, &date_);
   date_ += " GMT\r\nServer: tenon\r\n";
   ok_head_ = "HTTP/1.1 200 OK\r\n" + date_ + "Content-Type: application/json\r\nContent-Length: ";
+  busy_head_ = "HTTP/1.1 503 Service Unavailable\r\n" + date_ + "Content-Type: application/json\r\nRetry-After: 1\r\nContent-Length: ";
 }
 
 Connection* HttpLoop::NewConnection() {
@@ -266,7 +272,7 @@ void HttpLoop::Accept(int& listener) {
 }
 
 void HttpLoop::Adopt(const HttpSpread::Newcomer& newcomer) {
-  if (open_ >= kMostConnections) {  // and the other loops have as many
+  if (open_ >= most_open_) {  // and the other loops have as many
     static constexpr std::string_view kFull =
         "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
     (void)!::send(newcomer.fd, kFull.data(), kFull.size(), MSG_NOSIGNAL | MSG_DONTWAIT);

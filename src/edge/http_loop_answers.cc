@@ -47,7 +47,7 @@ std::size_t HttpLoop::Process(Connection& c, char* data, std::size_t size) {
     c.greeted = true;
     c.progress = {};
     c.may_wait = queue_limit_ != 0 && handler_->MayWait(request_);
-    Answer(c, data + at, outcome.consumed);
+    c.may_wait && TooLateNow() ? AppendTurnedAway(c) : Answer(c, data + at, outcome.consumed);
     at += outcome.consumed;
     if (c.waiting != nullptr) break;
   }
@@ -74,6 +74,15 @@ void HttpLoop::AppendAnswer(Connection& c) {
   c.last = response_.close || !request_.keep_alive || stopping_;
   AppendResponse(response_, !c.last, request_.method == Method::kHead);
   if (response_.body.capacity() > kMostOutput) response_.body = std::string();
+}
+
+void HttpLoop::AppendTurnedAway(Connection& c) {
+  const std::string_view body = handler_->TurnedAway(request_);
+  c.last = !request_.keep_alive || stopping_;
+  output_ += busy_head_;
+  AppendNumber(body.size(), &output_);
+  output_ += c.last ? "\r\nConnection: close\r\n\r\n" : request_.minor_version == 0 ? "\r\nConnection: keep-alive\r\n\r\n" : "\r\n\r\n";
+  if (request_.method != Method::kHead) output_ += body;
 }
 
 void HttpLoop::Refuse(Connection& c, int status, const char* problem) {

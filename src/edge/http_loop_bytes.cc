@@ -13,6 +13,7 @@ namespace tenon::edge {
 namespace {
 
 constexpr std::int64_t kDrainTicks = 8;
+constexpr std::size_t kMostCopied = 16 << 10;
 constexpr std::size_t kLeastBytesATick = 4096;  // that a client sends of a large body, or takes of a large answer: 16 kB a second
 
 }  // namespace
@@ -59,7 +60,11 @@ bool HttpLoop::Send(Connection& c, std::string_view bytes, std::size_t* sent) {
 void HttpLoop::OnReadable(Connection& c) {
   char* data = read_.get();
   std::size_t room = kReadBytes, before = 0;
-  if (c.held_size != 0) {
+  if (c.held_size != 0 && c.held_size <= kMostCopied && BytesExpected(c.progress) <= kReadBytes / 2) {
+    std::memcpy(data, c.held.get(), c.held_size);  // so that more requests, which follow, are read with the rest of this one
+    before = c.held_size;
+    room -= before;
+  } else if (c.held_size != 0) {
     // Room for what a client declares is made as its bytes come: a declaration costs nothing.
     const std::size_t expected = BytesExpected(c.progress), twice = std::max(c.held_size * 2, kReadBytes / 4);
     std::size_t wanted = expected > c.held_size ? std::min(expected, twice) : twice;
@@ -84,6 +89,7 @@ void HttpLoop::OnReadable(Connection& c) {
     return;
   }
   const std::size_t size = before + got;
+  if (data == read_.get()) c.held_size = 0;
   if (c.stream != nullptr) return OnStream(c, {data, size});
   const Speaks speaks = Guess(c, {data, size});
   if (speaks == Speaks::kHttp2) return OnHttp2(c, {data, size});

@@ -4,7 +4,9 @@
 
 #include <array>
 #include <atomic>
+#include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,8 +23,11 @@ class HttpLoop {
   // Takes the listening sockets; the second may be -1. Errors as ListenHttp.
   static Result<std::unique_ptr<HttpLoop>> Make(const ServerOptions& options, int listener, int second);
   ~HttpLoop();
-  // Before Run: shares connections with the others, at that place. The spread outlives the loop.
-  void Join(HttpSpread& spread, std::size_t seat) { spread_ = &spread, seat_ = seat; }
+  // Before Run: shares connections with the others, at that place, where it may have so many (0: the usual). The spread outlives the loop.
+  void Join(HttpSpread& spread, std::size_t seat, std::size_t most) {
+    spread_ = &spread, seat_ = seat;
+    if (most != 0) most_open_ = most;
+  }
   int wake() const { return wake_; }
   // Runs until stopped.
   void Run(HttpHandler& handler);
@@ -33,13 +38,14 @@ class HttpLoop {
   static constexpr std::size_t kReadBytes = 256 << 10;
   static constexpr std::size_t kPadding = 64;            // readable bytes behind every body, for the JSON decoder
   static constexpr std::size_t kMostOutput = 1 << 20;    // answers to one client before they must be sent
-  static constexpr std::size_t kMostConnections = 16384;
+  static constexpr std::size_t kMostConnections = 16384;  // where no other number is said
   static constexpr std::size_t kCipherBytes = 64 << 10;
   static constexpr std::size_t kMostHeld = 256 << 20;    // of requests that are not whole yet, all connections together
 
   struct Late {
     Connection* connection;
     std::uint64_t serial;
+    std::int64_t came;
   };
 
   HttpLoop(const ServerOptions& options, std::array<int, 2> listeners, int poll, int wake, int spare);
@@ -61,6 +67,7 @@ class HttpLoop {
   // Asks the handler for the answer of request_, whose bytes these are.
   void Answer(Connection& c, const char* data, std::size_t size);
   void AppendAnswer(Connection& c);  // response_, as the answer to request_
+  void AppendTurnedAway(Connection& c);
   HttpPeer PeerOf(Connection& c) const;
   void Refuse(Connection& c, int status, const char* problem);
   void AppendResponse(const HttpResponse& response, bool keep_alive, bool head_only);
@@ -96,7 +103,11 @@ class HttpLoop {
   void OnWake();
   // What becomes of a queue that stands: http_loop_queue.cc.
   void JudgeQueue(bool idle);
-  bool TooLate(Connection& c, std::uint32_t events);
+  void PutOff(std::span<epoll_event> events);
+  void LearnCost(std::size_t events);
+  bool TooLate(Connection& c, std::uint32_t events, std::int64_t handled);
+  bool LeftUnread(Connection& c, std::uint32_t events);
+  bool TooLateNow() const;
   void TurnAway();
   void RefreshTime();
   void BeginStop();
@@ -118,7 +129,7 @@ class HttpLoop {
   HttpHandler* handler_ = nullptr;
   std::vector<std::unique_ptr<Connection[]>> slabs_;
   Connection* free_ = nullptr;
-  std::size_t open_ = 0;
+  std::size_t open_ = 0, most_open_ = kMostConnections;
   std::size_t held_bytes_ = 0;
   std::unique_ptr<char[]> read_;
   std::unique_ptr<char[]> cipher_;  // null without TLS
@@ -132,12 +143,16 @@ class HttpLoop {
   std::int64_t turn_away_at_ = 0;  // as HttpPeer
   std::int64_t batch_ = 0, ended_ = 0, last_idle_ = 0;  // steady times: of this batch of events, of the last one's end
   std::int64_t came_ = 0;     // steady time when what is new in this batch came, about
+  std::int64_t begun_ = 0;    // steady time when this batch's events began to be handled
+  std::int64_t each_ = 0;     // nanoseconds that an event takes, lately
+  std::size_t put_off_ = 0;   // events of this batch
   bool standing_ = false;     // there was more to do than can be done for a while
   std::int64_t credit_ = 0;   // nanoseconds that may go into turning away
   std::int64_t worked_ = 0;   // nanoseconds of processor time until this batch, while a queue stands
   std::vector<Late> late_;    // of this batch
-  std::vector<Late> unread_;  // of those before, the oldest first; of which some are gone
+  std::deque<Late> unread_;   // of those before, the oldest first; of which some are gone
   std::string ok_head_;  // status line, Date, Server, type and "Content-Length: " of an ordinary answer
+  std::string busy_head_;  // the same of a 503
   std::string date_;     // "Date: ...\r\nServer: tenon\r\n"
   bool listening_ = true;
   bool stopping_ = false;

@@ -86,6 +86,10 @@ void RpcResponse::Fail(Code code, std::string_view text) {
   message.clear();
 }
 
+std::string_view HttpHandler::TurnedAway(const HttpRequest&) {
+  return R"({"error":{"code":"unavailable","message":"the server has more to do than it can; try again later"}})";
+}
+
 std::unique_ptr<HttpStream> HttpHandler::Open(const HttpRequest&, const HttpPeer&, HttpResponse& response) {
   SetErrorStatus(404, "this server has no streams", response);
   return nullptr;

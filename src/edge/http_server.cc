@@ -129,12 +129,12 @@ class ThreadedServer final : public Server {
 
   void Add(std::unique_ptr<HttpLoop> loop) { loops_.push_back(std::move(loop)); }
 
-  void Start(const MakeHandler& make) {
+  void Start(const MakeHandler& make, std::size_t most_connections) {
     std::vector<int> wakes;
     for (const auto& loop : loops_) wakes.push_back(loop->wake());
     spread_ = std::make_unique<HttpSpread>(wakes);
     for (std::size_t i = 0; i < loops_.size(); ++i) {
-      loops_[i]->Join(*spread_, i);
+      loops_[i]->Join(*spread_, i, (most_connections + loops_.size() - 1) / loops_.size());
       handlers_.push_back(make(static_cast<int>(i)));
     }
     for (std::size_t i = 0; i < loops_.size(); ++i) {
@@ -180,7 +180,7 @@ Result<std::unique_ptr<Server>> ListenHttp(const ServerOptions& options, const M
     server->Add(std::move(loop));
   }
   if (options.inherited >= 0) ::close(options.inherited);
-  server->Start(make);
+  server->Start(make, static_cast<std::size_t>(std::max(0, options.most_connections)));
   return std::unique_ptr<Server>(std::move(server));
 }
 

@@ -110,6 +110,8 @@ class HttpHandler {
   virtual std::unique_ptr<HttpStream> Open(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response);
   // Whether a request may be turned away where there is more to do than can be done. (Probes and metrics may not.)
   virtual bool MayWait(const HttpRequest&) const { return false; }
+  // One that may is turned away, without being handled: counts it and gives the body of its 503, JSON that lives for ever. It costs next to nothing.
+  virtual std::string_view TurnedAway(const HttpRequest&);
   virtual void Tick() {}  // about four times a second
 };
 

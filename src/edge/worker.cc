@@ -138,10 +138,14 @@ const HttpRequest& Worker::Respond(const HttpRequest& request, HttpResponse& res
   return *routed;
 }
 
+bool Worker::PlainErrors(const HttpRequest& request) {
+  return Below(request.path, "/v2").data() != nullptr || Below(request.path, "/v1/models").data() != nullptr;
+}
+
 bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response) {
   shared_->metrics.thread(thread_).refused[static_cast<std::size_t>(why)].Add(1);
   refusal_ = text;
-  if (Below(request.path, "/v2").data() != nullptr || Below(request.path, "/v1/models").data() != nullptr) {
+  if (PlainErrors(request)) {
     SetPlainError(status, text, response);
   } else {
     SetErrorStatus(status, text, response);
@@ -152,6 +156,13 @@ bool Worker::Refuse(Refusal why, int status, std::string_view text, const HttpRe
 bool Worker::MayWait(const HttpRequest& request) const {
   const Need need = NeedOf(request.method, request.path);
   return need != Need::kNothing && need != Need::kMetrics;
+}
+
+std::string_view Worker::TurnedAway(const HttpRequest& request) {
+  ThreadCounters& counters = shared_->metrics.thread(thread_);
+  counters.requests.Add(1);
+  counters.refused[static_cast<std::size_t>(Refusal::kOverload)].Add(1);
+  return PlainErrors(request) ? std::string_view(R"({"error":"the server has more to do than it can; try again later"})") : HttpHandler::TurnedAway(request);
 }
 
 bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {

@@ -108,6 +108,7 @@ class Worker final : public HttpHandler {
   bool Streams(const HttpRequest& request) const override;
   std::unique_ptr<HttpStream> Open(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) override;
   bool MayWait(const HttpRequest& request) const override;
+  std::string_view TurnedAway(const HttpRequest& request) override;
   void Tick() override { Refresh(); }
 
   // For the routes:
@@ -195,6 +196,7 @@ class Worker final : public HttpHandler {
   Lane* LaneThatWaited();
   std::unique_ptr<HttpStream> OpenLetIn(const HttpRequest& request, HttpResponse& response);
   void CallSeen(const GrpcMethod& method, const RpcRequest& request, const HttpPeer& peer, RpcResponse& response);
+  static bool PlainErrors(const HttpRequest& request);  // whether its errors are {"error":"text"}
   bool Refuse(Refusal why, int status, std::string_view text, const HttpRequest& request, HttpResponse& response);
   std::size_t IndexOf(std::string_view name) const;  // in map_; its size when there is none
   Lane* LaneOf(std::size_t index, std::size_t arm);

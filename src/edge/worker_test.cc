@@ -48,6 +48,13 @@ TEST_F(WorkerTest, TurnsAwayWhatWaitedTooLongButNoProbe) {
   EXPECT_EQ(response_.body.rfind(R"({"error":{"code":"unavailable")", 0), 0u);
   for (const char* path : {"/healthz", "/", "/v2/health/ready", "/metrics"}) EXPECT_EQ(Ask(worker, Method::kGet, path, late), 200) << path;
   EXPECT_EQ(shared.metrics.refused(static_cast<std::size_t>(Refusal::kOverload)), 2);
+  // What the loop turns away without a call of Handle counts, too.
+  HttpRequest request;
+  request.path = "/v2/models/loan/infer";
+  EXPECT_EQ(worker.TurnedAway(request), R"({"error":"the server has more to do than it can; try again later"})");
+  request.path = "/v1/endpoints/loan:predict";
+  EXPECT_EQ(worker.TurnedAway(request), R"({"error":{"code":"unavailable","message":"the server has more to do than it can; try again later"}})");
+  EXPECT_EQ(shared.metrics.refused(static_cast<std::size_t>(Refusal::kOverload)), 4);
 }
 
 TEST_F(WorkerTest, ABudgetIsSpentByRowsAndNotByRequests) {

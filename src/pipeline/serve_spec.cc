@@ -63,11 +63,13 @@ Result<LimitsSpec> LimitsSpec::Parse(const Json* json, std::string_view file) {
   std::chrono::microseconds queue{0};
   TENON_TRY(ReadDuration(fields, "longest_queue", &queue));
   spec.longest_queue = std::chrono::duration_cast<std::chrono::milliseconds>(queue);
+  TENON_TRY(fields.Read("connections", &spec.connections));
   TENON_TRY(fields.Read("instances", &spec.instances));
   TENON_TRY(fields.Read("text_bytes", &spec.text_bytes));
   TENON_TRY(fields.Done());
   if (queue.count() != 0 && queue < std::chrono::milliseconds(1)) return fields.Wrong("longest_queue", "expected at least 1ms, or 0 for no limit");
   if (spec.budget < 0) return fields.Wrong("budget", "expected predictions a day, 0 for no limit");
+  if (spec.connections < 0 || spec.connections > 1'000'000) return fields.Wrong("connections", "expected a count up to 1000000, 0 for 16384 a thread");
   for (const auto& [key, value] : {std::pair<const char*, std::int64_t>{"instances", spec.instances}, {"text_bytes", spec.text_bytes}}) {
     if (value < 0) return fields.Wrong(key, "expected a count, 0 for no limit");
   }

@@ -21,6 +21,7 @@ struct TlsSpec {
 struct LimitsSpec {
   double budget = 0;                                         // predictions a day and principal; 0: no limit
   std::chrono::milliseconds longest_queue{0};                // 0: no limit
+  std::int64_t connections = 0;                              // at a time; 0: 16384 a thread
   std::int64_t instances = 0;                                // of one request; 0: no limit but most_body
   std::int64_t text_bytes = 0;                               // of one value; 0: no limit but most_body
   static Result<LimitsSpec> Parse(const Json* json, std::string_view file);

@@ -55,6 +55,7 @@ Result<ServiceOptions> OptionsOf(const pipeline::Project& project, const Args& a
   options.repository = project.serve.repository;
   options.price = project.serve.core_hour;
   options.budget = project.serve.limits.budget;
+  options.most_connections = static_cast<int>(project.serve.limits.connections);
   options.longest_queue = project.serve.limits.longest_queue;
   options.observe = ObserveOf(project);
   all.insecure = args.Bool("insecure");
