@@ -1,8 +1,6 @@
 #include "feature/as_of.h"
 
 #include <algorithm>
-#include <numeric>
-#include <thread>
 
 #include "base/text.h"
 #include "feature/as_of_internal.h"
@@ -20,16 +18,9 @@ Result<void> MatchAsOf(const Call& call, const TimedKeys& asking, const TimedKey
   }
   TENON_TRY(call.Check());
   if (out.empty()) return {};
-  if (std::is_sorted(asking.time.begin(), asking.time.end()) && std::is_sorted(known.time.begin(), known.time.end())) {
-    const KeyRange range = RangeOf(asking.key, known.key);
-    if (DenseKeys(range, asking.key.size() + known.key.size())) {
-      SweepByTime(call.threads, asking, known, range, ttl, out);
-      return {};
-    }
-  } else {
-    TENON_ASSIGN(const bool done, MatchByCells(call, asking, known, ttl, out));
-    if (done) return {};
-  }
+  if (SweepByTime(call, asking, known, ttl, out)) return {};
+  TENON_ASSIGN(const bool done, MatchByCells(call, asking, known, ttl, out));
+  if (done) return {};
   return MatchByParts(call, asking, known, ttl, out);
 }
 

@@ -58,32 +58,7 @@ struct Side {
   std::uint32_t* row = nullptr;
 };
 
-// Bounds by looking at some rows, with room beside: those of most rows are within, mostly of all.
-Bounds Guess(const TimedKeys& asking, const TimedKeys& known) {
-  constexpr std::size_t kLookedAt = 2048;
-  std::int64_t least = std::numeric_limits<std::int64_t>::max(), most = std::numeric_limits<std::int64_t>::min();
-  Micros early = least, late = most;
-  for (const TimedKeys& side : {asking, known}) {
-    const std::size_t step = side.key.size() / kLookedAt + 1;
-    for (std::size_t i = 0; i < side.key.size(); i += step) {
-      least = std::min(least, side.key[i]);
-      most = std::max(most, side.key[i]);
-      early = std::min(early, side.time[i]);
-      late = std::max(late, side.time[i]);
-    }
-  }
-  const auto widen = [](std::int64_t* low, std::int64_t* high, int part) {
-    const std::uint64_t beside = (static_cast<std::uint64_t>(*high) - static_cast<std::uint64_t>(*low)) >> part;
-    const auto by = static_cast<std::int64_t>(std::min<std::uint64_t>(beside, std::uint64_t{1} << 60));
-    if (__builtin_sub_overflow(*low, by, low)) *low = std::numeric_limits<std::int64_t>::min();
-    if (__builtin_add_overflow(*high, by, high)) *high = std::numeric_limits<std::int64_t>::max();
-  };
-  widen(&least, &most, 6);
-  widen(&early, &late, 5);
-  return {{least, static_cast<std::uint64_t>(most) - static_cast<std::uint64_t>(least) + 1}, early, late};
-}
-
-Bounds Exactly(const TimedKeys& asking, const TimedKeys& known) {
+Bounds ExactBounds(const TimedKeys& asking, const TimedKeys& known) {
   Bounds out{RangeOf(asking.key, known.key), 0, std::numeric_limits<Micros>::min()};
   out.least_time = std::numeric_limits<Micros>::max();
   for (const Micros time : known.time) out.least_time = std::min(out.least_time, time);
@@ -254,7 +229,7 @@ Result<bool> MatchByCells(const Call& call, const TimedKeys& asking, const Timed
     return true;
   }
   CellMatcher matcher(call, asking, known, ttl.count(), out);
-  if (!matcher.Plan(Guess(asking, known)) && !matcher.Plan(Exactly(asking, known))) return false;
+  if (!matcher.Plan(GuessBounds(asking, known)) && !matcher.Plan(ExactBounds(asking, known))) return false;
   TENON_TRY(matcher.Match());
   return true;
 }

@@ -35,11 +35,6 @@ struct Layout {
 };
 
 // The layout for rows whose keys and times are within these bounds. False: more than 63 bits.
-struct Bounds {
-  KeyRange keys;
-  Micros least_time = 0;  // of known rows
-  Micros most_time = 0;   // of all
-};
 bool PlanLayout(const Bounds& bounds, const TimedKeys& known, Layout* layout);
 
 // Some rows of one side, as numbers.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <limits>
 
 #include "base/x86.h"
 #include "feature/as_of_cells_internal.h"
@@ -109,6 +110,30 @@ TENON_AVX512 std::size_t PickAvx512(const Layout& layout, const TimedKeys& rows,
 #endif
 
 }  // namespace
+
+Bounds GuessBounds(const TimedKeys& asking, const TimedKeys& known) {
+  constexpr std::size_t kLookedAt = 2048;
+  std::int64_t least = std::numeric_limits<std::int64_t>::max(), most = std::numeric_limits<std::int64_t>::min();
+  Micros early = least, late = most;
+  for (const TimedKeys& side : {asking, known}) {
+    const std::size_t step = side.key.size() / kLookedAt + 1;
+    for (std::size_t i = 0; i < side.key.size(); i += step) {
+      least = std::min(least, side.key[i]);
+      most = std::max(most, side.key[i]);
+      early = std::min(early, side.time[i]);
+      late = std::max(late, side.time[i]);
+    }
+  }
+  const auto widen = [](std::int64_t* low, std::int64_t* high, int part) {
+    const std::uint64_t beside = (static_cast<std::uint64_t>(*high) - static_cast<std::uint64_t>(*low)) >> part;
+    const auto by = static_cast<std::int64_t>(std::min<std::uint64_t>(beside, std::uint64_t{1} << 60));
+    if (__builtin_sub_overflow(*low, by, low)) *low = std::numeric_limits<std::int64_t>::min();
+    if (__builtin_add_overflow(*high, by, high)) *high = std::numeric_limits<std::int64_t>::max();
+  };
+  widen(&least, &most, 6);
+  widen(&early, &late, 5);
+  return {{least, static_cast<std::uint64_t>(most) - static_cast<std::uint64_t>(least) + 1}, early, late};
+}
 
 std::uint64_t Layout::BaseOf(std::size_t part) const {
   const std::size_t slice = part % slices();
