@@ -140,6 +140,8 @@ TEST(TransformParity, ScikitLearn) { CompareAll("tests/parity/transform.json", 5
 TEST(TransformParity, CategoryEncodersAndOthers) { CompareAll("tests/parity/transform_more.json", 36); }
 // tests/parity/embedding_reference.py
 TEST(TransformParity, OnnxRuntimeAndTokenizers) { CompareAll("tests/parity/embeddings.json", 8); }
+// tests/parity/picture_reference.py
+TEST(TransformParity, OnnxRuntimeAndPillow) { CompareAll("tests/parity/pictures.json", 3); }
 
 }  // namespace
 }  // namespace tenon::transform
