@@ -20,7 +20,8 @@ bool IsShare(const Criterion& c) { return c.name == "errors" || c.name == "quali
 
 std::string Value(const Criterion& c, double value) {
   if (c.name == "latency") return Str(FormatShort(value * 1e3, 3), " ms");
-  return IsShare(c) ? Percent(value) : FormatShort(value, 4);
+  if (IsShare(c)) return Percent(value);
+  return std::abs(value) < 1000 ? FormatShort(value, 4) : FormatCount(std::llround(value));
 }
 
 std::string Title(std::string_view name) {
@@ -107,7 +108,10 @@ std::string StageSection(const Rollout& rollout, std::size_t i) {
   if (challenger.paired > 0) out += Str(", ", FormatCount(challenger.paired), " rows predicted by both");
   if (challenger.dropped > 0) out += Str(", ", FormatCount(challenger.dropped), " rows the shadow had no room for");
   if (challenger.labelled + champion.labelled > 0) out += Str("; labels of ", FormatCount(champion.labelled), " and ", FormatCount(challenger.labelled));
-  out += ".</p>";
+  out += ".";
+  const serve::RolloutStage& at = rollout.spec.stages[i];
+  if (i > 0 && at.kind == Kind::kLive && at.share >= 1 && !stage.criteria.empty()) out += " With nothing left to the champion, its answers of the stage before are compared with.";
+  out += "</p>";
   if (stage.criteria.empty()) return out + "</section>\n";
   out += TableOf(stage);
   std::string plots;

@@ -257,6 +257,7 @@ void Worker::Keep(const serve::Row& row, const model::Prediction& prediction, se
   answer.values.assign(prediction.values.begin(), prediction.values.end());
   answer.decision = prediction.decision;
   answer.rung = rung;
+  answer.staged = rung == serve::Rung::kModel;
   answer.cheap = prediction.cheap;
   answer.failed = rung != serve::Rung::kModel || !serve::AllFinite(prediction);
 }
@@ -273,7 +274,7 @@ void Worker::LogKept(const Lane& lane, std::string_view id) {
   for (std::size_t i = 0; i < kept_; ++i) {
     const Answer& answer = answers_[i];
     if (answer.rung == serve::Rung::kNone) continue;
-    shared_->log->Add(lane.served(), id, at, answer.row, {answer.values, answer.decision, nullptr, answer.cheap}, answer.rung);
+    shared_->log->Add(lane.served(), id, at, answer.row, {answer.values, answer.decision, nullptr, answer.cheap}, answer.rung, answer.staged);
   }
   kept_ = 0;  // the rungs stay: they are asked after the answer is written
   if (answers_.size() > kMostKeptAnswers) answers_.resize(kMostKeptAnswers);

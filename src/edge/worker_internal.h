@@ -260,6 +260,7 @@ class Worker final : public HttpHandler {
     int decision = -1;
     bool failed = false;
     serve::Rung rung = serve::Rung::kModel;  // as the log names it
+    bool staged = true;                      // by a model of the cascade, if it is one
     bool cheap = false;
   };
   std::vector<Answer> answers_;  // reused from request to request; the first kept_ are this one's

@@ -44,9 +44,9 @@ struct LogOptions {
 class InferenceLog {
  public:
   virtual ~InferenceLog() = default;
-  // `served` was asked; `rung` answered.
+  // `served` was asked; `rung` answered. `staged`: whether, of a cascade, one of its two models gave the prediction.
   virtual void Add(const Served& served, std::string_view request_id, Micros at, const Row& row,
-                   const model::Prediction& prediction, Rung rung = Rung::kModel) = 0;
+                   const model::Prediction& prediction, Rung rung = Rung::kModel, bool staged = true) = 0;
   virtual std::int64_t dropped() const = 0;
   virtual std::int64_t written() const = 0;
   virtual std::int64_t removed_bytes() const = 0;  // by age or size

@@ -93,7 +93,7 @@ void AppendSchema(const Served& served, const Keepings& keepings, std::string* o
 }
 
 void AppendAnswer(const Served& served, const Keepings& keepings, std::string_view hash_key, std::string_view request_id,
-                  Micros at, const Row& row, const model::Prediction& prediction, Rung rung, std::string* out) {
+                  Micros at, const Row& row, const model::Prediction& prediction, Rung rung, bool staged, std::string* out) {
   const std::size_t begin = BeginRecord(out);
   const model::Cascade* cascade = served.predictor == nullptr ? nullptr : served.predictor->cascade();
   const bool lower = rung != Rung::kModel;
@@ -119,11 +119,11 @@ void AppendAnswer(const Served& served, const Keepings& keepings, std::string_vi
       AppendLittle(std::bit_cast<std::uint64_t>(row.numbers[i]), 8, out);
     }
   }
-  if (lower) {
-    out->push_back(static_cast<char>(rung));
-  } else if (cascade != nullptr) {
-    AppendSized(prediction.cheap ? cascade->cheap_name : cascade->costly_name, out);
+  if (lower || cascade != nullptr) {
+    const bool known = cascade != nullptr && staged;
+    AppendSized(!known ? "" : prediction.cheap ? cascade->cheap_name : cascade->costly_name, out);
   }
+  if (lower) out->push_back(static_cast<char>(rung));
   EndRecord(begin, out);
 }
 
@@ -173,7 +173,7 @@ bool SegmentReader::ReadAnswer(std::string_view payload, char kind) {
       entry_.text_missing[i] = true;
     }
   }
-  entry_.stage = kind == kStagedKind ? cursor.Sized() : std::string_view();
+  entry_.stage = kind != kAnswerKind ? cursor.Sized() : std::string_view();
   const std::uint64_t rung = kind == kLowerKind ? cursor.Number(1) : 0;
   if (kind == kLowerKind && (rung == 0 || rung >= static_cast<std::uint64_t>(Rung::kNone))) return false;
   entry_.rung = static_cast<Rung>(rung);

@@ -33,7 +33,7 @@ enum class Keeping : std::uint8_t { kWhole, kHashed, kDropped };
 using Keepings = std::vector<Keeping>;
 void AppendSchema(const Served& served, const Keepings& keepings, std::string* out);
 void AppendAnswer(const Served& served, const Keepings& keepings, std::string_view hash_key, std::string_view request_id,
-                  Micros at, const Row& row, const model::Prediction& prediction, Rung rung, std::string* out);
+                  Micros at, const Row& row, const model::Prediction& prediction, Rung rung, bool staged, std::string* out);
 // 16 hexadecimal digits of HMAC-SHA-256.
 std::string ShortKeyedHash(std::string_view key, std::string_view text);
 

@@ -13,6 +13,8 @@ namespace {
 double Rate(std::int64_t hits, std::int64_t n) { return n == 0 ? 0 : static_cast<double>(hits) / static_cast<double>(n); }
 
 std::string Percent(double part) { return Str(FormatShort(part * 100, 3), " %"); }
+// Of money: whole from 1,000 on.
+std::string Amount(double value) { return std::abs(value) < 1000 ? FormatShort(value, 4) : FormatCount(std::llround(value)); }
 std::string Seconds(double seconds) { return FormatDuration(std::chrono::microseconds(std::llround(seconds * 1e6))); }
 
 void Judge(Criterion& c) {
@@ -24,7 +26,7 @@ Criterion Errors(const RolloutSpec& spec, const StageEvidence& seen, double alph
   const Interval between = RateDifference(a, b, alpha);
   Criterion out{.name = "errors", .champion = Rate(a.hits, a.n), .challenger = Rate(b.hits, b.n), .low = between.low, .high = between.high, .limit = spec.error_tolerance};
   Judge(out);
-  out.why = Str(Percent(out.challenger), " of ", b.n, " answers fail where ", Percent(out.champion), " of the champion's ", a.n, " do");
+  out.why = Str(Percent(out.challenger), " of ", FormatCount(b.n), " answers fail where ", Percent(out.champion), " of the champion's ", FormatCount(a.n), " do");
   return out;
 }
 
@@ -97,7 +99,7 @@ Criterion Quality(const RolloutSpec& spec, const StageEvidence& seen, double alp
     out.challenger = Rate(b.hits, b.n);
     out.low = between.low;
     out.high = between.high;
-    out.why = Str(Percent(out.challenger), " of ", b.n, " labelled answers are wrong where ", Percent(out.champion), " of the champion's ", a.n, " are");
+    out.why = Str(Percent(out.challenger), " of ", FormatCount(b.n), " labelled answers are wrong where ", Percent(out.champion), " of the champion's ", FormatCount(a.n), " are");
   }
   Judge(out);
   return out;
@@ -115,7 +117,7 @@ Criterion Cost(const RolloutSpec& spec, const StageEvidence& seen, double alpha)
   out.low = 1000 * (spec.false_positive_cost * positive.low + spec.false_negative_cost * negative.low);
   out.high = 1000 * (spec.false_positive_cost * positive.high + spec.false_negative_cost * negative.high);
   Judge(out);
-  out.why = Str("1,000 answers cost ", FormatShort(out.challenger, 4), " where the champion's cost ", FormatShort(out.champion, 4));
+  out.why = Str("1,000 answers cost ", Amount(out.challenger), " where the champion's cost ", Amount(out.champion));
   return out;
 }
 
@@ -191,10 +193,10 @@ Decision Decide(const RolloutSpec& spec, std::size_t stage, Micros since, Micros
   if (now - since < at.time.count()) {
     out.why = Str("this stage takes ", FormatDuration(std::chrono::microseconds(at.time.count() - (now - since))), " more");
   } else if (answers < spec.least) {
-    out.why = Str(answers, " of at least ", spec.least, " answers of the challenger");
+    out.why = Str(FormatCount(answers), " of at least ", FormatCount(spec.least), " answers of the challenger");
   } else if (!last) {
     out.step = Step::kAdvance;
-    out.why = Str("nothing worse in ", answers, " answers");
+    out.why = Str("nothing worse in ", FormatCount(answers), " answers");
   } else if (spec.promote == "auto") {
     out.step = Step::kPromote;
     out.why = Str("through all ", spec.stages.size(), " stages with nothing worse");

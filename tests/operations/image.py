@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Builds the Containerfile without a container engine: each stage is a chroot of Debian 12, each instruction done in it; then the program
 is started there as the image says, as its user, and asked. Needs root, debootstrap (installed when missing) and a package mirror; some minutes.
-Usage: tests/operations/image.py [folder for the chroots]"""
+With a program that is built already the first stage is left out. Usage: tests/operations/image.py [build/bin/tenon-serve]"""
 import json, os, pathlib, shutil, signal, subprocess, sys, tempfile, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -16,12 +16,24 @@ def instructions():
     return [line.split(None, 1) for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
+def base_system():
+    """Debian 12 as debootstrap makes it, kept outside of the tree."""
+    kept = pathlib.Path(os.environ.get("TENON_CACHE", pathlib.Path.home() / ".cache/tenon")) / "debian-12"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        making = pathlib.Path(tempfile.mkdtemp(prefix="debian-12-", dir=kept.parent))
+        os.chmod(making, 0o755)
+        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", making], check=True, stdout=subprocess.DEVNULL)
+        making.rename(kept)
+    return kept
+
+
 class Stage:
     def __init__(self, folder, base):
         if base != "debian:12":
             sys.exit(f"a stage begins with {base}; this script knows debian:12")
         self.root, self.user, self.entry, self.command = folder, "0", [], []
-        subprocess.run(["debootstrap", "--variant=minbase", "bookworm", folder], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["cp", "-a", base_system(), folder], check=True)
         for name in REACH:
             if pathlib.Path(name).exists():
                 subprocess.run(f"rm -rf '{folder}{name}' && mkdir -p '{folder}{pathlib.Path(name).parent}' && cp -aL '{name}' '{folder}{pathlib.Path(name).parent}/'", shell=True, check=True)
@@ -35,7 +47,9 @@ class Stage:
 
     def do(self, word, rest, stages):
         if word == "RUN":
-            subprocess.run(self.inside("/bin/sh", "-c", rest), check=True, stdout=subprocess.DEVNULL)
+            done = subprocess.run(self.inside("/bin/sh", "-c", rest), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            if done.returncode != 0:
+                sys.exit(f"FAILED: RUN {rest}\n{done.stdout[-4000:]}")
         elif word == "COPY":
             words = rest.split()
             source = stages[words.pop(0).removeprefix("--from=")].root if words[0].startswith("--from=") else ROOT
@@ -64,18 +78,19 @@ def ask(stage, folder):
     key = run("keys add caller --project churn").strip()
     run(f"keys export churn --out {stage.root}/keys/keys.json")
     subprocess.run(["chmod", "-R", "a+rX", stage.root / "models", stage.root / "keys"], check=True)
-    (stage.root / "tmp/port").touch(mode=0o666)
-    os.chmod(stage.root / "tmp/port", 0o666)
-    line = [*stage.entry, *stage.command, "--port-file", "/tmp/port"]
+    (stage.root / "told").mkdir()
+    os.chmod(stage.root / "told", 0o777)
+    line = [*stage.entry, *stage.command, "--port-file", "/told/port"]
     line[line.index("--port") + 1] = "0"  # another may have 8080 here
     process = subprocess.Popen(stage.inside(*line))
     try:
         end = time.time() + 30
-        while not (stage.root / "tmp/port").read_text().strip():
+        port_file = stage.root / "told/port"
+        while not port_file.exists():
             if process.poll() is not None or time.time() > end:
                 sys.exit(f"FAILED: {' '.join(line)} does not start")
             time.sleep(0.1)
-        port = int((stage.root / "tmp/port").read_text())
+        port = int(port_file.read_text())
         row = {"tenure_months": 3, "plan": "basic", "region": "west", "monthly_fee": 20.5, "support_calls": 4, "late_payments": 1, "data_gb": 1}
         request = urllib.request.Request(f"http://127.0.0.1:{port}/v1/endpoints/churn:predict", json.dumps({"instances": [row]}).encode(), {"Authorization": f"Bearer {key}"})
         answer = json.load(urllib.request.urlopen(request, timeout=20))
@@ -90,17 +105,23 @@ def main():
         os.execvpe("unshare", ["unshare", "--mount", sys.executable, *sys.argv], dict(os.environ, TENON_IMAGE_MOUNTS="own"))
     if shutil.which("debootstrap") is None:
         subprocess.run(["apt-get", "install", "-y", "-qq", "debootstrap"], check=True, stdout=subprocess.DEVNULL)
-    given = sys.argv[1] if len(sys.argv) > 1 else None
-    folder = pathlib.Path(given or tempfile.mkdtemp(prefix="tenon-image-", dir="/var/tmp"))
+    program = pathlib.Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="tenon-image-", dir="/var/tmp"))
     os.chmod(folder, 0o755)
-    stages, stage = {}, None
+    stages, stage, left_out = {}, None, False
     try:
         for word, rest in instructions():
             began = time.time()
             if word == "FROM":
                 words = rest.split()
                 name = words[2] if len(words) == 3 else "last"
-                stage = stages[name] = Stage(folder / name, words[0])
+                left_out = name != "last" and program is not None
+                if not left_out:
+                    stage = stages[name] = Stage(folder / name, words[0])
+            elif left_out:
+                continue
+            elif program is not None and rest.startswith("--from="):
+                shutil.copy2(program, stage.root / rest.split()[2].lstrip("/"))
             else:
                 stage.do(word, rest, stages)
             print(f"{time.time() - began:6.1f} s  {word} {rest[:100]}", flush=True)
@@ -112,7 +133,7 @@ def main():
         for one in stages.values():
             for name in ("proc", "sys", "dev"):
                 subprocess.run(["umount", "-l", one.root / name], check=False, stderr=subprocess.DEVNULL)
-        if given is None and not any(os.path.ismount(one.root / name) for one in stages.values() for name in ("proc", "sys", "dev")):
+        if not any(os.path.ismount(one.root / name) for one in stages.values() for name in ("proc", "sys", "dev")):
             shutil.rmtree(folder, ignore_errors=True)
 
 

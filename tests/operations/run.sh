@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What docs/18-operations.md and examples/kubernetes say, against schemas, flags and a running service: tests/operations/run.sh [<build folder>]
-# With `image` as a second word also builds the Containerfile, step by step, in chroots of Debian 12 (root, debootstrap; some minutes).
+# With `image` as a second word also builds the Containerfile, step by step, in chroots of Debian 12 (root, debootstrap; some minutes); with
+# `second-stage` only what the image is in the end, around the program of the build folder.
 # The schemas live in a virtual environment outside of the tree, made when it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -14,4 +15,7 @@ if [ ! -e "$venv/ready" ]; then
   touch "$venv/ready"
 fi
 "$venv/bin/python" tests/operations/check.py "$build/bin/tenon" "$build/bin/tenon-serve"
-[ "${2:-}" != image ] || python3 tests/operations/image.py
+case "${2:-}" in
+  image) python3 tests/operations/image.py ;;
+  second-stage) python3 tests/operations/image.py "$build/bin/tenon-serve" ;;
+esac
