@@ -9,6 +9,7 @@
 #include "pipeline/ordered_internal.h"
 #include "pipeline/partial_internal.h"
 #include "pipeline/predict_open_internal.h"
+#include "pipeline/predict_together_internal.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -63,9 +64,9 @@ struct Predicted {
 
 class Work {
  public:
-  Work(const model::Predictor& predictor, const RowSource& source, const FileViews* views, ingest::TableForm form,
+  Work(const model::Predictor& predictor, const Together* together, const RowSource& source, const FileViews* views, ingest::TableForm form,
        std::shared_ptr<const table::Schema> out, bool keeps_bad, int threads)
-      : predictor_(predictor), source_(source), views_(views), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad), scratches_(static_cast<std::size_t>(threads)) {
+      : predictor_(predictor), together_(together), source_(source), views_(views), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad), scratches_(static_cast<std::size_t>(threads)) {
     for (const std::string& name : predictor.classes()) {
       table::Batch one(std::make_shared<const table::Schema>(std::vector<table::Field>{{"", table::Type::kString}}), {table::Column::Of(std::vector<std::string>{name})});
       ingest::AppendRows(ingest::TableForm::kCsv, one, &decisions_.emplace_back());
@@ -107,7 +108,7 @@ class Work {
     if (views_ != nullptr) {
       TENON_ASSIGN(rows, views_->completion->Complete(rows, views_->lacking, views_->now));
     }
-    auto all = predictor_.PredictBatch(call, rows, scratch);
+    auto all = together_ != nullptr ? together_->Predict(call, rows) : predictor_.PredictBatch(call, rows, scratch);
     if (all.ok() || all.error().code() != Code::kInvalidArgument) return all;
     std::vector<float> out;
     std::vector<std::int64_t> good;
@@ -148,6 +149,7 @@ class Work {
   }
 
   const model::Predictor& predictor_;
+  const Together* together_;  // may be null
   const RowSource& source_;
   const FileViews* views_;  // may be null
   ingest::TableForm form_;
@@ -286,7 +288,8 @@ Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, cons
 
   const int threads = std::max(1, call.threads);
   const bool keeps_bad = !spec.bad_rows.empty();
-  Work work(predictor, *opened.rows, opened.views.get(), form, schema, keeps_bad, threads);
+  const auto together = Together::Try(call, spec.served);
+  Work work(predictor, together.get(), *opened.rows, opened.views.get(), form, schema, keeps_bad, threads);
   Gathering gathering(*opened.rows, *output, work, keeps_bad);
   TENON_TRY((Ordered<Stretch, Predicted>::Run(
                 threads, [&] { return opened.rows->Next(call); },
