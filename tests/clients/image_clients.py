@@ -48,7 +48,10 @@ def picture_model(element):
 
 def want_of(model, pictures, places):
     """Row by row, as a service predicts: of many rows at once the runtime's last bits may differ."""
-    session = ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()  # those of a service: not the layouts that hang on the processor's caches, one thread
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     return np.concatenate([session.run(None, {"picture": pictures[i:i + 1], "place": places[i:i + 1]})[0] for i in range(len(pictures))])
 
 
