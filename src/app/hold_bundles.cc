@@ -5,6 +5,7 @@
 #include "app/holder.h"
 #include "base/text.h"
 #include "serve/endpoint.h"
+#include "serve/batchers.h"
 
 namespace tenon::app {
 namespace {
@@ -125,16 +126,20 @@ class Bundles final : public Holder {
     return serve::MakeServed(bundle, name, Str(name, "@", version), version, kinds_.ops, kinds_.formats);
   }
 
-  void Place(const std::string& name, serve::Endpoints& endpoints) const {
+  void Place(const std::string& name, serve::Endpoints& endpoints) {
     auto route = std::make_shared<serve::Route>();
     route->name = name;
     for (const auto& [path, taken] : taken_) {
       if (taken.served != nullptr && taken.served->endpoint == name) route->arms.push_back({.served = taken.served, .role = serve::Role::kDark, .share = 0});
     }
-    if (route->arms.empty()) return endpoints.Remove(name);
+    if (route->arms.empty()) {
+      batchers_.erase(name);
+      return endpoints.Remove(name);
+    }
     std::ranges::stable_sort(route->arms, std::greater(), [](const serve::Arm& arm) { return arm.served->version; });
     route->arms.front().role = serve::Role::kChampion;
     route->arms.front().share = 1;
+    batchers_.try_emplace(name, kinds_.batching).first->second.AddTo(route.get());
     endpoints.Set(std::shared_ptr<const serve::Route>(std::move(route)));
   }
 
@@ -142,6 +147,7 @@ class Bundles final : public Holder {
   const HolderKinds& kinds_;
   BundleSpec spec_;
   std::map<std::string, Taken> taken_;  // by path
+  std::map<std::string, serve::Batchers> batchers_;  // by endpoint
   bool first_ = true;
 };
 

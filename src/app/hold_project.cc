@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "registry/registry.h"
 #include "serve/endpoint.h"
+#include "serve/batchers.h"
 
 namespace tenon::app {
 namespace {
@@ -49,7 +50,9 @@ class Champions final : public Holder {
       int& taken = taken_[name];
       if (alias != "champion" || taken == version) continue;
       TENON_ASSIGN(auto served, Open(name, version));
-      endpoints.Set(std::move(served));
+      auto route = std::make_shared<serve::Route>(*serve::Route::Of(std::move(served)));
+      batchers_.try_emplace(name, kinds_.batching).first->second.AddTo(route.get());
+      endpoints.Set(std::shared_ptr<const serve::Route>(std::move(route)));
       changes->push_back(taken == 0 ? Str(name, "@", version, " answers") : Str(name, "@", version, " answers instead of ", name, "@", taken));
       taken = version;
     }
@@ -80,6 +83,7 @@ class Champions final : public Holder {
   const HolderKinds& kinds_;
   std::string model_, name_;
   std::map<std::string, int> taken_;
+  std::map<std::string, serve::Batchers> batchers_;  // by model
   std::int64_t revision_ = -1;
   std::optional<Error> refusal_;  // of what the registry says at this revision
 };

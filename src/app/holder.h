@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include "govern/keys.h"
 #include "model/model.h"
 #include "platform/files.h"
+#include "serve/batch_trial.h"
 #include "serve/route.h"
 #include "store/store.h"
 
@@ -29,6 +31,7 @@ class Holder {
 struct HolderKinds {
   Kinds<transform::Op> ops;
   Kinds<model::Format> formats;
+  std::optional<serve::BatchSpec> batching;  // rows of several requests asked together, where that pays
 };
 
 // Bundle files (`files`) and folders whose *.tenon are bundles (`folders`). A file "name@7.tenon" is version 7 of "name";

@@ -50,6 +50,7 @@ Command Described() {
       {.name = "--most-body", .help = "bytes of a request's body", .kind = Kind::kInt, .fallback = "8388608"},
       {.name = "--connections", .help = "at a time; 0: 16384 an event loop", .kind = Kind::kInt, .fallback = "0"},
       {.name = "--longest-queue", .help = "milliseconds after which a waiting request is turned away; 0: never", .kind = Kind::kInt, .fallback = "0"},
+      {.name = "--batching", .help = "rows of several requests are predicted together where a model gains from it: '{}', or the settings of serve.batching as JSON: '{\"delay\":\"2ms\"}'"},
       {.name = "--core-hour", .help = "what an hour of one core costs, such as '0.04 EUR': /metrics tells what answers cost"}};
   return command;
 }
@@ -61,6 +62,10 @@ class Program {
   Result<int> Run(const Args& args, bool json) {
     TENON_TRY(transform::AddAll(kinds_.ops));
     TENON_TRY(model::AddAll(kinds_.formats));
+    if (const std::string batching = args.Text("batching"); !batching.empty()) {
+      TENON_ASSIGN(const Json json, Json::Parse(batching, "--batching"));
+      TENON_ASSIGN(kinds_.batching, serve::BatchSpec::Parse(json, "--batching"));
+    }
     TENON_TRY(Hold(args));
     std::vector<std::string> held;
     TENON_TRY(holder_->Refresh(endpoints_, &held));

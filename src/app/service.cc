@@ -18,7 +18,7 @@
 #include "platform/random.h"
 #include "platform/tls.h"
 #include "registry/registry.h"
-#include "serve/batcher.h"
+#include "serve/batchers.h"
 #include "serve/ladder.h"
 #include "serve/rollouts.h"
 
@@ -198,20 +198,6 @@ class ProjectService final : public Service {
     return {};
   }
 
-  // The batchers of versions that gain from one, tried out when a version is first routed to.
-  void AddBatchers(serve::Route* route) {
-    if (!project_.serve.batching) return;
-    for (serve::Arm& arm : route->arms) {
-      auto& [trial, batcher] = batchers_[arm.served->version];
-      if (trial == nullptr) {
-        trial = std::make_shared<const serve::BatchTrial>(serve::TryBatching(arm.served, *project_.serve.batching));
-        if (trial->on) batcher = std::make_shared<serve::Batcher>(arm.served, *project_.serve.batching, *trial);
-      }
-      arm.batching = trial;
-      arm.batcher = batcher;
-    }
-  }
-
   Result<void> PrepareAccess(const ServiceOptions& wanted) {
     if (!wanted.tls.certificate.empty()) {
       TENON_ASSIGN(tls_, platform::MakeTlsServer(store_.files(), {wanted.tls.certificate, wanted.tls.key, wanted.tls.client_ca}, {"http/1.1", "h2"}));
@@ -268,7 +254,7 @@ class ProjectService final : public Service {
     auto route = std::make_shared<serve::Route>(*made);
     route->degraded = !degraded_.empty();
     TENON_TRY(AddLadder(champion, route.get()));
-    AddBatchers(route.get());
+    batchers_.AddTo(route.get());
     if (const auto before = endpoints_.Find(project_.serve.endpoint); before != nullptr && Same(*before, *route)) return {};
     endpoints_.Set(std::shared_ptr<const serve::Route>(route));
     const std::string id = serving->model;
@@ -281,7 +267,6 @@ class ProjectService final : public Service {
     model_ = id;
     const auto left = [&](const auto& entry) { return entry.first != champion && (!rollout_ || entry.first != rollout_->challenger); };
     std::erase_if(loaded_, left);
-    std::erase_if(batchers_, left);
     std::erase_if(breakers_, left);
     const std::lock_guard lock(mutex_);
     readiness_ = Describe(*route);
@@ -457,7 +442,7 @@ class ProjectService final : public Service {
   std::string degraded_;                                             // why the champion is not served, at the start
   std::shared_ptr<const serve::Ladder> ladder_;
   int ladder_of_ = 0;
-  std::map<int, std::pair<std::shared_ptr<const serve::BatchTrial>, std::shared_ptr<serve::Batcher>>> batchers_;  // by version
+  serve::Batchers batchers_{project_.serve.batching};
   std::map<int, std::shared_ptr<serve::Breaker>> breakers_;          // by version
   std::string refused_;                                              // why its challenger is not routed to
   std::map<int, std::shared_ptr<const serve::Served>> loaded_;       // by version

@@ -40,6 +40,9 @@ std::pair<std::string, std::string> CodeAndReason(const HttpResponse& response) 
   return {error->StringAt("code", "internal"), error->StringAt("message")};
 }
 
+// Whether nobody answered: asking again may help.
+bool Fails(const HttpResponse& response) { return response.status >= 500 || response.status == 404; }
+
 }  // namespace
 
 int ThreadsOf(const std::vector<AnswerStreamOptions>& streams) {
@@ -215,10 +218,23 @@ void AnswerStream::AnswerAll(Part& part, std::span<const feature::Message> messa
   part.text.clear();
   part.ends.clear();
   part.aside.clear();
-  for (const feature::Message& message : messages) {
+  while (!messages.empty()) {
     if (stop_.stop_requested()) return;
-    AnswerOne(part, message);
-    part.ends.push_back(part.text.size());
+    part.worker->Tick();
+    const std::size_t n = messages.size() > 1 && Together::Pays(*part.worker, options_.endpoint) ? std::min(messages.size(), Together::kMost) : 1;
+    if (n == 1) {
+      AnswerOne(part, messages.front());
+    } else {
+      if (part.together == nullptr) part.together = std::make_unique<Together>(*part.worker);
+      part.requests.resize(std::max(part.requests.size(), n));
+      part.bodies.resize(part.requests.size());
+      part.ids.resize(part.requests.size());
+      for (std::size_t i = 0; i < n; ++i) Prepare(part, i, messages[i]);
+      part.together->Answer({part.requests.data(), n}, {}, [&](std::size_t i, HttpResponse& response) {
+        Fails(response) ? AnswerOne(part, messages[i]) : Write(part, i, messages[i], response);
+      });
+    }
+    messages = messages.subspan(n);
   }
 }
 
@@ -232,26 +248,40 @@ bool AnswerStream::WaitForEndpoint(Part& part) {
   return false;
 }
 
-void AnswerStream::AnswerOne(Part& part, const feature::Message& message) {
-  part.body.assign(message.value);
-  const std::size_t size = part.body.size();
-  part.body.append(kJsonPadding, '\0');
-  const std::string_view value = std::string_view(part.body).substr(0, size);
+// The request that a record is, at a place of the part's.
+void AnswerStream::Prepare(Part& part, std::size_t slot, const feature::Message& message) const {
+  std::string& body = part.bodies[slot];
+  body.assign(message.value);
+  const std::size_t size = body.size();
+  body.append(kJsonPadding, '\0');
+  const std::string_view value = std::string_view(body).substr(0, size);
+  HttpRequest& request = part.requests[slot];
+  request.method = Method::kPost;
+  request.path = path_;
+  request.body = value;
+  request.header_count = 0;
   const std::string_view id = options_.id.empty() ? std::string_view() : MemberOf(value, options_.id);
-  part.request.method = Method::kPost;
-  part.request.path = path_;
-  part.request.body = value;
-  part.request.header_count = 0;
-  part.id = id.empty() || id == "null" ? Str(options_.name, "/", message.partition, "/", message.offset) : std::string(id.front() == '"' ? id.substr(1, id.size() - 2) : id);
-  if (part.id.size() <= kMostId) part.request.headers[part.request.header_count++] = {"x-request-id", part.id};
-  if (!message.key.empty()) part.request.headers[part.request.header_count++] = {"tenon-key", message.key};
+  std::string& shown = part.ids[slot];
+  shown = id.empty() || id == "null" ? Str(options_.name, "/", message.partition, "/", message.offset) : std::string(id.front() == '"' ? id.substr(1, id.size() - 2) : id);
+  if (shown.size() <= kMostId) request.headers[request.header_count++] = {"x-request-id", shown};
+  if (!message.key.empty()) request.headers[request.header_count++] = {"tenon-key", message.key};
+}
+
+// At the part's first place, whose record is written: of others, those behind it are asked for already.
+void AnswerStream::AnswerOne(Part& part, const feature::Message& message) {
+  Prepare(part, 0, message);
   for (int tries = 0;; ++tries) {
     part.response.Clear();
-    part.worker->Handle(part.request, {}, part.response);
-    if (part.response.status < 500 && part.response.status != 404) break;
+    part.worker->Handle(part.requests[0], {}, part.response);
+    if (!Fails(part.response)) break;
     if (!WaitForEndpoint(part) || tries == kTries) break;
     std::this_thread::sleep_for(std::chrono::milliseconds(20) * (1 << tries));
   }
+  Write(part, 0, message, part.response);
+}
+
+void AnswerStream::Write(Part& part, std::size_t slot, const feature::Message& message, const HttpResponse& response) const {
+  const std::string_view value = part.requests[slot].body;
   std::string& out = part.text;
   out += R"({"from":{"partition":)";
   AppendInt(message.partition, &out);
@@ -264,21 +294,25 @@ void AnswerStream::AnswerOne(Part& part, const feature::Message& message) {
   }
   if (!options_.id.empty()) {
     out += R"(,"id":)";
-    AppendScalar(id, &out);
+    AppendScalar(MemberOf(value, options_.id), &out);
   }
   out += R"(,"time":)";
   const std::string_view time = options_.time.empty() ? std::string_view() : MemberOf(value, options_.time);
   time.empty() || time == "null" ? AppendJsonString(FormatTimestamp(message.appended), &out) : AppendScalar(time, &out);
-  part.aside.push_back(part.response.status != 200);
-  if (part.aside.back()) return SetAside(part, value);
-  out += ',';
-  out += std::string_view(part.response.body).substr(1, part.response.body.size() - 2);
-  if (part.worker->lowest() == serve::Rung::kModel) out += R"(,"rung":"model")";
-  out += '}';
+  part.aside.push_back(response.status != 200);
+  if (part.aside.back()) {
+    SetAside(part, response, value);
+  } else {
+    out += ',';
+    out += std::string_view(response.body).substr(1, response.body.size() - 2);
+    if (part.worker->lowest() == serve::Rung::kModel) out += R"(,"rung":"model")";
+    out += '}';
+  }
+  part.ends.push_back(part.text.size());
 }
 
-void AnswerStream::SetAside(Part& part, std::string_view value) {
-  const auto [code, reason] = CodeAndReason(part.response);
+void AnswerStream::SetAside(Part& part, const HttpResponse& response, std::string_view value) {
+  const auto [code, reason] = CodeAndReason(response);
   std::string& out = part.text;
   out += R"(,"code":)";
   AppendJsonString(code, &out);

@@ -7,6 +7,7 @@
 
 #include "base/mutex.h"
 #include "edge/answer_stream.h"
+#include "edge/together_internal.h"
 #include "edge/worker_internal.h"
 
 namespace tenon::edge {
@@ -33,9 +34,10 @@ class AnswerStream final : public feature::PartitionOwner {
   // One thread's part of a batch.
   struct Part {
     std::unique_ptr<Worker> worker;
-    HttpRequest request;
+    std::unique_ptr<Together> together;
+    std::vector<HttpRequest> requests = std::vector<HttpRequest>(1);  // and what they view:
+    std::vector<std::string> bodies = std::vector<std::string>(1), ids = std::vector<std::string>(1);
     HttpResponse response;
-    std::string body, id;
     std::string text;                        // of all values, one behind the other
     std::vector<std::size_t> ends;           // in it
     std::vector<bool> aside;
@@ -44,8 +46,10 @@ class AnswerStream final : public feature::PartitionOwner {
   Result<void> Follow();
   Result<void> Take(std::span<const feature::Message> messages, feature::EventSource& source);
   void AnswerAll(Part& part, std::span<const feature::Message> messages);
+  void Prepare(Part& part, std::size_t slot, const feature::Message& message) const;
   void AnswerOne(Part& part, const feature::Message& message);
-  void SetAside(Part& part, std::string_view value);
+  void Write(Part& part, std::size_t slot, const feature::Message& message, const HttpResponse& response) const;
+  static void SetAside(Part& part, const HttpResponse& response, std::string_view value);
   bool WaitForEndpoint(Part& part);
   void Set(AnswerStreamState::Phase phase, const Error* why);
   void LookAtLag(feature::EventSource& source);

@@ -72,6 +72,7 @@ class BatchingTest : public ::testing::Test {
     ServerOptions options;
     options.port = 0;
     options.threads = 2;
+    options.most_body = most_body_;
     ASSERT_OK_AND_ASSIGN(server_, StartServer(options, endpoints_, nullptr, nullptr));
   }
   std::string Ask(const std::string& method, const std::string& path, const std::string& body = "", const std::string& headers = "") {
@@ -89,6 +90,7 @@ class BatchingTest : public ::testing::Test {
     while (batcher_->Stats().waiting != n) std::this_thread::sleep_for(1ms);
   }
 
+  std::int64_t most_body_ = 8 << 20;
   Kinds<transform::Op> ops_;
   std::shared_ptr<const serve::Served> served_;
   std::shared_ptr<std::atomic<Way>> way_;
@@ -158,6 +160,33 @@ TEST_F(BatchingTest, ManyRowsOfOneRequest) {
   const std::string answer = Ask("POST", "/v1/endpoints/price:predict", many);
   EXPECT_NE(answer.find(R"({"value":4095},{"value":4096})"), std::string::npos);
   EXPECT_TRUE(answer.ends_with(R"({"value":9999}]})")) << answer.substr(answer.size() - 50);
+}
+
+TEST_F(BatchingTest, LinesOfAStreamAreAskedTogether) {
+  Start({.delay = 10s});  // a run begins when it is full
+  std::string lines;
+  for (int i = 0; i < 8; ++i) lines += Str(i == 3 ? "{\"x0\":\"no number\"}\n" : "", R"({"x0":)", i, ".5}\n");
+  const std::string answer = Ask("POST", "/v1/endpoints/price:stream", lines);
+  std::size_t at = 0;
+  for (const char* want : {R"({"value":0.5})", R"({"value":2.5})", "\"error\"", R"({"value":3.5})", R"({"value":7.5})"}) {
+    at = answer.find(want, at);
+    ASSERT_NE(at, std::string::npos) << want << answer;
+  }
+  EXPECT_EQ(batcher_->Stats().runs, 1);
+  EXPECT_EQ(batcher_->Stats().rows, 8);
+}
+
+TEST_F(BatchingTest, AStreamIsAsLongAsItLikes) {
+  most_body_ = 100;  // of one message
+  Start();
+  std::string lines;
+  for (int i = 0; i < 40; ++i) lines += Str(R"({"x0":)", i, "}\n");
+  const std::string answer = Ask("POST", "/v1/endpoints/price:stream", lines);
+  EXPECT_NE(answer.find("HTTP/1.1 200"), std::string::npos) << answer;
+  EXPECT_NE(answer.find(R"({"value":0})"), std::string::npos) << answer;
+  EXPECT_NE(answer.find(R"({"value":39})"), std::string::npos) << answer;
+  EXPECT_NE(Ask("POST", "/v1/endpoints/price:predict", Str(R"({"instances":[)", std::string(200, ' '), "]}")).find("HTTP/1.1 413"), std::string::npos);
+  EXPECT_NE(Ask("POST", "/v1/endpoints/price:stream", std::string(200, ' ')).find("a line is too large"), std::string::npos);
 }
 
 TEST_F(BatchingTest, ClientsThatGoAreLeftOut) {

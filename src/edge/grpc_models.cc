@@ -29,7 +29,7 @@ Result<Lane*> FindNamed(Worker& worker, std::string_view message) {
   return FindOip(worker, named.name, named.version);
 }
 
-std::string Packed(std::initializer_list<std::int64_t> values) {
+std::string Packed(std::span<const std::int64_t> values) {
   std::string out;
   for (const std::int64_t value : values) {
     auto left = static_cast<std::uint64_t>(value);
@@ -39,20 +39,22 @@ std::string Packed(std::initializer_list<std::int64_t> values) {
   return out;
 }
 
-void WriteTensor(ProtoWriter& writer, std::uint32_t field, std::string_view name, std::string_view datatype, std::int64_t width) {
+void WriteTensor(ProtoWriter& writer, std::uint32_t field, std::string_view name, std::string_view datatype, std::span<const std::int64_t> row) {
   const std::size_t begin = writer.Begin(field);
   writer.Bytes(1, name);
   writer.Bytes(2, datatype);
-  writer.Bytes(3, width == 0 ? Packed({-1}) : Packed({-1, width}));
+  std::vector<std::int64_t> shape = {-1};
+  shape.insert(shape.end(), row.begin(), row.end());
+  writer.Bytes(3, Packed(shape));
   writer.End(begin);
 }
 
 void WriteConfigTensor(ProtoWriter& writer, std::uint32_t field, std::uint32_t dims, std::string_view name, std::string_view datatype,
-                       std::int64_t width) {
+                       std::span<const std::int64_t> row) {
   const std::size_t begin = writer.Begin(field);
   writer.Bytes(1, name);
   writer.Number(2, static_cast<std::uint64_t>(OipDatatypeNamed(datatype)->config));
-  writer.Bytes(dims, Packed({width == 0 ? 1 : width}));
+  writer.Bytes(dims, row.empty() ? Packed(std::array<std::int64_t, 1>{1}) : Packed(row));
   writer.End(begin);
 }
 
@@ -144,8 +146,8 @@ void ModelMetadata(Worker& worker, const RpcRequest& request, RpcResponse& respo
   writer.Bytes(1, served.endpoint);
   writer.Bytes(2, std::to_string(served.version));
   writer.Bytes(3, OipPlatformOf(served));
-  for (const auto& field : served.fields) WriteTensor(writer, 4, field.name, OipDatatypeOf(field.type), 0);
-  for (const OipOutput& output : (*lane)->outputs) WriteTensor(writer, 5, output.name, output.datatype, output.width);
+  for (const auto& field : served.fields) WriteTensor(writer, 4, field.name, OipDatatypeOf(field), OipShapeOf(field));
+  for (const OipOutput& output : (*lane)->outputs) WriteTensor(writer, 5, output.name, output.datatype, OipShapeOf(output));
 }
 
 void ModelConfig(Worker& worker, const RpcRequest& request, RpcResponse& response) {
@@ -161,8 +163,8 @@ void ModelConfig(Worker& worker, const RpcRequest& request, RpcResponse& respons
   writer.End(latest);
   writer.End(policy);
   writer.Number(4, kOipMostBatch);
-  for (const auto& field : served.fields) WriteConfigTensor(writer, 5, 4, field.name, OipDatatypeOf(field.type), 0);
-  for (const OipOutput& output : (*lane)->outputs) WriteConfigTensor(writer, 6, 3, output.name, output.datatype, output.width);
+  for (const auto& field : served.fields) WriteConfigTensor(writer, 5, 4, field.name, OipDatatypeOf(field), OipShapeOf(field));
+  for (const OipOutput& output : (*lane)->outputs) WriteConfigTensor(writer, 6, 3, output.name, output.datatype, OipShapeOf(output));
   writer.Bytes(17, "tenon");
   writer.End(begin);
 }

@@ -208,7 +208,6 @@ HttpOutcome ReadHead(const HttpLimits& limits, const char* data, std::size_t beg
   if (framing.chunked && framing.has_length) return Bad(400, "Content-Length beside Transfer-Encoding");
   if (framing.chunked && request.minor_version == 0) return Bad(400, "HTTP/1.0 has no Transfer-Encoding");
   if (framing.hosts > 1 || (framing.hosts == 0 && request.minor_version == 1)) return Bad(400, "exactly one Host is needed");
-  if (framing.length > limits.body_bytes) return Bad(413, "the body is too large");
   request.has_length = framing.has_length || framing.chunked;
   request.keep_alive = !framing.close && (request.minor_version == 1 || framing.keep);
   if (request.minor_version == 0) request.expects_continue = false;
@@ -403,6 +402,8 @@ HttpOutcome ParseRequest(const HttpLimits& limits, HttpProgress& progress, char*
 
 HttpOutcome ParseBody(const HttpLimits& limits, HttpProgress& progress, char* data, std::size_t size, HttpRequest& request,
                       bool head_read_now) {
+  // Not of the head: a stream's body is as long as the client likes.
+  if (progress.phase == Phase::kSized && progress.body_size > limits.body_bytes) return Bad(413, "the body is too large");
   std::size_t consumed = progress.head_end + progress.body_size;
   if (progress.phase == Phase::kSized) {
     if (size < consumed) return Waiting(progress, request, head_read_now);

@@ -37,6 +37,9 @@ struct OipChosen {
   std::int64_t width = 0;     // 0: one element a row
 };
 
+// The shape of one row of an output: {} of a single element.
+inline std::span<const std::int64_t> OipShapeOf(const OipOutput& output) { return {&output.width, output.width == 0 ? std::size_t{0} : std::size_t{1}}; }
+
 // One thread's memory for requests of this protocol.
 struct OipMemory {
   OipJsonReader json;

@@ -178,14 +178,18 @@ Result<void> ReadColumn(std::string_view name, dom::element value, const serve::
   }
   OipTensor tensor;
   tensor.name = field->name;
-  tensor.type = OipDatatypeNamed(OipDatatypeOf(field->type));
   dom::array list;
   if (value.get(list) != SUCCESS) return Bad(Str("input '", name, "' must be a list of values, not ", KindOf(value)));
+  const bool whole = !OipShapeOf(*field).empty() && list.size() != 0 && list.at(0).is_array();
+  tensor.type = OipDatatypeNamed(whole ? OipDatatypeOf(*field) : OipDatatypeOf(field->type));
   for (const dom::element item : list) {
     dom::array alone;
-    if (item.get(alone) == SUCCESS && (alone.size() != 1 || alone.at(0).is_array())) return Bad(Str("input '", name, "' must have one value a row"));
+    if (!whole && item.get(alone) == SUCCESS && (alone.size() != 1 || alone.at(0).is_array())) return Bad(Str("input '", name, "' must have one value a row"));
   }
   TENON_TRY(tensor.AddSize(static_cast<std::int64_t>(list.size())));
+  if (whole) {
+    for (const std::int64_t size : OipShapeOf(*field)) TENON_TRY(tensor.AddSize(size));
+  }
   tensor.first = out.elements.size();
   Flatten(list, out.elements);
   TENON_TRY(CheckOipElements(out, tensor));

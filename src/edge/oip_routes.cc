@@ -7,12 +7,13 @@
 namespace tenon::edge {
 namespace {
 
-Json TensorInfo(std::string_view name, std::string_view datatype, std::int64_t width) {
+// `row`: the shape of one row; {} of a single element.
+Json TensorInfo(std::string_view name, std::string_view datatype, std::span<const std::int64_t> row) {
   Json out = Json::MakeObject();
   out["name"] = name;
   out["datatype"] = datatype;
   Json::Array shape = {Json(-1)};
-  if (width != 0) shape.emplace_back(width);
+  for (const std::int64_t size : row) shape.emplace_back(size);
   out["shape"] = std::move(shape);
   return out;
 }
@@ -24,19 +25,22 @@ void DescribeModel(const Lane& lane, HttpResponse& response) {
   out["versions"] = Json::ListOf(std::vector<std::string>{std::to_string(served.version)});
   out["platform"] = OipPlatformOf(served);
   Json inputs = Json::MakeArray();
-  for (const auto& field : served.fields) inputs.Push(TensorInfo(field.name, OipDatatypeOf(field.type), 0));
+  for (const auto& field : served.fields) inputs.Push(TensorInfo(field.name, OipDatatypeOf(field), OipShapeOf(field)));
   out["inputs"] = std::move(inputs);
   Json outputs = Json::MakeArray();
-  for (const OipOutput& output : lane.outputs) outputs.Push(TensorInfo(output.name, output.datatype, output.width));
+  for (const OipOutput& output : lane.outputs) outputs.Push(TensorInfo(output.name, output.datatype, OipShapeOf(output)));
   out["outputs"] = std::move(outputs);
   response.body = out.Dump();
 }
 
-Json ConfigTensor(std::string_view name, std::string_view datatype, std::int64_t width) {
+Json ConfigTensor(std::string_view name, std::string_view datatype, std::span<const std::int64_t> row) {
   Json out = Json::MakeObject();
   out["name"] = name;
   out["data_type"] = datatype == "BYTES" ? std::string("TYPE_STRING") : Str("TYPE_", datatype);
-  out["dims"] = Json::Array{Json(width == 0 ? std::int64_t{1} : width)};
+  Json::Array dims;
+  for (const std::int64_t size : row) dims.emplace_back(size);
+  if (row.empty()) dims.emplace_back(std::int64_t{1});
+  out["dims"] = std::move(dims);
   return out;
 }
 
@@ -52,10 +56,10 @@ void DescribeConfig(const Lane& lane, HttpResponse& response) {
   out["version_policy"] = std::move(policy);
   out["max_batch_size"] = kOipMostBatch;
   Json inputs = Json::MakeArray();
-  for (const auto& field : served.fields) inputs.Push(ConfigTensor(field.name, OipDatatypeOf(field.type), 0));
+  for (const auto& field : served.fields) inputs.Push(ConfigTensor(field.name, OipDatatypeOf(field), OipShapeOf(field)));
   out["input"] = std::move(inputs);
   Json outputs = Json::MakeArray();
-  for (const OipOutput& output : lane.outputs) outputs.Push(ConfigTensor(output.name, output.datatype, output.width));
+  for (const OipOutput& output : lane.outputs) outputs.Push(ConfigTensor(output.name, output.datatype, OipShapeOf(output)));
   out["output"] = std::move(outputs);
   response.body = out.Dump();
 }

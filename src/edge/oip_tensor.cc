@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/text.h"
 #include "base/base64.h"
+#include "base/text.h"
 
 namespace tenon::edge {
 namespace {
@@ -64,6 +64,17 @@ double RawNumber(const char* at, const OipDatatype& type) {
   }
 }
 
+// An element as its bytes, little-endian. Whole numbers of a range that CheckOipElements has looked at.
+void AppendElement(double value, const OipDatatype& type, std::string* out) {
+  std::uint64_t bits = 0;
+  switch (type.family) {
+    case OipFamily::kFloat: bits = type.bytes == 4 ? std::bit_cast<std::uint32_t>(static_cast<float>(value)) : std::bit_cast<std::uint64_t>(value); break;
+    case OipFamily::kInt: bits = static_cast<std::uint64_t>(static_cast<std::int64_t>(std::clamp(value, -kMostWhole, 9223372036854774784.0))); break;
+    default: bits = static_cast<std::uint64_t>(std::clamp(value, 0.0, 18446744073709549568.0));
+  }
+  for (std::size_t i = 0; i < type.bytes; ++i) out->push_back(static_cast<char>(bits >> (8 * i)));
+}
+
 bool Fits(OipFamily family, table::Type type) {
   switch (type) {
     case table::Type::kBool: return family == OipFamily::kBool;
@@ -108,6 +119,21 @@ const OipDatatype* OipDatatypeNamed(std::string_view name) {
     if (type.name == name) return &type;
   }
   return nullptr;
+}
+
+std::span<const std::int64_t> OipShapeOf(const serve::Served::Field& field) {
+  return field.element.empty() ? std::span<const std::int64_t>() : std::span<const std::int64_t>(field.shape);
+}
+
+std::string_view OipDatatypeOf(const serve::Served::Field& field) {
+  if (!OipShapeOf(field).empty()) {
+    if (field.element == "float") return "FP32";
+    if (field.element == "double") return "FP64";
+    for (const OipDatatype& type : kDatatypes) {
+      if (ToLower(type.name) == field.element) return type.name;
+    }
+  }
+  return OipDatatypeOf(field.type);
 }
 
 std::string_view OipDatatypeOf(table::Type type) {
@@ -190,8 +216,9 @@ Result<void> ReadOipRawBody(std::string_view body, const serve::Served& served, 
   }
   OipTensor tensor;
   tensor.name = served.fields[0].name;
-  tensor.type = OipDatatypeNamed(OipDatatypeOf(served.fields[0].type));
+  tensor.type = OipDatatypeNamed(OipDatatypeOf(served.fields[0]));
   TENON_TRY(tensor.AddSize(1));
+  for (const std::int64_t size : OipShapeOf(served.fields[0])) TENON_TRY(tensor.AddSize(size));
   TENON_TRY(SetOipRaw(*out, tensor, body));
   out->inputs.push_back(tensor);
   out->binary_outputs = true;
@@ -228,6 +255,7 @@ Result<void> OipRows::Bind(OipRequest& request, const serve::RowReader& reader) 
   const serve::Served& served = reader.served();
   request_ = &request;
   sources_.clear();
+  held_.clear();
   given_.assign(served.fields.size(), 0);
   if (request.inputs.empty()) return Bad("the request has no inputs");
   const OipTensor& first = request.inputs.front();
@@ -245,9 +273,13 @@ Result<void> OipRows::Bind(OipRequest& request, const serve::RowReader& reader) 
     std::uint8_t& given = given_[static_cast<std::size_t>(slot)];
     if (given != 0) return Bad(Str("input '", tensor.name, "' is given twice"));
     given = 1;
-    const table::Type wanted = served.fields[static_cast<std::size_t>(slot)].type;
-    if (!Fits(tensor.type->family, wanted)) {
-      return Bad(Str("input '", tensor.name, "' is ", tensor.type->name, "; expected ", OipDatatypeOf(wanted)));
+    const serve::Served::Field& field = served.fields[static_cast<std::size_t>(slot)];
+    if (!OipShapeOf(field).empty() && tensor.type->family != OipFamily::kBytes) {
+      TENON_TRY(BindWhole(tensor, slot, field));
+      continue;
+    }
+    if (!Fits(tensor.type->family, field.type)) {
+      return Bad(Str("input '", tensor.name, "' is ", tensor.type->name, "; expected ", OipDatatypeOf(field)));
     }
     if (tensor.dims != 1 && (tensor.dims != 2 || tensor.shape[1] != 1)) {
       return Bad(Str("input '", tensor.name, "' must have the shape [n] or [n, 1]"));
@@ -257,6 +289,36 @@ Result<void> OipRows::Bind(OipRequest& request, const serve::RowReader& reader) 
     }
     TENON_TRY(TakeBytes(served.fields[static_cast<std::size_t>(slot)], tensor, &request));
     sources_.push_back({&tensor, slot, 0, 1});
+  }
+  return {};
+}
+
+Result<void> OipRows::BindWhole(const OipTensor& tensor, int slot, const serve::Served::Field& field) {
+  const std::span<const std::int64_t> wanted = OipShapeOf(field), got(tensor.shape.data(), static_cast<std::size_t>(tensor.dims));
+  if (got.empty() || !std::ranges::equal(got.subspan(1), wanted) || tensor.type->name != OipDatatypeOf(field)) {
+    const auto sizes = [](std::span<const std::int64_t> shape) {
+      std::string out;
+      for (const std::int64_t size : shape) out += Str(out.empty() ? "" : ", ", size);
+      return out;
+    };
+    return Bad(Str("input '", tensor.name, "' is ", tensor.type->name, " of shape [", sizes(got), "]; expected ", OipDatatypeOf(field), " of shape [n, ", sizes(wanted), "]"));
+  }
+  if (got[0] != rows_) return Bad(Str("input '", tensor.name, "' has ", got[0], " rows, the first input has ", rows_));
+  const std::size_t elements = rows_ == 0 ? 0 : static_cast<std::size_t>(tensor.count / rows_), size = tensor.type->bytes;
+  sources_.push_back({&tensor, slot, 0, 1, static_cast<std::ptrdiff_t>(held_.size())});
+  std::string bytes;
+  for (std::size_t row = 0; row < static_cast<std::size_t>(rows_); ++row) {
+    if (tensor.is_raw) {
+      held_.push_back(ToBase64(tensor.raw.substr(row * elements * size, elements * size)));
+      continue;
+    }
+    bytes.clear();
+    for (std::size_t i = 0; i < elements; ++i) {
+      const OipElement& element = request_->elements[tensor.first + row * elements + i];
+      if (element.kind != OipElement::Kind::kNumber && element.kind != OipElement::Kind::kBool) return Bad(Str("input '", tensor.name, "': element ", row * elements + i, " is no number"));
+      AppendElement(element.number, *tensor.type, &bytes);
+    }
+    held_.push_back(ToBase64(bytes));
   }
   return {};
 }
@@ -285,6 +347,14 @@ bool OipRows::FillColumn(const Source& source, std::int64_t from, std::int64_t n
   const serve::Served::Field& field = session.served().fields[static_cast<std::size_t>(source.slot)];
   const auto rows = static_cast<std::size_t>(n);
   const std::size_t start = static_cast<std::size_t>(from) * source.stride + source.offset;
+  if (source.held >= 0) {
+    std::string_view* whole = session.rows().texts(source.slot);
+    for (std::size_t i = 0; i < rows; ++i) {
+      whole[i] = held_[static_cast<std::size_t>(source.held + from) + i];
+      if (!session.reader().slots().Allows(source.slot, whole[i])) return false;
+    }
+    return true;
+  }
   double* numbers = session.rows().numbers(source.slot);
   const Plain plain(field);
   if (tensor.is_raw) {
@@ -331,6 +401,10 @@ bool OipRows::ReadRow(std::int64_t row, serve::RowReader& reader) const {
     const OipTensor& tensor = *source.tensor;
     const std::size_t at = static_cast<std::size_t>(row) * source.stride + source.offset;
     (void)reader.Take(source.slot);
+    if (source.held >= 0) {
+      reader.Text(source.slot, held_[static_cast<std::size_t>(source.held + row)]);
+      continue;
+    }
     if (tensor.is_raw) {
       const char* bytes = tensor.raw.data() + at * tensor.type->bytes;
       const double value = RawNumber(bytes, *tensor.type);

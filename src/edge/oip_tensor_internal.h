@@ -3,7 +3,9 @@
 #include <array>
 #include <deque>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +27,11 @@ struct OipDatatype {
 };
 // Null when there is no such datatype.
 const OipDatatype* OipDatatypeNamed(std::string_view name);
-// The datatype that a field is announced with: FP64, INT64, BOOL, or BYTES for texts and times.
-std::string_view OipDatatypeOf(table::Type type);
+// The datatype that a field is announced with: FP64, INT64, BOOL, BYTES for texts and times, or what its tensors hold.
+std::string_view OipDatatypeOf(const serve::Served::Field& field);
+std::string_view OipDatatypeOf(table::Type type);  // of a plain one
+// The shape of one row of such a field: {} of a plain one, {3, 224, 224} of an image.
+std::span<const std::int64_t> OipShapeOf(const serve::Served::Field& field);
 
 // One value that came by itself rather than as raw bytes.
 struct OipElement {
@@ -115,16 +120,20 @@ class OipRows {
     int slot = -1;
     std::size_t offset = 0;  // of the field within a row of the tensor
     std::size_t stride = 1;  // elements a row of the tensor
+    std::ptrdiff_t held = -1;  // where its rows are in held_; -1: in the tensor
   };
   Result<void> BindTile(const OipTensor& tensor, const serve::Served& served);
   bool FillColumns(std::int64_t from, std::int64_t n, serve::Session& session) const;
   bool FillColumn(const Source& source, std::int64_t from, std::int64_t n, serve::Session& session) const;
   bool ReadRow(std::int64_t row, serve::RowReader& reader) const;
+  // A tensor whose rows are tensors: each becomes a text, its bytes in base64, as the other protocols bring it.
+  Result<void> BindWhole(const OipTensor& tensor, int slot, const serve::Served::Field& field);
 
   const OipRequest* request_ = nullptr;
   std::vector<Source> sources_;
   std::vector<std::uint8_t> given_;  // of each slot
   std::int64_t rows_ = 0;
+  std::deque<std::string> held_;     // texts made of tensors; they live until the next Bind
 };
 
 }  // namespace tenon::edge

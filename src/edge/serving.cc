@@ -107,19 +107,22 @@ void AppendScores(const Lane& lane, std::span<const float> values, std::string* 
   *out += ']';
 }
 
-Json TensorInfo(std::string_view name, std::string_view datatype, std::int64_t width) {
+// `row`: the shape of one row; {} of a single element.
+Json TensorInfo(std::string_view name, std::string_view datatype, std::span<const std::int64_t> row) {
   Json shape = Json::MakeObject();
   shape["dim"] = Json::MakeArray();
-  for (const std::int64_t size : {std::int64_t{-1}, width}) {
-    if (size == 0) continue;
+  const auto add = [&](std::int64_t size) {
     Json dim = Json::MakeObject();
     dim["size"] = std::to_string(size);
     dim["name"] = "";
     shape["dim"].Push(std::move(dim));
-  }
+  };
+  add(-1);
+  for (const std::int64_t size : row) add(size);
   shape["unknown_rank"] = false;
   Json out = Json::MakeObject();
-  out["dtype"] = datatype == "FP64" ? "DT_DOUBLE" : datatype == "FP32" ? "DT_FLOAT" : datatype == "BYTES" ? "DT_STRING" : datatype == "BOOL" ? "DT_BOOL" : "DT_INT64";
+  out["dtype"] = datatype == "FP64" ? std::string("DT_DOUBLE") : datatype == "FP32" ? "DT_FLOAT" : datatype == "FP16" ? "DT_HALF" : datatype == "BF16" ? "DT_BFLOAT16"
+                 : datatype == "BYTES" ? "DT_STRING" : Str("DT_", datatype);  // BOOL, INT8 to UINT64
   out["tensor_shape"] = std::move(shape);
   out["name"] = name;
   return out;
@@ -164,9 +167,9 @@ void DescribeSignature(const Lane& lane, HttpResponse& response) {
   const serve::Served& served = lane.served();
   Json signature = Json::MakeObject();
   signature["inputs"] = Json::MakeObject();
-  for (const auto& field : served.fields) signature["inputs"][field.name] = TensorInfo(field.name, OipDatatypeOf(field.type), 0);
+  for (const auto& field : served.fields) signature["inputs"][field.name] = TensorInfo(field.name, OipDatatypeOf(field), OipShapeOf(field));
   signature["outputs"] = Json::MakeObject();
-  for (const OipOutput& output : lane.outputs) signature["outputs"][output.name] = TensorInfo(output.name, output.datatype, output.width);
+  for (const OipOutput& output : lane.outputs) signature["outputs"][output.name] = TensorInfo(output.name, output.datatype, OipShapeOf(output));
   signature["method_name"] = "tensorflow/serving/predict";
   Json map = Json::MakeObject();
   map["@type"] = "type.googleapis.com/tensorflow.serving.SignatureDefMap";

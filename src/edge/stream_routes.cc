@@ -2,9 +2,13 @@
 // (answered as lines or, when asked for, as server-sent events), or messages of a WebSocket.
 
 #include <algorithm>
+#include <functional>
+#include <memory>
+#include <span>
 
 #include "base/text.h"
-#include "edge/websocket_internal.h"
+#include "edge/websocket_internal.h"  // before http_server.h, whose kText its own would hide
+#include "edge/together_internal.h"
 #include "edge/worker_internal.h"
 
 namespace tenon::edge {
@@ -46,14 +50,20 @@ class Head {
 
   // The request that a message is: the client's id with the message's number behind it.
   const HttpRequest& With(std::string_view message) {
-    ++count_;
-    if (id_at_ >= 0) {
-      numbered_ = Str(id_, "/", count_ - 1);
-      request_.headers[static_cast<std::size_t>(id_at_)].value = numbered_;
-    }
-    request_.body = message;
+    Put(message, &request_, &numbered_);
     return request_;
   }
+  // The same as a request of its own, with what it views besides.
+  void Put(std::string_view message, HttpRequest* out, std::string* numbered) {
+    if (out != &request_) *out = request_;
+    ++count_;
+    if (id_at_ >= 0) {
+      *numbered = Str(id_, "/", count_ - 1);
+      out->headers[static_cast<std::size_t>(id_at_)].value = *numbered;
+    }
+    out->body = message;
+  }
+  std::string_view path() const { return request_.path; }
 
  private:
   HttpRequest request_;
@@ -62,10 +72,17 @@ class Head {
   std::int64_t count_ = 0;
 };
 
+// Of the path of a stream, decoded.
+std::string EndpointOf(std::string_view path) {
+  constexpr std::string_view kPrefix = "/v1/endpoints/", kVerb = ":stream";
+  const std::string_view name = path.substr(kPrefix.size(), path.size() - kPrefix.size() - kVerb.size());
+  return std::string(name);
+}
+
 // What both ways of streaming do: each message is a request of its own, with all that is looked at and counted of one.
 class Messages {
  public:
-  Messages(Worker& worker, const HttpRequest& head) : worker_(worker), head_(head), most_(worker.shared().most_body), moved_(Clock::now()), told_(moved_) {}
+  Messages(Worker& worker, const HttpRequest& head) : worker_(worker), head_(head), most_(worker.shared().most_body), endpoint_(EndpointOf(head_.path())), moved_(Clock::now()), told_(moved_) {}
   // The answer to a message, valid until the next.
   const HttpResponse& Answer(std::string_view message, const HttpPeer& peer) {
     response_.Clear();
@@ -74,6 +91,22 @@ class Messages {
     worker_.Handle(head_.With(message), at_once, response_);
     moved_ = told_ = Clock::now();
     return response_;
+  }
+  // The answers to messages that are there at once, each valid during `say`, until that says false.
+  void AnswerAll(std::span<const std::string_view> messages, const HttpPeer& peer, const std::function<bool(const HttpResponse&)>& say) {
+    if (messages.size() < 2 || !Together::Pays(worker_, endpoint_)) {
+      for (const std::string_view message : messages) {
+        if (!say(Answer(message, peer))) return;
+      }
+      return;
+    }
+    if (together_ == nullptr) together_ = std::make_unique<Together>(worker_);
+    std::vector<HttpRequest> requests(messages.size());
+    std::vector<std::string> numbered(messages.size());
+    for (std::size_t i = 0; i < messages.size(); ++i) head_.Put(messages[i], &requests[i], &numbered[i]);
+    bool more = true;
+    together_->Answer(requests, peer, [&](std::size_t, HttpResponse& answer) { more = more && say(answer); });
+    moved_ = told_ = Clock::now();
   }
   // A message began to arrive and is not whole: whether it takes too long.
   bool TooSlow(Clock::time_point now, std::size_t bytes) const {
@@ -95,6 +128,8 @@ class Messages {
   Worker& worker_;
   Head head_;
   const std::size_t most_;
+  const std::string endpoint_;
+  std::unique_ptr<Together> together_;
   HttpResponse response_;
   Clock::time_point moved_, told_;
 };
@@ -112,18 +147,26 @@ class LineStream final : public HttpStream {
     std::size_t at = 0;
     more_ = false;
     while (!over_) {
-      const std::size_t end = std::string_view(held_).substr(0, size).find('\n', std::max(at, looked_));
-      looked_ = 0;
-      if (end == std::string::npos) break;
-      if (out->size() >= kMostOutput) {
-        more_ = true;
-        break;
+      lines_.clear();
+      while (lines_.size() < Together::kMost) {
+        const std::size_t end = std::string_view(held_).substr(0, size).find('\n', std::max(at, looked_));
+        looked_ = 0;
+        if (end == std::string::npos) break;
+        if (out->size() >= kMostOutput) {
+          more_ = true;
+          break;
+        }
+        const std::string_view line = std::string_view(held_).substr(at, end - at);
+        if (!Trim(line).empty()) lines_.push_back(line);
+        at = end + 1;
       }
-      Line(std::string_view(held_).substr(at, end - at), peer, out);
-      at = end + 1;
+      if (lines_.empty()) break;
+      Lines(peer, out);
     }
     if (ended_ && !more_ && !over_) {
-      Line(std::string_view(held_).substr(at, size - at), peer, out);
+      const std::string_view line = std::string_view(held_).substr(at, size - at);
+      lines_.assign(Trim(line).empty() ? 0 : 1, line);
+      Lines(peer, out);
       over_ = true;
     }
     held_.resize(size);
@@ -156,11 +199,12 @@ class LineStream final : public HttpStream {
   std::size_t held() const override { return held_.capacity(); }
 
  private:
-  void Line(std::string_view line, const HttpPeer& peer, std::string* out) {
-    if (Trim(line).empty()) return;
-    const HttpResponse& answer = messages_.Answer(line, peer);
-    Say(answer.body, out);
-    if (answer.status == 401 || answer.status == 403 || answer.status == 404) over_ = true;  // so it would go on
+  void Lines(const HttpPeer& peer, std::string* out) {
+    messages_.AnswerAll(lines_, peer, [&](const HttpResponse& answer) {
+      Say(answer.body, out);
+      over_ = answer.status == 401 || answer.status == 403 || answer.status == 404;  // so it would go on
+      return !over_;
+    });
   }
 
   void Say(std::string_view json, std::string* out) const {
@@ -180,6 +224,7 @@ class LineStream final : public HttpStream {
   const bool events_;
   bool more_ = false, ended_ = false, over_ = false;
   std::string held_;         // lines that are not answered yet
+  std::vector<std::string_view> lines_;  // of it, that are there at once
   std::size_t looked_ = 0;   // of it, in which there is no end of a line
 };
 

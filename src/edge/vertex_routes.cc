@@ -1,9 +1,11 @@
 // /v1/projects/<p>/locations/<l>/endpoints/<e>:predict, :explain and :rawPredict: the shape of Vertex AI's endpoints.
 
 #include <algorithm>
+#include <optional>
 
 #include "base/json.h"
 #include "base/text.h"
+#include "edge/base64_internal.h"
 #include "edge/predict_internal.h"
 
 namespace tenon::edge {
@@ -124,6 +126,57 @@ void Answer(Worker& worker, Lane& lane, const HttpRequest& request, const Target
   out += Str(R"(,"modelVersionId":")", served.version, R"("})");
 }
 
+// A raw request as the client of Vertex sends it over REST: {"httpBody":{"contentType":...,"data":base64}}. What it holds, decoded; nothing
+// when the body is no such thing, and an error when it is one that is wrong.
+Result<std::optional<std::string>> HttpBodyOf(std::string_view body) {
+  constexpr std::string_view kMember = "\"httpBody\"";
+  const std::string_view start = Trim(body.substr(0, 64));
+  if (!start.starts_with('{') || !Trim(start.substr(1)).starts_with(kMember)) return std::optional<std::string>();
+  TENON_ASSIGN(const Json json, Json::Parse(body, "the body"));
+  const Json* inner = json.Find("httpBody");
+  if (json.object().size() != 1 || inner == nullptr || !inner->is_object()) return std::optional<std::string>();
+  std::string bytes;
+  if (const Json* data = inner->Find("data"); data != nullptr && (!data->is_string() || !FromBase64(data->String(), &bytes))) {
+    return Error(Code::kInvalidArgument, "httpBody.data is the request in base64");
+  }
+  const std::string type = inner->StringAt("contentType");
+  if (!type.empty() && type.find("json") == std::string::npos) {
+    return Error(Code::kInvalidArgument, Str("httpBody.contentType is application/json, not '", type, "'"));
+  }
+  return std::optional<std::string>(std::move(bytes));
+}
+
+// The same way back.
+void WrapHttpBody(HttpResponse& response) {
+  Json out = Json::MakeObject();
+  out["contentType"] = std::string(response.content_type);
+  out["data"] = ToBase64(response.body);
+  response.content_type = kJson;
+  response.body = out.Dump();
+}
+
+void AnswerWhole(Worker& worker, Lane& lane, const HttpRequest& request, const Target& target, HttpResponse& response) {
+  if (const Result<const HttpRequest*> whole = worker.Complete(request, lane, "instances"); !whole.ok()) {
+    Fail(whole.error(), response);
+  } else {
+    Answer(worker, lane, **whole, target, response);
+  }
+}
+
+// A raw request: either the body of :predict as it is, or that in the client's wrapping.
+void AnswerRaw(Worker& worker, Lane& lane, const HttpRequest& request, const Target& target, HttpResponse& response) {
+  const auto held = HttpBodyOf(request.body);
+  if (!held.ok()) return Fail(held.error(), response);
+  if (!*held) return AnswerWhole(worker, lane, request, target, response);
+  std::string body = **held;
+  const std::size_t size = body.size();
+  body.append(kJsonPadding, '\0');
+  HttpRequest inner = request;
+  inner.body = std::string_view(body).substr(0, size);
+  AnswerWhole(worker, lane, inner, target, response);
+  if (response.status == 200 && !worker.suspended()) WrapHttpBody(response);
+}
+
 }  // namespace
 
 void AnswerVertex(Worker& worker, const HttpRequest& request, std::string_view rest, HttpResponse& response) {
@@ -135,10 +188,10 @@ void AnswerVertex(Worker& worker, const HttpRequest& request, std::string_view r
     SetGoogleError(405, Code::kInvalidArgument, "this route takes POST", nullptr, response);
   } else if (!request.has_length) {
     SetGoogleError(411, Code::kInvalidArgument, "the request says not how long its body is; send Content-Length or Transfer-Encoding: chunked", nullptr, response);
-  } else if (const Result<const HttpRequest*> whole = worker.Complete(request, *lane, "instances"); !whole.ok()) {
-    Fail(whole.error(), response);
+  } else if (target->verb == ":rawPredict") {
+    AnswerRaw(worker, *lane, request, *target, response);
   } else {
-    Answer(worker, *lane, **whole, *target, response);
+    AnswerWhole(worker, *lane, request, *target, response);
   }
   worker.Count(*lane, response.status);
 }

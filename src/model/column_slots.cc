@@ -1,4 +1,4 @@
-#include "model/column_slots_internal.h"
+#include "model/column_slots.h"
 
 #include <cmath>
 #include <limits>

@@ -7,7 +7,7 @@
 #include <optional>
 #include <thread>
 
-#include "model/column_slots_internal.h"
+#include "model/column_slots.h"
 
 namespace tenon::model {
 namespace {

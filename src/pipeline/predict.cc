@@ -9,6 +9,7 @@
 #include "pipeline/ordered_internal.h"
 #include "pipeline/partial_internal.h"
 #include "pipeline/predict_open_internal.h"
+#include "pipeline/predict_together_internal.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -63,9 +64,10 @@ struct Predicted {
 
 class Work {
  public:
-  Work(const model::Predictor& predictor, const RowSource& source, const ingest::Contents& contents, const FileViews* views, ingest::TableForm form,
-       std::shared_ptr<const table::Schema> out, bool keeps_bad, int threads)
-      : predictor_(predictor), source_(source), contents_(contents), views_(views), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad), scratches_(static_cast<std::size_t>(threads)) {
+  Work(const model::Predictor& predictor, const Together* together, const RowSource& source, const ingest::Contents& contents, const FileViews* views,
+       ingest::TableForm form, std::shared_ptr<const table::Schema> out, bool keeps_bad, int threads)
+      : predictor_(predictor), together_(together), source_(source), contents_(contents), views_(views), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad),
+        scratches_(static_cast<std::size_t>(threads)) {
     const std::vector<table::Field>& inputs = predictor.graph().inputs();
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       if (predictor.graph().TakesBytes(i)) bytes_.push_back(i);
@@ -125,7 +127,7 @@ class Work {
       TENON_ASSIGN(rows, views_->completion->Complete(rows, views_->lacking, views_->now));
     }
     if (contents_.columns().empty() && bytes_.empty()) {
-      auto all = predictor_.PredictBatch(call, rows, scratch);
+      auto all = together_ != nullptr ? together_->Predict(call, rows) : predictor_.PredictBatch(call, rows, scratch);
       if (all.ok() || all.error().code() != Code::kInvalidArgument) return all;
     }
     std::vector<float> out;
@@ -168,6 +170,7 @@ class Work {
   }
 
   const model::Predictor& predictor_;
+  const Together* together_;  // may be null
   const RowSource& source_;
   const ingest::Contents& contents_;
   const FileViews* views_;  // may be null
@@ -309,7 +312,8 @@ Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, cons
   const int threads = std::max(1, call.threads);
   const bool keeps_bad = !spec.bad_rows.empty();
   const ingest::Contents contents(project.source.contents, project.source.contents_folder);
-  Work work(predictor, *opened.rows, contents, opened.views.get(), form, schema, keeps_bad, threads);
+  const auto together = Together::Try(call, spec.served);
+  Work work(predictor, together.get(), *opened.rows, contents, opened.views.get(), form, schema, keeps_bad, threads);
   Gathering gathering(*opened.rows, *output, work, keeps_bad);
   TENON_TRY((Ordered<Stretch, Predicted>::Run(
                 threads, [&] { return opened.rows->Next(call); },

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "model/predictor.h"
 #include "pipeline/kits.h"
 #include "pipeline/project.h"
 #include "platform/files.h"
+#include "serve/endpoint.h"
 
 namespace tenon::pipeline {
 
@@ -17,6 +19,7 @@ struct PredictSpec {
   std::string bad_rows;  // where rows that cannot be read go, as JSON lines; "": the first of them is an error
   std::string model;     // "loan-approval@3", with the hash of its bundle: what an interrupted run must have been of
   std::string bundle;
+  std::shared_ptr<const serve::Served> served;  // the predictor as a service has it: what gains from it is asked in runs; may be null
   bool fresh = false;    // begin anew even where an interrupted run could go on
 };
 

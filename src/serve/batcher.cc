@@ -6,6 +6,7 @@
 
 #include "base/mutex.h"
 #include "base/text.h"
+#include "serve/batch_sizes.h"
 
 namespace tenon::serve {
 namespace {
@@ -24,18 +25,13 @@ std::size_t BucketOf(const Bounds& bounds, double value) {
 struct Batcher::State {
   using Asks = std::vector<std::shared_ptr<BatchAsk>>;
 
-  State(std::shared_ptr<const Served> its, const BatchSpec& its_spec, const BatchTrial& its_trial) : served(std::move(its)), spec(its_spec), trial(its_trial) {
-    for (const BatchTrial::Size& size : trial.sizes) {
-      if (size.used) sizes.push_back(size);
-    }
-    largest = static_cast<std::size_t>(sizes.back().rows);
-  }
+  State(std::shared_ptr<const Served> its, const BatchSpec& its_spec, const BatchTrial& its_trial) : served(std::move(its)), spec(its_spec), trial(its_trial), sizes(its_trial), largest(sizes.largest()) {}
 
   const std::shared_ptr<const Served> served;
   const BatchSpec spec;
   const BatchTrial trial;
-  std::vector<BatchTrial::Size> sizes;  // that are used, ascending
-  std::size_t largest = 1;
+  const BatchSizes sizes;
+  const std::size_t largest;
 
   mutable Mutex mutex;
   Condition work, clock;  // there is something to run; something is due sooner than was thought
@@ -50,23 +46,9 @@ struct Batcher::State {
   Asks Take() TENON_REQUIRES(mutex);
   void LeaveOutDropped() TENON_REQUIRES(mutex);
   void Refuse(BatchAsk& ask, BatchRefusal why) TENON_REQUIRES(mutex);
-  int SizeFor(std::size_t rows) const;
   void Run(const Asks& asks, Session& session);
   std::size_t RunPart(const Asks& asks, Session& session, std::size_t from, std::size_t rows, std::vector<float>* values);
 };
-
-// The size that costs least for each of so many rows, filled up where it is larger.
-int Batcher::State::SizeFor(std::size_t rows) const {
-  const BatchTrial::Size* best = &sizes.front();
-  double least = 0;
-  for (const BatchTrial::Size& size : sizes) {
-    const double each = size.micros / static_cast<double>(std::min<std::size_t>(rows, static_cast<std::size_t>(size.rows)));
-    if (&size != &sizes.front() && each >= least) continue;
-    least = each;
-    best = &size;
-  }
-  return best->rows;
-}
 
 void Batcher::State::Refuse(BatchAsk& ask, BatchRefusal why) {
   ++stats.refused[static_cast<std::size_t>(why)];
@@ -146,7 +128,7 @@ void Batcher::State::Instance() {
 
 // `rows` rows of the asks from row `from` on, as one run; gives how many rows it was filled up to.
 std::size_t Batcher::State::RunPart(const Asks& asks, Session& session, std::size_t from, std::size_t rows, std::vector<float>* values) {
-  const std::size_t width = served->fields.size(), size = static_cast<std::size_t>(SizeFor(rows)), end = from + std::min(rows, size);
+  const std::size_t width = served->fields.size(), size = sizes.For(rows), end = from + std::min(rows, size);
   Row row;
   session.rows().Clear();
   session.reader().errors().clear();

@@ -36,6 +36,7 @@ Result<std::vector<Served::Field>> ReadFields(const model::Predictor& predictor,
     at->most = input.NumberAt("most", 0);
     if (const Json* shape = input.Find("shape"); shape != nullptr && shape->is_array()) {
       for (const Json& size : shape->array()) at->shape.push_back(size.is_int() ? size.Int() : 0);
+      at->element = input.StringAt("element");
     }
     const Json* domain = input.Find("domain");
     if (domain == nullptr || !domain->is_array()) continue;

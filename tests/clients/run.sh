@@ -20,6 +20,15 @@ ninja -C "$build" tenon edge_bench_server >/dev/null
 "$venv/bin/python" tests/clients/descriptors.py
 "$venv/bin/python" tests/clients/oip_clients.py "$build/bin/edge_bench_server"
 "$venv/bin/python" tests/clients/project_clients.py "$build/bin/tenon" "$grpcurl"
+# Pictures and texts as tensors of an ONNX model, whose bits are ONNX Runtime's.
+images=$cache/venv-images-1
+if [ ! -e "$images/ready" ]; then
+  rm -rf "$images"
+  python3 -m venv "$images"
+  "$images/bin/pip" install --quiet 'tritonclient[http,grpc]==2.73.0' 'onnx==1.23.2' 'onnxruntime==1.32.0' 'numpy==2.4.6'
+  touch "$images/ready"
+fi
+"$images/bin/python" tests/clients/image_clients.py "$build/bin/tenon"
 # Of Google's package only the client of predictions is used: without what the rest of it needs.
 vertex=$cache/venv-vertex-1
 if [ ! -e "$vertex/ready" ]; then

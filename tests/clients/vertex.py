@@ -66,6 +66,12 @@ def main():
             parts = [e.attributions[0] for e in explained.explanations]
             check("vertex: explain, every contribution as over plain JSON", [dict(part.feature_attributions) for part in parts] == [one["contributions"] for one in told])
             check("vertex: explain adds up to the margin", all(abs(part.baseline_output_value + sum(dict(part.feature_attributions).values()) - part.instance_output_value) < 1e-6 for part in parts))
+            raw = client.raw_predict(request={"endpoint": ENDPOINT, "http_body": {"content_type": "application/json", "data": json.dumps({"instances": rows}).encode()}})
+            check("vertex: raw_predict, the same answers as bytes of JSON", raw.content_type == "application/json" and json.loads(raw.data)["predictions"] == want)
+            error = refused(exceptions.BadRequest, lambda: client.raw_predict(request={"endpoint": ENDPOINT, "http_body": {"content_type": "text/csv", "data": b"1,2"}}))
+            check(f"vertex: raw_predict of another type is BadRequest: {error and error.message[:60]}", error is not None and "text/csv" in str(error))
+            plain = urllib.request.urlopen(urllib.request.Request(f"{url}/v1/{ENDPOINT}:rawPredict", json.dumps({"instances": rows}).encode()), timeout=20)
+            check("vertex: rawPredict of the bytes alone", json.load(plain)["predictions"] == want)
             check("vertex: an unknown endpoint is NotFound", refused(exceptions.NotFound, lambda: client.predict(endpoint=ENDPOINT + "-none", instances=[value(ROW)])) is not None)
             error = refused(exceptions.BadRequest, lambda: client.predict(endpoint=ENDPOINT, instances=[value({"pirat": "x"})]))
             check(f"vertex: a wrong field is BadRequest: {error and error.message[:60]}", error is not None and "pirat" in str(error))

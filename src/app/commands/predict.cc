@@ -3,6 +3,7 @@
 #include "app/commands/all.h"
 #include "pipeline/predict.h"
 #include "registry/registry.h"
+#include "serve/endpoint.h"
 
 namespace tenon::app {
 namespace {
@@ -16,7 +17,8 @@ Result<int> PredictRows(Context& context, const Args& args) {
   TENON_ASSIGN(registry::ModelVersion version, registry.Resolve(reference));
   TENON_ASSIGN(auto bytes, opened->Get(version.bundle), version.id());
   TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes), version.id());
-  TENON_ASSIGN(auto predictor, model::Predictor::Load(bundle, context.kits.ops, context.kits.formats), version.id());
+  // With its golden rows asked first, as a service does: what it would not answer with is not written into files either.
+  TENON_ASSIGN(const auto served, serve::MakeServed(bundle, project.name, version.id(), version.version, context.kits.ops, context.kits.formats), version.id());
   Call call = context.call;
   call.progress = [&](const Progress& progress) { context.terminal.Live(Str("predicting ", progress.what)); };
   if (args.Int("threads") > 0) call.threads = static_cast<int>(std::min<std::int64_t>(args.Int("threads"), 256));
@@ -27,8 +29,8 @@ Result<int> PredictRows(Context& context, const Args& args) {
   const bool piped = args.Text("out") == "-";
   if (args.Text("format") != "" && !piped) return Error(Code::kInvalidArgument, "--format is for --out -; a file's format is its ending");
   const pipeline::PredictSpec spec{.in = args.Text("in"), .out = args.Text("out"), .form = args.Text("format"), .connect = std::move(connect), .bad_rows = args.Text("bad-rows"), .model = version.id(),
-                                   .bundle = version.bundle, .fresh = args.Bool("fresh")};
-  auto predicted = pipeline::PredictFile(call, context.files, project, *predictor, context.kits, spec);
+                                   .bundle = version.bundle, .served = served, .fresh = args.Bool("fresh")};
+  auto predicted = pipeline::PredictFile(call, context.files, project, *served->predictor, context.kits, spec);
   context.terminal.ClearLive();
   TENON_ASSIGN(const pipeline::PredictedFile done, std::move(predicted));
   Json line;

@@ -59,6 +59,7 @@ class Columns {
         Json about;
         about["required"] = column.field.type != table::Type::kFloat64;
         if (tensor) about["shape"] = Json::ListOf(column.shape);
+        if (tensor) about["element"] = NameOf(static_cast<TensorType>(port.type));
         (*facts)[name] = std::move(about);
         input.columns.push_back(static_cast<int>(spec->columns.size()));
         spec->columns.push_back(std::move(column));
