@@ -1,5 +1,6 @@
 #include "feature/moving_values.h"
 
+#include <algorithm>
 #include <map>
 #include <random>
 

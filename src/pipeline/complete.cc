@@ -79,9 +79,9 @@ class Look {
     known_.assign(at.size(), false);
     for (std::size_t i = 0; i < at.size(); ++i) {
       const bool there = records_.Found(i) && counted_[i] != Counted::kAlone;
-      // What was counted beside says how old it is itself; what is told of the store is told as without it.
-      const bool fresh = counted_[i] == Counted::kBeside || spec().ttl.count() == 0 || at[i] - records_.at(i) <= spec().ttl.count();
-      known_[i] = records_.Found(i) && fresh;
+      const bool fresh = spec().ttl.count() == 0 || at[i] - records_.at(i) <= spec().ttl.count();
+      // A row that was counted beside an old record makes it known again; what is told of the store is told as without it.
+      known_[i] = records_.Found(i) && (fresh || counted_[i] == Counted::kBeside);
       ++(!there ? absent : fresh ? found : stale);
     }
     return {};

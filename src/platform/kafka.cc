@@ -254,7 +254,11 @@ class Reader final : public KafkaReader {
 Result<std::unique_ptr<KafkaReader>> KafkaReader::Open(const Call& call, const KafkaSettings& settings, KafkaOwner* owner) {
   TENON_TRY(call.Check());
   TENON_ASSIGN(const KafkaFunctions k, LoadKafka());
-  auto out = std::make_unique<Reader>(k, settings, owner);
+  return OpenKafkaReader(k, settings, owner);
+}
+
+Result<std::unique_ptr<KafkaReader>> OpenKafkaReader(const KafkaFunctions& functions, const KafkaSettings& settings, KafkaOwner* owner) {
+  auto out = std::make_unique<Reader>(functions, settings, owner);
   TENON_TRY(out->Start());
   return out;
 }

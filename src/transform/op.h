@@ -20,6 +20,7 @@ struct Port {
   int width = 1;                        // of vectors
   std::vector<std::string> parts = {};  // names of a vector's parts ("job=admin"), `width` of them
   bool timestamp = false;               // a number that is microseconds since 1970
+  bool truth = false;                   // a number that is 0 or 1, for false or true
 };
 
 // Up to kLaneRows values of one port, as ops see them. Numbers: doubles, NaN is missing; bools are 0/1, timestamps

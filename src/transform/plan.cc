@@ -25,6 +25,7 @@ Port PortOf(const table::Field& field) {
       port.width = field.width;
       break;
     case table::Type::kTimestamp: port.timestamp = true; break;
+    case table::Type::kBool: port.truth = true; break;
     default: break;
   }
   return port;
