@@ -67,6 +67,18 @@ Result<Batch> WithFeatures(const Call& call, const Project& project, const Batch
   return feature::JoinAsOf(call, asking, time, views);
 }
 
+bool MayBeMissing(const feature::FeaturesSpec& features, std::string_view column) {
+  for (const FeatureView& view : features.views) {
+    for (const feature::FeatureSpec& spec : view.features) {
+      if (feature::ColumnOf(view, spec) != column) continue;
+      using feature::Function;
+      const bool counts = spec.function == Function::kCount || spec.function == Function::kDistinct || spec.function == Function::kDecayedCount;
+      return view.ttl.count() != 0 || (!counts && !view.inputs[static_cast<std::size_t>(spec.input)].fill);
+    }
+  }
+  return false;
+}
+
 Result<void> CheckNoLabelLeaks(const Project& project, const table::Schema& main_source) {
   const std::string& label = project.problem.label;
   std::chrono::microseconds late{0};
