@@ -61,7 +61,7 @@ Result<Batch> WithFeatures(const Call& call, const Project& project, const Batch
     if (rows == sources.end() || rows->batches.empty()) {
       return Error(Code::kFailedPrecondition, Str("features.", view.name, ": its source ", view.from, " has no rows"));
     }
-    TENON_ASSIGN(auto plan, feature::ViewPlan::Make(view, rows->batches[0].schema()), project.file);
+    TENON_ASSIGN(auto plan, feature::ViewPlan::Make(view, rows->batches[0].schema()));
     views.push_back({std::move(plan), &rows->batches});
   }
   return feature::JoinAsOf(call, asking, time, views);
@@ -103,7 +103,7 @@ Result<void> CheckNoLabelLeaks(const Project& project, const table::Schema& main
       const bool soon = late.count() > 0 ? least < late : least.count() == 0 && view.same_instant;
       if (!reads || !soon) continue;
       return Error(Code::kInvalidArgument,
-                   Str(project.file, ": features.", view.name, ".", input.name, ": reads the label ", label, ", which is not known when a row asks; add delay: ",
+                   Str("features.", view.name, ".", input.name, ": reads the label ", label, ", which is not known when a row asks; add delay: ",
                        late.count() > 0 ? project.problem.known_after : "7d", " (how long after an event its label is known)"));
     }
   }

@@ -5,11 +5,10 @@
 #include <cmath>
 
 #include "base/text.h"
-#include "ingest/spool.h"
+#include "ingest/place.h"
 #include "pipeline/ordered_internal.h"
 #include "pipeline/partial_internal.h"
-#include "pipeline/predict_rows_internal.h"
-#include "pipeline/predict_views_internal.h"
+#include "pipeline/predict_open_internal.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -52,125 +51,6 @@ void AppendNumber(double value, std::string* out) {
   } else {
     *out += FormatDouble(value);
   }
-}
-
-std::vector<std::string> MissingInputs(const model::Predictor& predictor, const table::Schema& schema) {
-  std::vector<std::string> missing;
-  for (const table::Field& field : predictor.graph().inputs()) {
-    if (schema.Find(field.name) < 0) missing.push_back(field.name);
-  }
-  return missing;
-}
-
-// What is read and as what, of a file whose columns have these names.
-struct Reading {
-  ingest::SourceSpec source;
-  bool by_sql = false;  // the rows are put through the project's sql: they lack what that makes
-};
-
-Reading HowToRead(const Project& project, const model::Predictor& predictor, ingest::SourceSpec source, const std::vector<std::string>& known,
-                  const FileViews* views) {
-  Reading reading{std::move(source)};
-  const auto has = [&](const std::string& name) { return std::ranges::find(known, name) != known.end(); };
-  const auto comes = [&](const std::string& name) { return has(name) || (views != nullptr && views->Gives(name)); };
-  reading.by_sql = !project.source.sql.empty() && !std::ranges::all_of(predictor.graph().inputs(), comes, &table::Field::name);
-  if (reading.by_sql) reading.source.sql = project.source.sql;
-  const auto settle = [&](const std::string& name, table::Type type) {
-    const bool typed = std::ranges::any_of(reading.source.types, [&](const auto& one) { return one.first == name; });
-    if (has(name) && !typed && !reading.by_sql) reading.source.types.emplace_back(name, std::string(NameOf(type)));
-  };
-  for (const table::Field& field : predictor.graph().inputs()) settle(field.name, field.type);
-  if (views == nullptr) return reading;
-  for (std::size_t k = 0; k < views->columns.entities.size(); ++k) settle(views->columns.entities[k], views->columns.types[k]);
-  for (const std::string& time : views->columns.times) settle(time, table::Type::kTimestamp);
-  for (const table::Field& field : views->columns.events) settle(field.name, field.type);
-  return reading;
-}
-
-ingest::SourceSpec SourceLike(const Project& project, const std::string& in) {
-  ingest::SourceSpec source = project.source;
-  source.paths = {in};
-  source.folder = ".";
-  source.sql.clear();
-  // What names, dates and groups the rows of training is not asked of others, unless the model reads it.
-  source.key.clear();
-  source.time.clear();
-  source.group.clear();
-  // The project's format holds for files that look like its own; another ending speaks for itself.
-  const auto ending = [](std::string_view path) { return path.substr(std::min(path.rfind('.'), path.size())); };
-  if (ending(in) != ending(project.source.paths.front())) {
-    source.format.clear();
-    source.options = {};
-  }
-  return source;
-}
-
-// The rows of the file, opened in the best way there is, and the columns that the output begins with.
-struct Opened {
-  std::unique_ptr<RowSource> rows;
-  std::vector<table::Field> fields;
-  std::unique_ptr<FileViews> views;  // may be null
-};
-
-Result<void> CheckInputs(const model::Predictor& predictor, const table::Schema& schema, const FileViews* views, const std::string& in) {
-  auto missing = MissingInputs(predictor, schema);
-  if (views != nullptr) {
-    std::erase_if(missing, [&](const std::string& name) { return views->Gives(name); });
-    for (const std::string& entity : views->columns.entities) {
-      if (schema.Find(entity) >= 0) continue;
-      return Error(Code::kInvalidArgument, Str(in, ": lacks the column ", entity, ", by which ", views->lacking.front(), " and other features that the model reads are looked up; it has: ",
-                                               Join(schema.Names(), ", ")));
-    }
-    for (const table::Field& field : views->columns.events) {
-      if (schema.Find(field.name) >= 0) continue;
-      return Error(Code::kInvalidArgument, Str(in, ": lacks the column ", field.name, ", of which the views that count the row itself (same_instant: true) are made; it has: ", Join(schema.Names(), ", ")));
-    }
-  }
-  if (missing.empty()) return {};
-  return Error(Code::kInvalidArgument, Str(in, ": lacks the column", missing.size() > 1 ? "s " : " ", Join(missing, ", "),
-                                           " that the model reads; it has: ", Join(schema.Names(), ", ")));
-}
-
-Result<Opened> OpenRows(const Call& call, platform::Files& files, const Project& project, const model::Predictor& predictor, const Kits& kits,
-                        const std::string& in, ingest::TableForm form) {
-  ingest::SourceSpec plain = SourceLike(project, in);
-  ingest::SourceSpec untyped = plain;
-  untyped.types.clear();
-  TENON_ASSIGN(auto pieces, ingest::ReadPieces(call, untyped, kits.readers));
-  std::vector<std::string> known;
-  if (pieces != nullptr) {
-    known = pieces->schema()->Names();
-  } else {
-    TENON_ASSIGN(auto look, ingest::Read(call, plain, kits.readers));
-    known = look->schema()->Names();
-  }
-  TENON_ASSIGN(auto views, OpenFileViews(call, files, project, predictor, kits, known));
-  const Reading reading = HowToRead(project, predictor, std::move(plain), known, views.get());
-  if (pieces == nullptr || reading.by_sql) {
-    TENON_ASSIGN(auto reader, ingest::Read(call, reading.source, kits.readers));
-    TENON_TRY(CheckInputs(predictor, *reader->schema(), views.get(), in));
-    std::vector<table::Field> fields = reader->schema()->fields();
-    return Opened{SourceOver(std::move(reader), in), std::move(fields), std::move(views)};
-  }
-  TENON_ASSIGN(pieces, ingest::ReadPieces(call, reading.source, kits.readers));
-  TENON_TRY(CheckInputs(predictor, *pieces->schema(), views.get(), in));
-  std::vector<int> columns;
-  if (form == ingest::TableForm::kCsv && pieces->plain()) {  // what the model does not read is not looked at
-    const auto take = [&](const std::string& name) {
-      const int place = pieces->schema()->Find(name);
-      if (place >= 0 && std::ranges::find(columns, place) == columns.end()) columns.push_back(place);
-    };
-    for (const table::Field& field : predictor.graph().inputs()) take(field.name);
-    if (views != nullptr) {
-      for (const std::string& entity : views->columns.entities) take(entity);
-      for (const std::string& time : views->columns.times) take(time);
-      for (const table::Field& field : views->columns.events) take(field.name);
-    }
-  } else {
-    TENON_TRY(pieces->Learn(call));
-  }
-  std::vector<table::Field> fields = pieces->schema()->fields();
-  return Opened{SourceOver(std::move(pieces), std::move(columns)), std::move(fields), std::move(views)};
 }
 
 // What came of one stretch.
@@ -280,7 +160,7 @@ class Work {
 // Puts the outcomes together in the rows' order.
 class Gathering {
  public:
-  Gathering(RowSource& source, Partial& partial, Work& work, bool keeps_bad)
+  Gathering(RowSource& source, Output& partial, Work& work, bool keeps_bad)
       : source_(source), partial_(partial), work_(work), keeps_bad_(keeps_bad), began_(std::chrono::steady_clock::now()), told_(began_) {
     if (!partial.settled().is_null()) {
       done_.rows = done_.resumed = partial.settled().IntAt("rows");
@@ -289,6 +169,7 @@ class Gathering {
   }
 
   Result<void> Take(const Call& call, const Stretch& stretch, Predicted part) {
+    source_.Enter(stretch);
     if (!Begins(part)) {
       TENON_ASSIGN(part, work_.Do(call, 0, source_.Again(stretch)));
     }
@@ -356,7 +237,7 @@ class Gathering {
   }
 
   RowSource& source_;
-  Partial& partial_;
+  Output& partial_;
   Work& work_;
   bool keeps_bad_;
   std::chrono::steady_clock::time_point began_, told_;
@@ -368,12 +249,19 @@ class Gathering {
 
 Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, const Project& project,
                                   const model::Predictor& predictor, const Kits& kits, const PredictSpec& spec) {
-  TENON_ASSIGN(const ingest::TableForm form, ingest::FormOf(spec.out));
-  std::unique_ptr<ingest::Spool> spool;  // it is opened more than once
-  if (spec.in == "-") {
-    TENON_ASSIGN(spool, ingest::SpoolStandardInput(call), "reading standard input");
+  const bool piped = spec.out == "-";
+  TENON_ASSIGN(const ingest::TableForm form, ingest::FormOf(piped ? Str("-.", spec.form.empty() ? "csv" : spec.form) : spec.out));
+  if (piped && form == ingest::TableForm::kParquet) return Error(Code::kInvalidArgument, "Parquet has its beginning at the end, and cannot be written into a pipe; --format csv or jsonl");
+  std::shared_ptr<const platform::FileLock> lock;
+  if (!piped) {
+    TENON_ASSIGN(lock, Partial::LockOf(files, spec.out), spec.out);
   }
-  TENON_ASSIGN(Opened opened, OpenRows(call, files, project, predictor, kits, spool == nullptr ? spec.in : spool->path(), form), spec.in);
+  auto found = OpenRows(call, files, project, predictor, kits, spec, form, piped ? "" : Partial::KeptRowsOf(spec.out));
+  if (!found.ok()) {
+    if (!piped) static_cast<void>(files.Remove(Partial::LockPathOf(spec.out)));
+    return std::move(found).error().Context(spec.in == "-" ? "standard input" : ingest::Shown(spec.in));
+  }
+  Opened& opened = *found;
   const table::Schema before(opened.fields);
   std::vector<table::Field> fields = opened.fields;
   for (table::Field& answer : AnswerFields(predictor)) {
@@ -382,32 +270,30 @@ Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, cons
   }
   auto schema = std::make_shared<const table::Schema>(std::move(fields));
 
-  Json job;
-  job["in"] = spec.in;
-  if (const auto info = files.Info(spec.in); info.ok()) {  // standard input is never the same
-    job["in_bytes"] = info->bytes;
-    job["in_changed"] = info->modified;
-  } else {
-    job["in_changed"] = call.Now();
-  }
+  Json job = opened.work;
   job["model"] = spec.model;
   job["bundle"] = spec.bundle;
   job["source"] = project.source.ToJson();
   job["columns"] = Json::ListOf(schema->Names());
   job["bad_rows"] = spec.bad_rows;
-  TENON_ASSIGN(auto partial, Partial::Open(call, files, {spec.out, form, spec.bad_rows}, schema, job, spec.fresh), spec.out);
-  if (!partial->settled().is_null()) TENON_TRY(opened.rows->GoOn(call, partial->settled()));
+  std::unique_ptr<Output> output;
+  if (piped) {
+    TENON_ASSIGN(output, OpenStandardOutput(files, form, *schema, spec.bad_rows));
+  } else {
+    TENON_ASSIGN(output, Partial::Open(call, files, {spec.out, form, spec.bad_rows, lock}, schema, job, spec.fresh || opened.anew), spec.out);
+  }
+  if (!output->settled().is_null()) TENON_TRY(opened.rows->GoOn(call, output->settled()));
 
   const int threads = std::max(1, call.threads);
   const bool keeps_bad = !spec.bad_rows.empty();
   Work work(predictor, *opened.rows, opened.views.get(), form, schema, keeps_bad, threads);
-  Gathering gathering(*opened.rows, *partial, work, keeps_bad);
+  Gathering gathering(*opened.rows, *output, work, keeps_bad);
   TENON_TRY((Ordered<Stretch, Predicted>::Run(
                 threads, [&] { return opened.rows->Next(call); },
                 [&](int thread, Stretch& stretch) { return work.Do(call, thread, stretch); },
                 [&](Stretch& stretch, Predicted part) { return gathering.Take(call, stretch, std::move(part)); })),
             spec.in);
-  TENON_TRY(partial->Finish(call), spec.out);
+  TENON_TRY(output->Finish(call), spec.out);
   return gathering.Done();
 }
 

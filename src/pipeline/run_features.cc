@@ -32,7 +32,7 @@ Result<void> RunState::Features() {
   }
   if (project.features.on_demand.empty()) return {};
   TENON_ASSIGN(dataset::SnapshotPtr joined, LoadedSnapshot());
-  TENON_ASSIGN(std::vector<transform::NodeSpec> nodes, OnDemandNodes(project.features, joined->schema()), project.file);
+  TENON_ASSIGN(std::vector<transform::NodeSpec> nodes, OnDemandNodes(project.features, joined->schema()));
   transform.nodes.insert(transform.nodes.begin(), std::make_move_iterator(nodes.begin()), std::make_move_iterator(nodes.end()));
   return {};
 }

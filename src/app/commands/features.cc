@@ -74,7 +74,19 @@ int ShowOnDemand(Context& context, const feature::OnDemandSpec& spec) {
   return 0;
 }
 
-Result<int> Show(Context& context, const Args& args) {
+// `features show card customer` is understood too: the project first, as other commands have it.
+Args InEitherOrder(const Context& context, Args args, const std::string& word) {
+  const auto is_project = [&](const std::string& folder) { return context.files.Exists(platform::JoinPath(folder, "tenon.yaml")); };
+  if (!is_project(args.Text("project")) && is_project(args.Text(word))) {
+    const std::string folder = args.Text(word);
+    args.Set(word, {args.Text("project")});
+    args.Set("project", {folder});
+  }
+  return args;
+}
+
+Result<int> Show(Context& context, const Args& given) {
+  const Args args = InEitherOrder(context, given, "view");
   TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
   std::vector<std::string> names;
   for (const FeatureView& one : project.features.views) names.push_back(one.name);
@@ -105,7 +117,8 @@ Result<int> Show(Context& context, const Args& args) {
   return 0;
 }
 
-Result<int> Search(Context& context, const Args& args) {
+Result<int> Search(Context& context, const Args& given) {
+  const Args args = InEitherOrder(context, given, "word");
   TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
   const std::string word = ToLower(args.Text("word"));
   std::vector<std::vector<std::string>> rows = {{"feature", "of", "function", "window", "owner"}};
@@ -133,7 +146,7 @@ Result<int> Search(Context& context, const Args& args) {
 
 Result<int> Test(Context& context, const Args& args) {
   TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
-  TENON_ASSIGN(const auto results, pipeline::RunFeatureTests(context.call, project.features), project.file);
+  TENON_ASSIGN(const auto results, pipeline::RunFeatureTests(context.call, project.features));
   int failed = 0;
   for (const pipeline::FeatureTestResult& result : results) {
     const bool passed = result.failures.empty();

@@ -15,6 +15,7 @@ namespace tenon::ingest {
 namespace {
 
 constexpr std::size_t kMostColumns = 4096;
+constexpr std::size_t kForgetBytes = 4 << 20;
 
 // A column that is taken from within a row's values: a.b[0].
 struct Path {
@@ -74,7 +75,7 @@ class JsonRecords final : public Records {
       TENON_ASSIGN(text_, LoadText(call_, paths_[file], options_.encoding));
     }
     file_ = file;
-    at_ = 0;
+    at_ = forgotten_ = 0;
     line_ = row_line_ = 1;
     SkipSpace();
     if (at_ == text_.view.size()) return Error(Code::kInvalidArgument, Str(paths_[file], ": the file is empty"));
@@ -90,6 +91,10 @@ class JsonRecords final : public Records {
     std::string_view row;
     while (true) {
       TENON_ASSIGN(const bool more, NextText(&row));
+      if (at_ - forgotten_ >= kForgetBytes) {
+        text_.owner->Forget(text_.view.substr(forgotten_, at_ - row.size() - forgotten_));
+        forgotten_ = at_ - row.size();
+      }
       if (more) break;
       if (file_ + 1 == paths_.size()) return AddNulls(), false;
       TENON_TRY(Load(file_ + 1));
@@ -271,7 +276,7 @@ class JsonRecords final : public Records {
   JsonOptions options_;
   Text text_;
   std::size_t file_ = 0;
-  std::size_t at_ = 0;
+  std::size_t at_ = 0, forgotten_ = 0;  // forgotten: its pages are given back
   std::int64_t line_ = 1, row_line_ = 1;
   bool list_ = false, first_ = true;
   simdjson::dom::parser parser_;
