@@ -90,7 +90,8 @@ class CsvPieces final : public PiecesOfMany {
         if (!problem.empty()) {
           builders[i].AddNull();
         } else if (!AddCell(cells[column], (*schema)[static_cast<int>(i)].type, missing_, &builders[i], file_.format.numbers)) {
-          problem = Str("column '", file_.names[column], "': ", Quoted(cells[column].text), " is no ", table::NameOf((*schema)[static_cast<int>(i)].type));
+          problem = Str("column '", file_.names[column], "': ", Quoted(cells[column].text), " is no ", table::NameOf((*schema)[static_cast<int>(i)].type),
+                        OtherForm(file_.format.numbers, cells[column].text) ? Str("; it would be a number with ", WayOut(file_.format.numbers)) : std::string());
           builders[i].AddNull();
         }
       }

@@ -144,6 +144,9 @@ Result<void> CheckRoles(const table::Schema& schema, const SourceSpec& spec) {
     if (column->empty() || schema.Find(*column) >= 0) continue;
     return Error(Code::kInvalidArgument, Str(WhereOf(spec), ".", role, ": no column '", *column, "'", DidYouMean(*column, schema.Names())));
   }
+  for (const auto& [column, folder] : spec.contents) {
+    if (schema.Find(column) < 0) return Error(Code::kInvalidArgument, Str(WhereOf(spec), ".files: no column '", column, "'", DidYouMean(column, schema.Names())));
+  }
   return {};
 }
 
@@ -216,13 +219,14 @@ Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& sp
     TENON_TRY(Named(*rows->schema(), plain), Str("source ", spec.name, ": sql"));
   }
   TENON_TRY(CheckRoles(*rows->schema(), spec), Str("source ", spec.name));
+  if (!spec.contents.empty()) rows = WithContents(std::move(rows), Contents(spec.contents, spec.contents_folder));
   return rows;
 }
 
 Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds) {
   TENON_TRY(call.Check());
   const bool piped = spec.files.empty() && std::ranges::find(spec.paths, "-") != spec.paths.end();
-  if (piped || (spec.files.empty() && spec.remote()) || !spec.sql.empty() || !spec.renames.empty()) return std::unique_ptr<Pieces>();
+  if (piped || (spec.files.empty() && spec.remote()) || !spec.sql.empty() || !spec.renames.empty() || !spec.contents.empty()) return std::unique_ptr<Pieces>();
   TENON_ASSIGN(const std::vector<std::string> files, FindFiles(spec), Str("source ", spec.name));
   if (files.size() != 1) return std::unique_ptr<Pieces>();
   TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));

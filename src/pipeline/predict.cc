@@ -63,9 +63,13 @@ struct Predicted {
 
 class Work {
  public:
-  Work(const model::Predictor& predictor, const RowSource& source, const FileViews* views, ingest::TableForm form,
+  Work(const model::Predictor& predictor, const RowSource& source, const ingest::Contents& contents, const FileViews* views, ingest::TableForm form,
        std::shared_ptr<const table::Schema> out, bool keeps_bad, int threads)
-      : predictor_(predictor), source_(source), views_(views), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad), scratches_(static_cast<std::size_t>(threads)) {
+      : predictor_(predictor), source_(source), contents_(contents), views_(views), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad), scratches_(static_cast<std::size_t>(threads)) {
+    const std::vector<table::Field>& inputs = predictor.graph().inputs();
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (predictor.graph().TakesBytes(i)) bytes_.push_back(i);
+    }
     for (const std::string& name : predictor.classes()) {
       table::Batch one(std::make_shared<const table::Schema>(std::vector<table::Field>{{"", table::Type::kString}}), {table::Column::Of(std::vector<std::string>{name})});
       ingest::AppendRows(ingest::TableForm::kCsv, one, &decisions_.emplace_back());
@@ -100,27 +104,43 @@ class Work {
   }
 
  private:
-  // Only models that read columns refuse rows: those are found one by one.
+  // Rows with all that the model reads, predicted.
+  Result<std::vector<float>> PredictWhole(const Call& call, model::Predictor::Scratch& scratch, const table::Batch& rows) const {
+    TENON_ASSIGN(const table::Batch filled, contents_.Fill(call, rows));
+    for (const std::size_t i : bytes_) {
+      const std::string& name = predictor_.graph().inputs()[i].name;
+      TENON_ASSIGN(const table::Column values, filled.Named(name));
+      for (std::int64_t row = 0; row < values.size(); ++row) {
+        if (!values.IsNull(row)) TENON_TRY(predictor_.graph().CheckBytes(i, values.Text(row)), Str("column '", name, "'"));
+      }
+    }
+    return predictor_.PredictBatch(call, filled, scratch);
+  }
+
+  // Only models that read columns, or files, refuse rows: those are found one by one. The latter at once, since contents are large.
   Result<std::vector<float>> Predict(const Call& call, model::Predictor::Scratch& scratch, ingest::Piece* piece) const {
     if (piece->rows.rows() == 0) return std::vector<float>();
     table::Batch rows = piece->rows;
     if (views_ != nullptr) {
       TENON_ASSIGN(rows, views_->completion->Complete(rows, views_->lacking, views_->now));
     }
-    auto all = predictor_.PredictBatch(call, rows, scratch);
-    if (all.ok() || all.error().code() != Code::kInvalidArgument) return all;
+    if (contents_.columns().empty() && bytes_.empty()) {
+      auto all = predictor_.PredictBatch(call, rows, scratch);
+      if (all.ok() || all.error().code() != Code::kInvalidArgument) return all;
+    }
     std::vector<float> out;
     std::vector<std::int64_t> good;
     std::vector<std::string_view> texts;
     for (std::int64_t i = 0; i < piece->rows.rows(); ++i) {
-      auto one = predictor_.PredictBatch(call, rows.Slice(i, 1), scratch);
+      auto one = PredictWhole(call, scratch, rows.Slice(i, 1));
       if (one.ok()) {
         out.insert(out.end(), one->begin(), one->end());
         good.push_back(i);
         if (source_.texts()) texts.push_back(piece->texts[static_cast<std::size_t>(i)]);
         continue;
       }
-      if (one.error().code() != Code::kInvalidArgument) return std::move(one).error();
+      const Code code = one.error().code();
+      if (code != Code::kInvalidArgument && code != Code::kNotFound) return std::move(one).error();
       piece->bad.push_back({i + 1, one.error().ForPeople(), piece->rows.RowAt(i).Dump()});
     }
     piece->rows = piece->rows.Take(good);
@@ -149,11 +169,13 @@ class Work {
 
   const model::Predictor& predictor_;
   const RowSource& source_;
+  const ingest::Contents& contents_;
   const FileViews* views_;  // may be null
   ingest::TableForm form_;
   std::shared_ptr<const table::Schema> out_;
   bool keeps_bad_;
   std::vector<model::Predictor::Scratch> scratches_;  // one a thread
+  std::vector<std::size_t> bytes_;                    // inputs that are base64 of bytes
   std::vector<std::string> decisions_;                // as CSV
 };
 
@@ -286,7 +308,8 @@ Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, cons
 
   const int threads = std::max(1, call.threads);
   const bool keeps_bad = !spec.bad_rows.empty();
-  Work work(predictor, *opened.rows, opened.views.get(), form, schema, keeps_bad, threads);
+  const ingest::Contents contents(project.source.contents, project.source.contents_folder);
+  Work work(predictor, *opened.rows, contents, opened.views.get(), form, schema, keeps_bad, threads);
   Gathering gathering(*opened.rows, *output, work, keeps_bad);
   TENON_TRY((Ordered<Stretch, Predicted>::Run(
                 threads, [&] { return opened.rows->Next(call); },

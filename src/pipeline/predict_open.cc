@@ -63,6 +63,7 @@ ingest::SourceSpec SourceLike(const Project& project, const PredictSpec& spec) {
   source.key.clear();
   source.time.clear();
   source.group.clear();
+  source.contents.clear();  // rows go into the output with the names of their files
   source.grows = false;
   source.watermark.clear();
   return source;

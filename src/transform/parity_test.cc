@@ -142,6 +142,8 @@ TEST(TransformParity, CategoryEncodersAndOthers) { CompareAll("tests/parity/tran
 TEST(TransformParity, WeightsOfEvidenceAndHashedCrosses) { CompareAll("tests/parity/evidence.json", 13); }
 // tests/parity/embedding_reference.py
 TEST(TransformParity, OnnxRuntimeAndTokenizers) { CompareAll("tests/parity/embeddings.json", 8); }
+// tests/parity/picture_reference.py
+TEST(TransformParity, OnnxRuntimeAndPillow) { CompareAll("tests/parity/pictures.json", 3); }
 
 }  // namespace
 }  // namespace tenon::transform

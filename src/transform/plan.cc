@@ -25,7 +25,6 @@ Port PortOf(const table::Field& field) {
       port.width = field.width;
       break;
     case table::Type::kTimestamp: port.timestamp = true; break;
-    case table::Type::kBool: port.truth = true; break;
     default: break;
   }
   return port;

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/nested.h"
 #include "base/text.h"
 #include "ingest/records_internal.h"
 #include "ingest/text_internal.h"
@@ -108,7 +109,7 @@ class JsonRecords final : public Records {
     texts_used_ = 0;
     expected_ = options_.paths.size();
     for (std::size_t i = 0; i < options_.paths.size(); ++i) (*cells)[i] = At(element, options_.paths[i]);
-    prefix_.clear();
+    names_within_.clear();
     TENON_TRY(Take(object, cells));
     return true;
   }
@@ -175,20 +176,15 @@ class JsonRecords final : public Records {
 
   // The members of an object as cells; those of objects within it under names with dots.
   Result<void> Take(simdjson::dom::object object, std::vector<Cell>* cells) {
-    const std::size_t depth = prefix_.size();
+    const std::size_t depth = names_within_.size();  // the row itself, then what is within it
+    names_within_.emplace_back();
     for (const auto [key, value] : object) {
       std::string_view name = key;
-      if (depth > 0) {
-        prefix_.resize(depth);
-        prefix_ += key;
-        name = prefix_;
-      }
+      if (depth > 0) name = NestedName(names_within_[depth - 1], key, &names_within_[depth]);
       simdjson::dom::object inner;
       if (options_.flatten && value.get(inner) == simdjson::SUCCESS) {
-        if (depth == 0) prefix_.assign(key);
-        prefix_ += '.';
+        if (depth == 0) names_within_[depth].assign(key);
         TENON_TRY(Take(inner, cells));
-        prefix_.resize(depth);
         continue;
       }
       if (!options_.paths.empty() && std::ranges::find(options_.paths, name, &Path::text) != options_.paths.end()) continue;
@@ -210,14 +206,14 @@ class JsonRecords final : public Records {
       seen_[column] = true;
       (*cells)[column] = CellOf(value);
     }
+    names_within_.pop_back();
     return {};
   }
 
   // Columns of what was null in every row.
   void AddNulls() {
     for (const std::string& name : nulls_) {
-      const std::string within = name + ".";
-      if (!columns_.contains(name) && std::ranges::none_of(names_, [&](const std::string& one) { return one.starts_with(within); })) ColumnOf(name, names_.size());
+      if (!columns_.contains(name) && std::ranges::none_of(names_, [&](const std::string& one) { return LiesWithin(one, name); })) ColumnOf(name, names_.size());
     }
     nulls_.clear();
   }
@@ -283,7 +279,7 @@ class JsonRecords final : public Records {
   std::vector<std::string> names_;
   std::vector<bool> seen_;
   std::size_t expected_ = 0;         // the column that most likely comes next
-  std::string prefix_;               // of what is within an object
+  std::deque<std::string> names_within_;  // of the object that is read and those around it: columns
   std::vector<std::string> nulls_;   // keys that had no value yet
   std::unordered_map<std::string, std::size_t> columns_;
   std::deque<std::string> texts_;

@@ -23,8 +23,7 @@ class ExpressionOf final : public Op {
     const Type type = bound.expression->type();
     return std::vector<Port>{{.name = "expression",
                               .kind = type == Type::kString ? Port::Kind::kText : Port::Kind::kNumber,
-                              .timestamp = type == Type::kTimestamp,
-                              .truth = type == Type::kBool}};
+                              .timestamp = type == Type::kTimestamp}};
   }
 
   // The formula is bound to the inputs' names and types once, and kept as what was learned.
@@ -68,23 +67,15 @@ class ExpressionOf final : public Op {
 
   Result<Bound> Bind(std::span<const Port> in) const {
     if (in.size() > kMost) return Error(Code::kInvalidArgument, Str("it takes at most ", kMost, " inputs, got ", in.size()));
+    std::vector<table::Field> fields;
     std::vector<std::string> names;
-    for (const Port& port : in) names.push_back(port.name);
-    const auto parse = [&](bool truths) {
-      std::vector<table::Field> fields;
-      for (const Port& port : in) {
-        const Type number = port.timestamp ? Type::kTimestamp : truths && port.truth ? Type::kBool : Type::kFloat64;
-        fields.push_back({port.name, port.kind == Port::Kind::kText ? Type::kString : number});
-      }
-      return Expression::Parse(text_, table::Schema(std::move(fields)));
-    };
-    // A truth value may be reckoned with as the number that it is in a lane; else it is one.
-    Result<Expression> formula = parse(false);
-    if (!formula.ok()) {
-      if (Result<Expression> other = parse(true); other.ok()) formula = std::move(other);
+    for (const Port& port : in) {
+      const Type type = port.kind == Port::Kind::kText ? Type::kString : port.timestamp ? Type::kTimestamp : Type::kFloat64;
+      fields.push_back({port.name, type});
+      names.push_back(port.name);
     }
     Bound bound;
-    TENON_ASSIGN(bound.expression, std::move(formula));
+    TENON_ASSIGN(bound.expression, Expression::Parse(text_, table::Schema(std::move(fields))));
     for (const std::string& name : bound.expression->inputs()) {
       bound.lanes.push_back(static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin()));
     }
