@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "edge/base64_internal.h"
+#include "base/base64.h"
 #include "edge/predict_internal.h"
 
 namespace tenon::edge {
