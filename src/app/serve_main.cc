@@ -63,8 +63,8 @@ class Program {
     TENON_TRY(transform::AddAll(kinds_.ops));
     TENON_TRY(model::AddAll(kinds_.formats));
     if (const std::string batching = args.Text("batching"); !batching.empty()) {
-      TENON_ASSIGN(const Json json, Json::Parse(batching, "--batching"));
-      TENON_ASSIGN(kinds_.batching, serve::BatchSpec::Parse(json, "--batching"));
+      TENON_ASSIGN(const Json spec, Json::Parse(batching, "--batching"));
+      TENON_ASSIGN(kinds_.batching, serve::BatchSpec::Parse(spec, "--batching"));
     }
     TENON_TRY(Hold(args));
     std::vector<std::string> held;

@@ -72,7 +72,7 @@ class Head {
   std::int64_t count_ = 0;
 };
 
-// Of the path of a stream, decoded.
+// Of the path of a stream, as it is written there.
 std::string EndpointOf(std::string_view path) {
   constexpr std::string_view kPrefix = "/v1/endpoints/", kVerb = ":stream";
   const std::string_view name = path.substr(kPrefix.size(), path.size() - kPrefix.size() - kVerb.size());
@@ -92,9 +92,11 @@ class Messages {
     moved_ = told_ = Clock::now();
     return response_;
   }
+  // Whether several messages at once are worth more than one by one.
+  bool together() const { return Together::Pays(worker_, endpoint_); }
   // The answers to messages that are there at once, each valid during `say`, until that says false.
   void AnswerAll(std::span<const std::string_view> messages, const HttpPeer& peer, const std::function<bool(const HttpResponse&)>& say) {
-    if (messages.size() < 2 || !Together::Pays(worker_, endpoint_)) {
+    if (messages.size() < 2) {
       for (const std::string_view message : messages) {
         if (!say(Answer(message, peer))) return;
       }
@@ -146,9 +148,10 @@ class LineStream final : public HttpStream {
     const std::size_t size = held_.size() - kPadding;
     std::size_t at = 0;
     more_ = false;
+    const std::size_t most = messages_.together() ? Together::kMost : 1;
     while (!over_) {
       lines_.clear();
-      while (lines_.size() < Together::kMost) {
+      while (lines_.size() < most) {
         const std::size_t end = std::string_view(held_).substr(0, size).find('\n', std::max(at, looked_));
         looked_ = 0;
         if (end == std::string::npos) break;
