@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and running need on Debian 12: packages, and the libraries that are loaded when first used.
-# Does nothing when all is there. Usage: tools/setup.sh [build|test|onnx]; onnx: only the runtime of ONNX models, which no other
-# model needs.
+# Does nothing when all is there. Usage: tools/setup.sh [build|test|onnx|images]; onnx: only the runtime of ONNX models, which no other
+# model needs; images: only what reads PNG and JPEG.
 set -euo pipefail
 what=${1:-build}
 deps=${TENON_DEPS:-$HOME/.cache/tenon/deps}
@@ -9,7 +9,9 @@ deps=${TENON_DEPS:-$HOME/.cache/tenon/deps}
 packages="g++ cmake ninja-build ccache mold pkg-config ca-certificates libssl-dev libsqlite3-dev libyaml-cpp-dev
   nlohmann-json3-dev libsimdjson-dev libcli11-dev libxxhash-dev zlib1g-dev libnghttp2-dev python3 unzip"
 [ "$what" = onnx ] && packages="ca-certificates python3 locales"  # one library beside those that are there
-[ "$what" = test ] && packages="$packages libgtest-dev curl procps python3-venv locales"
+images="libpng16-16 libturbojpeg0"
+[ "$what" = images ] && packages=$images
+[ "$what" = test ] && packages="$packages $images libgtest-dev curl procps python3-venv locales"
 
 missing=""
 for package in $packages; do
@@ -22,6 +24,8 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 [ -z "$missing" ] || apt_install $missing
+
+[ "$what" != images ] || exit 0
 
 # fetch <file> <sha256> <command...>: runs the command in a scratch folder, which must leave <file> there.
 scratch=""

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "bench/native/worker.h"
 #include "feature/as_of.h"
+#include "table/batch.h"
 
 namespace tenon::bench {
 namespace {
@@ -31,6 +32,9 @@ struct Work {
   std::vector<std::int64_t> asking_key, asking_time, known_key, known_time;
   std::vector<double> value, out;
   std::vector<std::int32_t> rows;
+  table::Batch asking_rows, joined;
+  std::vector<table::Batch> known_rows;
+  std::shared_ptr<const feature::ViewPlan> plan;
 
   Result<void> Read(const std::string& folder) {
     TENON_ASSIGN(asking_key, Load<std::int64_t>(folder + "/asking_key"));
@@ -41,6 +45,37 @@ struct Work {
     return {};
   }
   std::size_t bytes() const { return (asking_key.size() * 2 + value.size() * 3 + asking_key.size()) * 8; }
+
+  // The same as what a user writes: a view of the latest value, joined to rows that ask.
+  Result<void> MakeView() {
+    using table::Column;
+    using table::Type;
+    asking_rows = table::Batch(std::make_shared<const table::Schema>(std::vector<table::Field>{{"who", Type::kInt64}, {"when", Type::kTimestamp}}),
+                               {Column::Of(asking_key), Column::Of(asking_time, Type::kTimestamp)});
+    known_rows = {table::Batch(std::make_shared<const table::Schema>(std::vector<table::Field>{{"who", Type::kInt64}, {"at", Type::kTimestamp}, {"value", Type::kFloat64}}),
+                               {Column::Of(known_key), Column::Of(known_time, Type::kTimestamp), Column::Of(value)})};
+    Json json;
+    json["entity"] = "who";
+    json["time"] = "at";
+    json["latest"] = "value";
+    TENON_ASSIGN(feature::FeatureView view, feature::FeatureView::Parse("known", json, "bench"));
+    TENON_ASSIGN(plan, feature::ViewPlan::Make(std::move(view), known_rows[0].schema()));
+    return {};
+  }
+  Result<void> JoinView(int threads) {
+    if (plan == nullptr) TENON_TRY(MakeView());
+    Call call;
+    call.threads = threads;
+    const feature::ViewRows of{plan, &known_rows};
+    TENON_ASSIGN(joined, feature::JoinAsOf(call, asking_rows, "when", {&of, 1}));
+    return {};
+  }
+  std::vector<double> Joined() const {
+    std::vector<double> values;
+    const table::Column column = joined.column(2);
+    for (std::int64_t i = 0; i < column.size(); ++i) values.push_back(column.Number(i));
+    return values;
+  }
 
   Result<void> Join(int threads) {
     Call call;
@@ -74,6 +109,10 @@ Result<int> Run(const std::vector<std::string>& words) {
                        return work.out;
                      }});
   }
+  cases.push_back({"view_1", n, [&work] { return work.JoinView(1); }, [&work]() -> Result<std::vector<double>> {
+                     TENON_TRY(work.JoinView(1));
+                     return work.Joined();
+                   }});
   return Obey(TENON_VERSION, cases);
 }
 

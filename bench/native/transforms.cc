@@ -110,7 +110,9 @@ struct Work {
   transform::GraphSpec spec;
   std::shared_ptr<const transform::FittedGraph> graph;
   transform::FittedGraph::Scratch scratch;
-  std::vector<float> tile;
+  std::vector<float> tile;   // of all rows
+  std::vector<float> small;  // of tile_rows
+  std::int64_t tile_rows = 0;
   std::vector<int> order;
 
   std::vector<double> Compared() const {
@@ -125,6 +127,15 @@ struct Work {
     return {};
   }
   Result<void> Apply(const table::Batch& rows) { return graph->Apply(rows, tile.data(), graph->width(), scratch); }
+  // Part by part into the same memory, as model::Predictor has its tiles; the rows that are compared are put aside.
+  Result<void> ApplyInTiles(const table::Batch& rows, bool compare) {
+    for (std::int64_t from = 0; from < rows.rows(); from += tile_rows) {
+      const std::int64_t n = std::min(tile_rows, rows.rows() - from);
+      TENON_TRY(graph->Apply(rows.Slice(from, n), small.data(), graph->width(), scratch));
+      if (compare) std::copy_n(small.data(), n * graph->width(), tile.data() + from * graph->width());
+    }
+    return {};
+  }
   void Row(std::int64_t i, float* out) {
     double numbers[kNumbers + kTexts] = {};
     std::string_view texts[kNumbers + kTexts];
@@ -149,12 +160,18 @@ Result<int> Run(const std::vector<std::string>& words) {
   TENON_ASSIGN(work.order, Order(*work.graph));
   const std::int64_t n = work.plain.rows();
   work.tile.resize(static_cast<std::size_t>(n * work.graph->width()));
+  work.tile_rows = (std::int64_t{1} << 19) / (4 * work.graph->width());
+  work.small.resize(static_cast<std::size_t>(work.tile_rows * work.graph->width()));
   const auto none = [] { return std::vector<double>(); };
   std::vector<Case> cases;
   for (const bool coded : {false, true}) {
     const table::Batch& rows = coded ? work.coded : work.plain;
     cases.push_back({coded ? "batch_coded" : "batch_plain", n, [&] { return work.Apply(rows); }, [&]() -> Result<std::vector<double>> {
                        TENON_TRY(work.Apply(rows));
+                       return work.Compared();
+                     }});
+    cases.push_back({coded ? "tiles_coded" : "tiles_plain", n, [&] { return work.ApplyInTiles(rows, false); }, [&]() -> Result<std::vector<double>> {
+                       TENON_TRY(work.ApplyInTiles(rows, true));
                        return work.Compared();
                      }});
     cases.push_back({coded ? "fit_coded" : "fit_plain", n, [&] { return work.Fit(rows); }, none});

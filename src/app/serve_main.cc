@@ -49,7 +49,8 @@ Command Described() {
       {.name = "--rate", .help = "requests a second of one asker; 0: no limit", .kind = Kind::kNumber, .fallback = "0"},
       {.name = "--most-body", .help = "bytes of a request's body", .kind = Kind::kInt, .fallback = "8388608"},
       {.name = "--connections", .help = "at a time; 0: 16384 an event loop", .kind = Kind::kInt, .fallback = "0"},
-      {.name = "--longest-queue", .help = "milliseconds after which a waiting request is turned away; 0: never", .kind = Kind::kInt, .fallback = "0"}};
+      {.name = "--longest-queue", .help = "milliseconds after which a waiting request is turned away; 0: never", .kind = Kind::kInt, .fallback = "0"},
+      {.name = "--core-hour", .help = "what an hour of one core costs, such as '0.04 EUR': /metrics tells what answers cost"}};
   return command;
 }
 
@@ -127,6 +128,9 @@ class Program {
     options.most_connections = static_cast<int>(args.Int("connections"));
     if (options.most_body < 1 || options.rate < 0 || options.longest_queue.count() < 0 || options.port < 0 || options.port > 65535) {
       return Error(Code::kInvalidArgument, "--most-body is at least 1, --rate and --longest-queue at least 0, --port 0 to 65535");
+    }
+    if (const std::string price = args.Text("core-hour"); !price.empty()) {
+      TENON_ASSIGN(options.price, serve::CorePrice::Parse(price), "--core-hour");
     }
     options.access = &access_;
     options.tls = tls_.get();

@@ -99,7 +99,7 @@ TEST_F(FallbackTest, EachAnswerSaysWhichRungGaveIt) {
   EXPECT_TRUE(Has(metrics, R"(tenon_rung_answers_total{endpoint="price",model="price@1",rung="model"} 2)"));
 }
 
-TEST_F(FallbackTest, AVersionThatStandsInIsLoggedAsItselfAndLowerRungsAreNot) {
+TEST_F(FallbackTest, TheLogNamesTheRungOfEachAnswer) {
   auto files = platform::RealFiles();
   std::string folder = "/tmp/tenon-stand-in-XXXXXX";
   ASSERT_NE(mkdtemp(folder.data()), nullptr);
@@ -115,9 +115,13 @@ TEST_F(FallbackTest, AVersionThatStandsInIsLoggedAsItselfAndLowerRungsAreNot) {
     entries.push_back(entry);
     return true;
   }));
-  ASSERT_EQ(entries.size(), 1U);
+  ASSERT_EQ(entries.size(), 2U);
   EXPECT_EQ(entries[0].model, "price@1");
+  EXPECT_EQ(entries[0].rung, serve::Rung::kLastGood);
   EXPECT_EQ(entries[0].values, std::vector<float>{7});
+  EXPECT_EQ(entries[1].model, "price@1");
+  EXPECT_EQ(entries[1].rung, serve::Rung::kDefault);
+  EXPECT_EQ(entries[1].values, std::vector<float>{5});
   std::filesystem::remove_all(folder);
 }
 

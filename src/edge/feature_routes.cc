@@ -93,6 +93,7 @@ Json JsonOf(const OipRequest& request, const OipTensor& tensor, std::size_t row)
   switch (element.kind) {
     case OipElement::Kind::kBool: return Json(element.number != 0);
     case OipElement::Kind::kText:
+    case OipElement::Kind::kBytes:
     case OipElement::Kind::kOther: return Json(element.text);
     case OipElement::Kind::kNumber: break;
     default: return {};

@@ -78,10 +78,7 @@ Result<void> ReadContents(std::string_view bytes, OipRequest& request, OipTensor
     }
     if (list == 8) {
       if (!reader.Is(8, ProtoWire::kBytes)) break;
-      if (!IsUtf8(reader.bytes())) {
-        return Bad(Str("input '", tensor.name, "': element ", request.elements.size() - tensor.first, " is not UTF-8"));
-      }
-      request.elements.push_back({OipElement::Kind::kText, 0, reader.bytes()});
+      request.elements.push_back({IsUtf8(reader.bytes()) ? OipElement::Kind::kText : OipElement::Kind::kBytes, 0, reader.bytes()});
     } else if (reader.wire() == ProtoWire::kBytes) {
       if (!UnpackList(list, reader.bytes(), request.elements)) return MalformedMessage(Str("the contents of input '", tensor.name, "'"));
     } else if (reader.Is(list, WireOf(list))) {  // one by one, as older writers have it

@@ -4,8 +4,9 @@
 #include <cstring>
 #include <deque>
 
+#include "base/nested.h"
 #include "base/text.h"
-#include "edge/base64_internal.h"
+#include "base/base64.h"
 #include "edge/json_decoder_internal.h"
 
 namespace tenon::edge {
@@ -16,7 +17,7 @@ using simdjson::error_code;
 using simdjson::SUCCESS;
 
 constexpr std::size_t kMostKeptCapacity = 1 << 20;
-constexpr int kMostDepth = 64;  // of a value nobody wants; the parser itself sets no bound to recursion
+constexpr std::size_t kMostDepth = 64;  // of a value nobody wants; the parser itself sets no bound to recursion
 
 std::string_view Meaning(error_code code) {
   switch (code) {
@@ -41,6 +42,7 @@ struct Pass {
   std::deque<std::string>& decoded;  // texts of rows that are read
   std::string problem = {};  // of the whole request, when it is JSON but no such request
   bool has_inputs = false;
+  std::deque<std::string> names = {};  // of the objects around a member, as columns
 
   error_code Value(int slot, od::value value) {
     const table::Type type = reader.served().fields[static_cast<std::size_t>(slot)].type;
@@ -108,13 +110,27 @@ struct Pass {
           reader.Text(slot, lists);
           return SUCCESS;
         }
+        if (type == od::json_type::array && reader.served().fields[static_cast<std::size_t>(slot)].type == table::Type::kString) return ListAsText(slot, value);
         if (type == od::json_type::object && reader.served().fields[static_cast<std::size_t>(slot)].type == table::Type::kString) return Bytes(slot, value);
         reader.Wrong(slot, type == od::json_type::array ? "a list" : "an object");
         return Skim(value);
     }
   }
 
-  // {"b64":"..."}, as clients of TensorFlow Serving send bytes: for a tensor the base64 itself, else the text it stands for.
+  // The text that a list is as a column of JSON lines: written again, without blanks.
+  error_code ListAsText(int slot, od::value value) {
+    od::array array;
+    std::string_view raw;
+    if (auto code = value.get_array().get(array); code != SUCCESS) return code;
+    if (auto code = array.raw_json().get(raw); code != SUCCESS) return code;
+    simdjson::dom::parser parser;
+    simdjson::dom::element list;
+    if (auto code = parser.parse(raw.data(), raw.size()).get(list); code != SUCCESS) return code;
+    reader.Text(slot, decoded.emplace_back(simdjson::minify(list)));
+    return SUCCESS;
+  }
+
+  // {"b64":"..."}, as clients of TensorFlow Serving send bytes: for a tensor or picture the base64 itself, else the text it stands for.
   error_code Bytes(int slot, od::value value) {
     od::object object;
     if (auto code = value.get_object().get(object); code != SUCCESS) return code;
@@ -132,7 +148,8 @@ struct Pass {
       }
       if (auto code = field.value().get_string().get(text); code != SUCCESS) return code;
     }
-    const bool tensor = !reader.served().fields[static_cast<std::size_t>(slot)].shape.empty();
+    const serve::Served::Field& field = reader.served().fields[static_cast<std::size_t>(slot)];
+    const bool tensor = !field.shape.empty() || field.bytes;
     if (good && !tensor) good = FromBase64(text, &decoded.emplace_back()) && IsUtf8(decoded.back());
     good ? reader.Text(slot, tensor ? text : std::string_view(decoded.back())) : reader.Wrong(slot, "an object that is no {\"b64\":\"<base64 of UTF-8>\"}");
     return SUCCESS;
@@ -153,7 +170,7 @@ struct Pass {
   }
 
   // Goes through a value nobody wants, since what is jumped over would not be checked.
-  static error_code Skim(od::value value, int depth = 0) {
+  static error_code Skim(od::value value, std::size_t depth = 0) {
     if (depth > kMostDepth) return simdjson::DEPTH_ERROR;
     od::json_type type;
     if (auto code = value.type().get(type); code != SUCCESS) return code;
@@ -192,20 +209,45 @@ struct Pass {
     return IsWord(value, "null") ? SUCCESS : simdjson::N_ATOM_ERROR;
   }
 
-  error_code Object(od::object object) {
+  // What is no field: an object whose members may be, or a null in its place.
+  error_code Within(std::string_view key, od::value value, bool* taken, std::size_t depth) {
+    od::json_type type;
+    if (auto code = value.type().get(type); code != SUCCESS) return code;
+    if (type != od::json_type::object && type != od::json_type::null) return SUCCESS;
+    const std::string_view within = depth == 0 ? std::string_view() : names[depth - 1];
+    const std::string& name = NestedName(within, key, &names[depth]);
+    if (reader.slots().Find(name) >= 0) return SUCCESS;
+    if (type == od::json_type::null) {
+      *taken = reader.slots().AnyWithin(name) && IsWord(value, "null");
+      return SUCCESS;
+    }
+    // An object nobody reads is told of by its own name.
+    if (!reader.slots().AnyWithin(name)) return SUCCESS;
+    if (depth >= kMostDepth) return simdjson::DEPTH_ERROR;
+    *taken = true;
+    od::object inner;
+    if (auto code = value.get_object().get(inner); code != SUCCESS) return code;
+    return Object(inner, depth + 1);
+  }
+
+  error_code Object(od::object object, std::size_t depth = 0) {
     const auto& fields = reader.served().fields;
+    if (names.size() <= depth) names.resize(depth + 1);
     for (auto item : object) {
       od::field field;
       if (auto code = std::move(item).get(field); code != SUCCESS) return code;
       // The raw key is compared with the field that would be next; only when it differs it is unescaped and looked up.
       const auto next = static_cast<std::size_t>(reader.expected());
       int slot = -1;
-      if (next < fields.size() && IsPlain(fields[next].name) && field.key().unsafe_is_equal(fields[next].name)) {
+      if (depth == 0 && next < fields.size() && IsPlain(fields[next].name) && field.key().unsafe_is_equal(fields[next].name)) {
         slot = reader.TakeExpected();
       } else {
         std::string_view name;
         if (auto code = field.unescaped_key().get(name); code != SUCCESS) return code;
-        slot = reader.At(name);
+        bool taken = false;
+        if (auto code = Within(name, field.value(), &taken, depth); code != SUCCESS) return code;
+        if (taken) continue;
+        slot = reader.At(depth == 0 ? name : NestedName(names[depth - 1], name, &names[depth]));
       }
       const error_code code = slot < 0 ? Skim(field.value()) : Value(slot, field.value());
       if (code != SUCCESS) return code;

@@ -261,7 +261,17 @@ void WriteObservers(const Observers* observers, Page& page) {
   }
 }
 
-void WriteProcess(Page& page) {
+// By the price of a core: of the time that was used, and of the time that the service's cores were kept for it.
+void WriteCost(double used_seconds, const Shared& shared, Page& page) {
+  if (shared.price.hour <= 0) return;
+  const double up = std::chrono::duration<double>(std::chrono::steady_clock::now() - shared.steady_start).count();
+  const std::string unit = Label("unit", shared.price.unit);
+  page.Family("tenon_cost_total", "counter", "What the processor cost by serve.core_hour: the time that was used, and all the time of one core a thread since the start");
+  page.Sample("", Str(Label("of", "used"), ",", unit), used_seconds / 3600 * shared.price.hour);
+  page.Sample("", Str(Label("of", "kept"), ",", unit), up * shared.loops / 3600 * shared.price.hour);
+}
+
+void WriteProcess(const Shared& shared, Page& page) {
   std::ifstream stat("/proc/self/stat");
   std::string line;
   std::getline(stat, line);
@@ -275,8 +285,10 @@ void WriteProcess(Page& page) {
       if (i == 15) system = std::strtod(word.c_str(), nullptr);
       if (i == 24) pages = std::strtod(word.c_str(), nullptr);
     }
+    const double seconds = (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
     page.Family("process_cpu_seconds_total", "counter", "User and system time spent");
-    page.Value((user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK)));
+    page.Value(seconds);
+    WriteCost(seconds, shared, page);
     page.Family("process_resident_memory_bytes", "gauge", "Memory in use");
     page.Value(pages * static_cast<double>(::sysconf(_SC_PAGESIZE)));
   }
@@ -321,7 +333,7 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   WriteObservers(shared.observers.get(), page);
   page.Family("process_start_time_seconds", "gauge", "Start of the server since 1970");
   page.Value(std::chrono::duration<double>(shared.started.time_since_epoch()).count());
-  WriteProcess(page);
+  WriteProcess(shared, page);
 }
 
 }  // namespace tenon::edge

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/text.h"
+#include "base/base64.h"
 
 namespace tenon::edge {
 namespace {
@@ -129,6 +130,7 @@ void OipRequest::Clear() {
   raws.clear();
   if (elements.capacity() > kMostKept) elements = {};
   elements.clear();
+  made.clear();
   outputs.clear();
   binary_outputs = false;
   all_outputs = true;
@@ -156,8 +158,7 @@ Result<void> SetOipRaw(OipRequest& request, OipTensor& tensor, std::string_view 
     const std::size_t size = raw.size() < 4 ? raw.size() : static_cast<std::size_t>(Little(raw.data(), 4));
     if (raw.size() < 4 || size > raw.size() - 4) return Bad(Str("input '", tensor.name, "': its bytes end within element ", i));
     const std::string_view text = raw.substr(4, size);
-    if (!IsUtf8(text)) return Bad(Str("input '", tensor.name, "': element ", i, " is not UTF-8"));
-    request.elements.push_back({OipElement::Kind::kText, 0, text});
+    request.elements.push_back({IsUtf8(text) ? OipElement::Kind::kText : OipElement::Kind::kBytes, 0, text});
     raw.remove_prefix(4 + size);
   }
   if (!raw.empty()) return Bad(Str("input '", tensor.name, "' has ", raw.size(), " bytes too many"));
@@ -208,7 +209,22 @@ Result<void> OipRows::BindTile(const OipTensor& tensor, const serve::Served& ser
   return {};
 }
 
-Result<void> OipRows::Bind(const OipRequest& request, const serve::RowReader& reader) {
+namespace {
+
+Result<void> TakeBytes(const serve::Served::Field& field, const OipTensor& tensor, OipRequest* request) {
+  if (tensor.is_raw) return {};
+  for (std::size_t i = 0; i < static_cast<std::size_t>(tensor.count); ++i) {
+    OipElement& element = request->elements[tensor.first + i];
+    if (element.kind != OipElement::Kind::kBytes) continue;
+    if (!field.bytes) return Bad(Str("input '", tensor.name, "': element ", i, " is not UTF-8"));
+    element = {OipElement::Kind::kText, 0, request->made.emplace_back(ToBase64(element.text))};
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> OipRows::Bind(OipRequest& request, const serve::RowReader& reader) {
   const serve::Served& served = reader.served();
   request_ = &request;
   sources_.clear();
@@ -239,6 +255,7 @@ Result<void> OipRows::Bind(const OipRequest& request, const serve::RowReader& re
     if (tensor.shape[0] != rows_) {
       return Bad(Str("input '", tensor.name, "' has ", tensor.shape[0], " rows, '", first.name, "' has ", rows_));
     }
+    TENON_TRY(TakeBytes(served.fields[static_cast<std::size_t>(slot)], tensor, &request));
     sources_.push_back({&tensor, slot, 0, 1});
   }
   return {};
@@ -298,7 +315,7 @@ bool OipRows::FillColumn(const Source& source, std::int64_t from, std::int64_t n
     const OipElement& element = elements[i];
     if (field.type == table::Type::kBool && element.kind == OipElement::Kind::kBool) {
       numbers[i] = element.number;
-    } else if (field.type == table::Type::kString && element.kind == OipElement::Kind::kText &&
+    } else if (field.type == table::Type::kString && element.kind == OipElement::Kind::kText && !field.bytes &&
                session.reader().slots().Allows(source.slot, element.text)) {
       texts[i] = element.text.data() == nullptr ? std::string_view("", 0) : element.text;
     } else {
@@ -329,6 +346,7 @@ bool OipRows::ReadRow(std::int64_t row, serve::RowReader& reader) const {
       case OipElement::Kind::kNull: reader.Null(source.slot); break;
       case OipElement::Kind::kBool: reader.Bool(source.slot, element.number != 0); break;
       case OipElement::Kind::kText: reader.Text(source.slot, element.text); break;
+      case OipElement::Kind::kBytes:  // Bind has made texts of them
       case OipElement::Kind::kOther: reader.Wrong(source.slot, element.text); break;
       case OipElement::Kind::kNumber:
         if (std::isnan(element.number)) {

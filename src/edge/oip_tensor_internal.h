@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -29,10 +30,10 @@ std::string_view OipDatatypeOf(table::Type type);
 
 // One value that came by itself rather than as raw bytes.
 struct OipElement {
-  enum class Kind : std::uint8_t { kNull, kBool, kNumber, kText, kOther };
+  enum class Kind : std::uint8_t { kNull, kBool, kNumber, kText, kBytes, kOther };
   Kind kind = Kind::kNull;
   double number = 0;
-  std::string_view text;  // of kText; of kOther, what came
+  std::string_view text;  // of kText; of kBytes, what is not UTF-8; of kOther, what came
 };
 
 // One input tensor of a request.
@@ -61,6 +62,7 @@ struct OipRequest {
   std::string_view model, version, id;  // model and version are given by gRPC only
   std::vector<OipTensor> inputs;
   std::vector<OipElement> elements;
+  std::deque<std::string> made;        // texts of elements that were bytes
   std::vector<std::string_view> raws;  // of protobuf, not given to their tensors yet
   bool binary_outputs = false;  // unless an output says otherwise
   bool all_outputs = true;      // none were named
@@ -99,8 +101,9 @@ Result<void> ReadOipRawBody(std::string_view body, const serve::Served& served, 
 // Which tensor each field of a version comes from. Reused by its thread.
 class OipRows {
  public:
-  // Errors when names, shapes or types do not fit.
-  Result<void> Bind(const OipRequest& request, const serve::RowReader& reader);
+  // Errors when names, shapes or types do not fit, and of bytes that are no text for a field that is one. Of a field that takes bytes they
+  // become their base64, in the request.
+  Result<void> Bind(OipRequest& request, const serve::RowReader& reader);
   std::int64_t rows() const { return rows_; }
   // Puts rows [from, from + n) into session.rows(). When some are wrong the errors are in session.reader().errors(), and
   // those rows are left out.

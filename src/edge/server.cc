@@ -17,7 +17,7 @@ Shared::Shared(serve::Endpoints& all, serve::InferenceLog* its_log, std::functio
       readiness(options.readiness), features(options.features), completion(options.completion), ready_to_serve(std::move(is_ready)), metrics(options.threads + ThreadsOf(options.streams)),
       access(options.access), rate(options.rate), sheds(options.longest_queue.count() > 0), most_body(static_cast<std::size_t>(options.most_body)),
       idle(options.idle), slow(options.slow),
-      repository(options.repository) {
+      repository(options.repository), price(options.price), loops(options.threads) {
   std::random_device random;
   run_id = (static_cast<std::uint64_t>(random()) << 32) | random();
   if (options.rate > 0 || access != nullptr) limit = std::make_unique<RateLimit>(options.rate, run_id);

@@ -13,6 +13,7 @@
 #include "edge/observe.h"
 #include "govern/access.h"
 #include "platform/tls.h"
+#include "serve/core_price.h"
 #include "serve/feedback.h"
 #include "serve/inference_log.h"
 #include "serve/mirror.h"
@@ -65,6 +66,7 @@ struct ServerOptions {
   double budget = 0;                // predictions a day and principal; 0: no limit; more is 429
   std::chrono::milliseconds longest_queue = std::chrono::milliseconds(0);  // waited longer under load: 503; 0: no limit
   int most_connections = 0;         // at a time; who comes when there are so many gets 503 and is closed; 0: 16384 a thread
+  serve::CorePrice price;           // what answers cost is told when it is given
   const govern::Access* access = nullptr;      // outlives the server; null: open to everybody
   ObserveOptions observe;
   std::vector<AnswerStreamOptions> streams;    // sources whose records are answered beside requests

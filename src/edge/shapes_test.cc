@@ -4,7 +4,7 @@
 
 #include "base/testing.h"
 #include "base/text.h"
-#include "edge/base64_internal.h"
+#include "base/base64.h"
 #include "edge/worker_internal.h"
 #include "serve/testing.h"
 

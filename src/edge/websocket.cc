@@ -4,7 +4,7 @@
 #include <bit>
 
 #include "base/text.h"
-#include "edge/base64_internal.h"
+#include "base/base64.h"
 
 namespace tenon::edge {
 namespace {

@@ -209,7 +209,8 @@ std::span<const float> Worker::Descend(Lane& lane) {
       if (ladder.cache() != nullptr) ladder.cache()->Put(serve::CacheKey(lane.served(), row_), answer, before);
       answer.cheap = by_cheap_[i] == 1;
       if (lane.served().predictor->cascade() != nullptr) CountStage(lane, i, answer.cheap);
-      Keep(row_, answer, serve::Rung::kModel);  // also of a version that stands in: it is that version's answer, and logged as such
+      Keep(row_, answer, serve::Rung::kModel);  // also of a version that stands in: it has not failed
+      answers_[kept_ - 1].rung = rungs_[i];
     } else {
       fine = false;
       by_cheap_[i] = kNoStage;
@@ -255,7 +256,7 @@ void Worker::Keep(const serve::Row& row, const model::Prediction& prediction, se
   answer.row.texts.assign(row.texts.begin(), row.texts.end());
   answer.values.assign(prediction.values.begin(), prediction.values.end());
   answer.decision = prediction.decision;
-  answer.lower = rung != serve::Rung::kModel;
+  answer.rung = rung;
   answer.cheap = prediction.cheap;
   answer.failed = rung != serve::Rung::kModel || !serve::AllFinite(prediction);
 }
@@ -270,8 +271,9 @@ void Worker::LogKept(const Lane& lane, std::string_view id) {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   const Micros at = std::chrono::duration_cast<std::chrono::microseconds>(now).count();
   for (std::size_t i = 0; i < kept_; ++i) {
-    if (answers_[i].lower) continue;
-    shared_->log->Add(lane.served(), id, at, answers_[i].row, {answers_[i].values, answers_[i].decision, nullptr, answers_[i].cheap});
+    const Answer& answer = answers_[i];
+    if (answer.rung == serve::Rung::kNone) continue;
+    shared_->log->Add(lane.served(), id, at, answer.row, {answer.values, answer.decision, nullptr, answer.cheap}, answer.rung);
   }
   kept_ = 0;  // the rungs stay: they are asked after the answer is written
   if (answers_.size() > kMostKeptAnswers) answers_.resize(kMostKeptAnswers);

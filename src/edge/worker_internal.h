@@ -50,6 +50,8 @@ struct Shared {
   std::size_t most_body;
   std::chrono::seconds idle, slow;     // of streams: without a word; of one message to arrive
   bool repository;           // whether requests may load and unload models
+  serve::CorePrice price;
+  int loops;                 // threads that answer requests
   std::uint64_t run_id = 0;  // of this start, in the ids it gives to requests
 
   std::vector<std::unique_ptr<AnswerStream>> streams;  // end before what they use
@@ -257,7 +259,7 @@ class Worker final : public HttpHandler {
     std::vector<float> values;
     int decision = -1;
     bool failed = false;
-    bool lower = false;  // of a lower rung: not the model's, so not logged as that
+    serve::Rung rung = serve::Rung::kModel;  // as the log names it
     bool cheap = false;
   };
   std::vector<Answer> answers_;  // reused from request to request; the first kept_ are this one's

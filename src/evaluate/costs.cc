@@ -13,13 +13,13 @@ Result<std::vector<double>> CostOfEach(const table::Batch& rows, const std::stri
   double constant = 0;
   if (ParseDouble(Trim(text), &constant)) {
     if (!std::isfinite(constant)) {
-      return Error(Code::kInvalidArgument, Str("costs.", which, ": expected a finite number, got '", text, "'"));
+      return Error(Code::kInvalidArgument, Str("problem.costs.", which, ": expected a finite number, got '", text, "'"));
     }
     return std::vector<double>(count, constant);
   }
-  TENON_ASSIGN(const auto expression, table::Expression::Parse(text, rows.schema()), Str("costs.", which));
+  TENON_ASSIGN(const auto expression, table::Expression::Parse(text, rows.schema()), Str("problem.costs.", which));
   if (expression.type() != table::Type::kFloat64 && expression.type() != table::Type::kInt64) {
-    return Error(Code::kInvalidArgument, Str("costs.", which, ": '", text, "' gives ", NameOf(expression.type()),
+    return Error(Code::kInvalidArgument, Str("problem.costs.", which, ": '", text, "' gives ", NameOf(expression.type()),
                                              "; expected an expression that gives a number"));
   }
   const table::Column column = expression.Evaluate(rows);
@@ -33,7 +33,7 @@ Result<std::vector<double>> CostOfEach(const table::Batch& rows, const std::stri
     ++known;
   }
   if (known == 0) {
-    return Error(Code::kInvalidArgument, Str("costs.", which, ": '", text, "' has no value in any of ", count,
+    return Error(Code::kInvalidArgument, Str("problem.costs.", which, ": '", text, "' has no value in any of ", count,
                                              " rows; guard what may be null with COALESCE"));
   }
   for (double& cost : out) {

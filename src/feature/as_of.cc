@@ -1,8 +1,6 @@
 #include "feature/as_of.h"
 
 #include <algorithm>
-#include <numeric>
-#include <thread>
 
 #include "base/text.h"
 #include "feature/as_of_internal.h"
@@ -20,14 +18,10 @@ Result<void> MatchAsOf(const Call& call, const TimedKeys& asking, const TimedKey
   }
   TENON_TRY(call.Check());
   if (out.empty()) return {};
-  const bool sorted = std::is_sorted(asking.time.begin(), asking.time.end()) && std::is_sorted(known.time.begin(), known.time.end());
-  const KeyRange range = RangeOf(asking.key, known.key);
-  const std::size_t rows = asking.key.size() + known.key.size();
-  if (sorted && range.size <= std::max<std::uint64_t>(rows / 4, 1024)) {
-    SweepByTime(call.threads, asking, known, range, ttl, out);
-    return {};
-  }
-  return MatchByParts(call, asking, known, range, ttl, out);
+  if (SweepByTime(call, asking, known, ttl, out)) return {};
+  TENON_ASSIGN(const bool done, MatchByCells(call, asking, known, ttl, out));
+  if (done) return {};
+  return MatchByParts(call, asking, known, ttl, out);
 }
 
 }  // namespace tenon::feature

@@ -294,6 +294,63 @@ TEST(JoinAsOfTest, LagsAreTheLastValueOfThen) {
   EXPECT_EQ(values("v.amount_last_all"), "- 0 4 4 9");
 }
 
+// A view of latest values alone is joined in another way than one that has windows as well.
+TEST(JoinAsOfTest, LatestValuesAloneAreThoseBesideOthers) {
+  std::mt19937_64 random(10);
+  const std::vector<std::string> settings = {"", ", ttl: 2d", ", same_instant: false", ", same_instant: false, ttl: 2d", ", delay: 6h", ", delay: 6h, ttl: 1d", ", delay: 2d, ttl: 1d", ", where: 'amount > 3'"};
+  for (const std::string& setting : settings) {
+    const FeatureView alone = ViewOf(Str("{entity: who, time: at, latest: [amount, id, deleted]", setting, "}"));
+    const FeatureView beside = ViewOf(Str("{entity: who, time: at, latest: [amount, id, deleted]", setting, ", aggregate: {amount: {count: all}}}"));
+    for (int round = 0; round < 6; ++round) {
+      std::vector<Told> told = RandomEvents(&random, 120);  // many of one time
+      if (round == 5) told.push_back({1, kFarthest + 1, 0, 5, 1, false});
+      std::vector<std::pair<std::int64_t, Micros>> asked = {{1, std::numeric_limits<Micros>::min()}, {2, kNever - 1}};
+      for (int i = 0; i < 200; ++i) asked.emplace_back(random() % 4, static_cast<Micros>(random() % 60) * kDay / 4);
+      const Batch one = Joined(alone, told, asked, 1 + round % 2);
+      const Batch other = Joined(beside, told, asked);
+      for (const char* name : {"v.amount", "v.id", "v.deleted"}) {
+        EXPECT_EQ(one.Named(name)->type(), other.Named(name)->type());
+        for (std::int64_t row = 0; row < one.rows(); ++row) {
+          ASSERT_EQ(one.Named(name)->ValueAt(row).Dump(), other.Named(name)->ValueAt(row).Dump()) << name << setting << ", row " << row;
+        }
+      }
+    }
+  }
+}
+
+// The same where the entity is a text and a number together, in several batches, with rows that lack something.
+TEST(JoinAsOfTest, LatestValuesOfEntitiesOfSeveralColumns) {
+  std::mt19937_64 random(12);
+  const auto make = [&](std::size_t rows, const char* time_name) {
+    table::ColumnBuilder town(Type::kString), shop(Type::kInt64), at(Type::kTimestamp), word(Type::kString);
+    for (std::size_t i = 0; i < rows; ++i) {
+      random() % 20 == 0 ? town.AddNull() : town.AddText(random() % 2 == 0 ? "Ulm" : "Gera");
+      random() % 20 == 0 ? shop.AddNull() : shop.AddInt(static_cast<std::int64_t>(random() % 3));
+      random() % 20 == 0 ? at.AddNull() : at.AddInt(static_cast<Micros>(random() % 50) * kDay);
+      random() % 5 == 0 ? word.AddNull() : word.AddText(Str("word ", random() % 9));
+    }
+    return Rows({{"town", Type::kString}, {"shop", Type::kInt64}, {time_name, Type::kTimestamp}, {"word", Type::kString}}, {town.Finish(), shop.Finish(), at.Finish(), word.Finish()});
+  };
+  const std::vector<Batch> rows = {make(90, "at"), make(1, "at"), make(60, "at")};
+  const Batch asking = make(300, "when");
+  const auto joined = [&](std::string_view yaml) {
+    auto plan = ViewPlan::Make(ViewOf(yaml), rows[0].schema());
+    EXPECT_TRUE(plan.ok()) << plan.error().ToString();
+    const ViewRows of{*plan, &rows};
+    auto out = JoinAsOf(Call(), asking, "when", {&of, 1});
+    EXPECT_TRUE(out.ok()) << out.error().ToString();
+    return *out->Named("v.word");
+  };
+  const Column alone = joined("{entity: [town, shop], time: at, latest: word, ttl: 9d}");
+  const Column beside = joined("{entity: [town, shop], time: at, latest: word, ttl: 9d, aggregate: {shop: {count: all}}}");
+  std::int64_t there = 0;
+  for (std::int64_t row = 0; row < asking.rows(); ++row) {
+    ASSERT_EQ(alone.ValueAt(row).Dump(), beside.ValueAt(row).Dump()) << "row " << row;
+    there += alone.IsNull(row) ? 0 : 1;
+  }
+  EXPECT_GT(there, 50);
+}
+
 TEST(JoinAsOfTest, SaysWhatIsWrong) {
   const std::vector<Batch> rows = {EventRows({{1, 0, 0, 5, 1, false}})};
   const auto message = [&](std::string_view yaml) {

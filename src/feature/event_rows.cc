@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/nested.h"
 #include "base/text.h"
 
 namespace tenon::feature {
@@ -57,7 +58,7 @@ Result<void> RowsFromJson::Add(const Json& object) {
   std::vector<const Json*> values;
   static const Json nothing;
   for (const table::Field& field : schema_->fields()) {
-    const Json* value = object.Find(field.name);
+    const Json* value = FindNested(object, field.name);
     values.push_back(value == nullptr ? &nothing : value);
     if (std::string why = WhyNotOfType(*values.back(), field.type); !why.empty()) return Error(Code::kInvalidArgument, Str("column '", field.name, "': ", why));
   }

@@ -1,5 +1,5 @@
 // The point-in-time join of rows with feature views: every entity's events and questions in the order of time, through
-// the same state that answers online.
+// the same state that answers online. Views of latest values alone go another way (join_latest.cc).
 
 #include <algorithm>
 #include <atomic>
@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "feature/as_of.h"
+#include "feature/join_latest_internal.h"
 #include "feature/view_events_internal.h"
 
 namespace tenon::feature {
@@ -52,6 +53,8 @@ class Answers {
 };
 
 Result<void> JoinView(const Call& call, const Batch& asking, std::span<const Micros> times, const ViewRows& view, std::vector<Column>* out) {
+  TENON_ASSIGN(const bool done, JoinLatest(call, asking, times, view, out));
+  if (done) return {};
   ViewEvents join(view.plan, *view.rows);
   TENON_TRY(join.Prepare());
   TENON_TRY(join.Ask(asking, times));

@@ -243,7 +243,10 @@ bool GuessEscape(std::string_view text, const CsvFormat& format) {
 
 NumberForm GuessNumbers(std::string_view text, const CsvFormat& format) {
   bool broken = false;
-  return GuessNumberForm(Sample(text, format, &broken), format.blanks ? ' ' : format.separator);
+  NumberForm out = GuessNumberForm(Sample(text, format, &broken), format.blanks ? ' ' : format.separator);
+  out.guessed = true;
+  out.commas_part = !format.blanks && format.separator == ',';
+  return out;
 }
 
 bool GuessHeader(std::string_view text, const CsvFormat& format, const std::vector<std::string>& columns,

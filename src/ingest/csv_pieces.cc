@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "ingest/csv_internal.h"
+#include "ingest/looked.h"
 #include "ingest/text_internal.h"
 
 namespace tenon::ingest {
@@ -37,7 +38,7 @@ std::string CountProblem(const std::vector<Cell>& cells, std::size_t columns) {
   return Str(counts, "; the first too many is ", Quoted(cells[columns].text), ". A value with the separator in it stands in quotes");
 }
 
-class CsvPieces final : public Pieces {
+class CsvPieces final : public PiecesOfMany {
  public:
   CsvPieces(CsvFile file, std::vector<std::string> missing) : file_(std::move(file)), missing_(std::move(missing)) {}
 
@@ -89,7 +90,8 @@ class CsvPieces final : public Pieces {
         if (!problem.empty()) {
           builders[i].AddNull();
         } else if (!AddCell(cells[column], (*schema)[static_cast<int>(i)].type, missing_, &builders[i], file_.format.numbers)) {
-          problem = Str("column '", file_.names[column], "': ", Quoted(cells[column].text), " is no ", table::NameOf((*schema)[static_cast<int>(i)].type));
+          problem = Str("column '", file_.names[column], "': ", Quoted(cells[column].text), " is no ", table::NameOf((*schema)[static_cast<int>(i)].type),
+                        OtherForm(file_.format.numbers, cells[column].text) ? Str("; it would be a number with ", WayOut(file_.format.numbers)) : std::string());
           builders[i].AddNull();
         }
       }
@@ -107,7 +109,7 @@ class CsvPieces final : public Pieces {
     return piece;
   }
 
-  Result<void> Learn(const Call& call) override {
+  Result<void> LearnToo(const Call& call, Looked* looked) override {
     std::vector<std::uint64_t> starts;
     for (std::uint64_t at = file_.begin; at < end(); at += kLearnBytes) starts.push_back(at);
     struct Found {
@@ -134,9 +136,9 @@ class CsvPieces final : public Pieces {
     };
     const auto work = [&] {
       for (std::size_t i = next++; i < starts.size(); i = next++) {
-        auto looked = look(i, Start(starts[i]));
+        auto outcome = look(i, Start(starts[i]));
         const std::scoped_lock lock(mutex);
-        if (!looked && !failed) failed = std::move(looked).error();
+        if (!outcome && !failed) failed = std::move(outcome).error();
         if (failed) next = starts.size();
         ++done;
         call.Report("looking at the values", static_cast<double>(done) / static_cast<double>(starts.size()));
@@ -149,12 +151,15 @@ class CsvPieces final : public Pieces {
     }
     if (failed) return std::move(*failed);
     std::vector<Looks> all(file_.names.size());
+    looked->resize(all.size());
+    for (std::size_t c = 0; c < all.size(); ++c) all[c].seen = (*looked)[c];
     for (std::size_t i = 0; i < found.size(); ++i) {
       if (i > 0 && found[i].begin != found[i - 1].end) TENON_TRY(look(i, found[i - 1].end));
       for (std::size_t c = 0; c < all.size(); ++c) {
         for (std::size_t k = 0; k < all[c].seen.size(); ++k) all[c].seen[k] += found[i].looks[c].seen[k];
       }
     }
+    for (std::size_t c = 0; c < all.size(); ++c) (*looked)[c] = all[c].seen;
     std::vector<table::Field> fields = schema_->fields();
     for (std::size_t c = 0; c < fields.size(); ++c) {
       if (!given_[c]) fields[c].type = all[c].Inferred();

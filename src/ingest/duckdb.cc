@@ -1,4 +1,5 @@
 #include <duckdb.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -6,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "ingest/duckdb_internal.h"
 #include "platform/library.h"
@@ -74,6 +76,15 @@ bool IsNested(duckdb_type type) {
          type == DUCKDB_TYPE_UNION;
 }
 
+void AddOperators(const Json& plan, std::vector<std::string>* names) {
+  if (plan.is_array()) {
+    for (const Json& one : plan.array()) AddOperators(one, names);
+    return;
+  }
+  names->emplace_back(Trim(plan.StringAt("name")));
+  if (const Json* children = plan.Find("children")) AddOperators(*children, names);
+}
+
 // Interrupts the engine from the thread that asks the call to stop.
 class Interrupter {
  public:
@@ -120,14 +131,14 @@ class Engine final : public DuckDb {
     if (database_ != nullptr) api_.close(&database_);
   }
 
-  Result<void> Start(const Call& call) {
+  Result<void> Start(const Call& call, std::int64_t memory) {
     duckdb_config config = nullptr;
     if (api_.create_config(&config) == DuckDBError) return Error(Code::kInternal, "the analytic engine makes no settings");
     const char* temporary = std::getenv("TMPDIR");
     const std::array<std::pair<const char*, std::string>, 4> settings = {
         {{"threads", Str(std::max(1, call.threads))}, {"autoinstall_known_extensions", "false"}, {"autoload_known_extensions", "false"},
-         {"temp_directory", Str(temporary != nullptr ? temporary : "/tmp", "/tenon-engine")}}};
-    bool set = true;
+         {"temp_directory", Str(temporary != nullptr ? temporary : "/tmp", "/tenon-engine-", getpid(), "-", reinterpret_cast<std::uintptr_t>(this))}}};
+    bool set = memory == 0 || api_.set_config(config, "memory_limit", Str(memory, "B").c_str()) == DuckDBSuccess;
     for (const auto& [name, value] : settings) set = set && api_.set_config(config, name, value.c_str()) == DuckDBSuccess;
     char* message = nullptr;
     const bool open = set && api_.open_ext(nullptr, &database_, config, &message) == DuckDBSuccess;
@@ -168,8 +179,27 @@ class Engine final : public DuckDb {
     return std::make_unique<Rows>(std::move(self), std::make_shared<const Schema>(std::move(fields)), *result);
   }
 
+  Result<std::vector<std::string>> Operators(const Call& call, const std::string& sql) override {
+    TENON_TRY(Run(call, "PRAGMA disable_optimizer"));
+    duckdb_prepared_statement statement = nullptr;
+    TENON_TRY(Prepare(call, Str("EXPLAIN (FORMAT JSON) ", sql), &statement));
+    auto result = Execute(call, statement);
+    api_.destroy_prepare(&statement);
+    if (!result.ok()) return std::move(result).error();
+    Rows rows(std::static_pointer_cast<Engine>(shared_from_this()),
+              std::make_shared<const Schema>(std::vector<Field>{{"key", Type::kString}, {"value", Type::kString}}), *result);
+    TENON_ASSIGN(const std::optional<Batch> batch, rows.Next(call));
+    std::vector<std::string> names;
+    if (batch && batch->rows() == 1) {
+      TENON_ASSIGN(const Json plan, Json::Parse(batch->column(1).Text(0), "plan"));
+      AddOperators(plan, &names);
+    }
+    TENON_TRY(Run(call, "PRAGMA enable_optimizer"));
+    return names;
+  }
+
   Result<void> MakeTable(const Call& call, const std::string& name, const Schema& schema) override {
-    std::string sql = Str("CREATE TABLE ", SqlName(name), " (");
+    std::string sql = Str("CREATE OR REPLACE TABLE ", SqlName(name), " (");
     for (int i = 0; i < schema.size(); ++i) {
       if (schema[i].type == Type::kEmbedding) {
         return Error(Code::kInvalidArgument, Str("column '", schema[i].name, "' holds embeddings, which SQL and Parquet cannot take here; leave it out"));
@@ -338,10 +368,10 @@ Result<std::optional<Batch>> Rows::Next(const Call& call) {
 
 }  // namespace
 
-Result<std::shared_ptr<DuckDb>> DuckDb::Open(const Call& call) {
+Result<std::shared_ptr<DuckDb>> DuckDb::Open(const Call& call, std::int64_t memory) {
   TENON_ASSIGN(const Api api, Api::Load());
   auto engine = std::make_shared<Engine>(api);
-  TENON_TRY(engine->Start(call));
+  TENON_TRY(engine->Start(call, memory));
   return std::shared_ptr<DuckDb>(std::move(engine));
 }
 

@@ -15,7 +15,8 @@ namespace tenon::ingest {
 // give up, also in the midst of a query.
 class DuckDb : public std::enable_shared_from_this<DuckDb> {
  public:
-  static Result<std::shared_ptr<DuckDb>> Open(const Call& call);
+  // `memory`: bytes it may hold before rows go to a folder of its own in TMPDIR, which it removes; 0: most of the machine's.
+  static Result<std::shared_ptr<DuckDb>> Open(const Call& call, std::int64_t memory = 0);
   virtual ~DuckDb() = default;
 
   // Runs statements whose result does not matter.
@@ -23,7 +24,9 @@ class DuckDb : public std::enable_shared_from_this<DuckDb> {
   // The rows of one SELECT, in its order, as they are asked for; nested values as JSON text. The reader keeps the
   // database. Bool, int64, float64, string and timestamp come out; other types are cast to the nearest of them.
   virtual Result<std::unique_ptr<table::BatchReader>> Query(const Call& call, const std::string& sql) = 0;
-  // Makes a table of the schema. Embeddings are an invalid_argument.
+  // The operators by which a SELECT would be answered if nothing were made faster, one row of text each.
+  virtual Result<std::vector<std::string>> Operators(const Call& call, const std::string& sql) = 0;
+  // Makes a table of the schema, in the place of one of that name. Embeddings are an invalid_argument.
   virtual Result<void> MakeTable(const Call& call, const std::string& name, const table::Schema& schema) = 0;
   virtual Result<void> Append(const Call& call, const std::string& name, const table::Batch& batch) = 0;
   // No files, no extensions, no settings from now on: before the SQL of a user.

@@ -86,9 +86,23 @@ NumberForm GuessNumberForm(const std::vector<std::vector<std::string>>& rows, ch
       if (with_point.number && with_point.pointed && with_point.groups == 0 && (with_point.fraction != 3 || with_point.first > 3 || with_point.leading_zero)) ++points;
     }
   }
-  if (commas > 0 && points == 0 && english == 0 && separator != ',') return {',', '.'};
-  if (english > 0 && commas == 0) return {'.', ','};
+  if (commas > 0 && points == 0 && english == 0 && separator != ',') return {.decimal = ',', .thousands = '.'};
+  if (english > 0 && commas == 0) return {.decimal = '.', .thousands = ','};
   return {};
+}
+
+bool OtherForm(const NumberForm& form, std::string_view text) {
+  if (!form.guessed || text.empty() || !Digit(text.back()) || !(Digit(text.front()) || text.front() == '-' || text.front() == '+')) return false;
+  const Shape with_comma = ShapeOf(text, '.', ','), with_point = ShapeOf(text, ',', '.');
+  const auto sure = [](const Shape& shape) { return shape.number && shape.pointed && (shape.groups > 0 || shape.fraction != 3 || shape.first > 3 || shape.leading_zero); };
+  if (form.decimal == ',') return sure(with_point);
+  if (sure(with_comma)) return with_comma.groups > 0 || !form.commas_part;
+  return form.thousands == '\0' && sure(with_point) && with_point.groups > 0;
+}
+
+std::string WayOut(const NumberForm& form) {
+  if (form.decimal == ',') return "`decimal: \".\"`, and `thousands:` where there are any,";
+  return "`decimal: \",\"` and `thousands: \".\"` (or the other way round, as they are written)";
 }
 
 Result<NumberForm> MadeNumberForm(std::string_view decimal, std::string_view thousands) {

@@ -10,12 +10,15 @@
 
 namespace tenon::ingest {
 
-// What was brought from a place: rows, or copies of files that hold them.
+// What a source is read from, on this machine: its files, or copies of what stands elsewhere; or the rows that a server sends.
 struct Brought {
   std::unique_ptr<table::BatchReader> rows;  // else null
-  std::vector<std::string> files;            // copies on this machine, with the endings of their names
-  std::shared_ptr<const void> keeper;        // removes the copies with its last user
+  std::vector<std::string> files;            // for SourceSpec::files; copies have the endings of their names
+  std::shared_ptr<const void> keeper;        // removes copies with its last user; null: the files are the user's
 };
+Result<Brought> Bring(const Call& call, const SourceSpec& spec);
+// Whether Bring gives rows and not files.
+bool SendsRows(const SourceSpec& spec);
 
 // Somewhere outside this machine's files that rows come from. Kinds: postgresql, http, s3, kafka. Made from `connect:` of a source.
 class Place {

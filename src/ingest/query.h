@@ -8,9 +8,12 @@
 
 namespace tenon::ingest {
 
-// The rows of a SELECT over `rows`, which it knows as the table `data`; it reaches neither files nor the network.
-// Errors: invalid_argument with the engine's words.
-Result<std::unique_ptr<table::BatchReader>> QueryOver(const Call& call, table::BatchReader& rows, const std::string& sql);
+// The rows of a SELECT over `rows`, which it knows as the table `data`; it reaches neither files nor the network. One that
+// makes each of its rows from one of theirs (no joins, groups, windows, order, limit or chance) is answered batch by batch,
+// in their order; others by the engine, which holds all the rows: some gigabytes in memory, more of them on disk. Errors: invalid_argument with the engine's words.
+Result<std::unique_ptr<table::BatchReader>> QueryOver(const Call& call, std::unique_ptr<table::BatchReader> rows, const std::string& sql);
+// Whether it is one that makes each of its rows from one of `schema`'s.
+Result<bool> RowByRow(const Call& call, const table::Schema& schema, const std::string& sql);
 
 // SELECTs over tables of rows in memory; what they say reaches neither files nor the network. They run in one thread, so that the
 // same rows come in the same order. One thread. Errors: as QueryOver; unavailable where the engine is not installed.

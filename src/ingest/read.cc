@@ -1,7 +1,5 @@
 #include "ingest/read.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <map>
@@ -17,6 +15,8 @@ namespace tenon::ingest {
 namespace {
 
 using table::BatchReader;
+
+constexpr std::size_t kHeadBytes = 4096;  // that a format is found by
 
 // Keeps copies of the input until the rows are read, and gives other names to columns.
 class Kept final : public BatchReader {
@@ -60,12 +60,15 @@ Result<std::string> FormatByBytes(const Call& call, const std::string& path) {
   std::string_view head = bytes->view();
   std::string unpacked;
   if (LooksPacked(head)) {
-    TENON_ASSIGN(unpacked, Unpack(call, head, path));
+    TENON_TRY(Unpack(call, head, path, [&](std::string_view piece) -> Result<bool> {
+      unpacked += piece;
+      return unpacked.size() < kHeadBytes;
+    }));
     head = unpacked;
   }
   if (head.starts_with("PAR1")) return "parquet";
   if (head.starts_with("ARROW1") || head.starts_with("\xFF\xFF\xFF\xFF")) return "arrow";
-  head = head.substr(0, 4096);
+  head = head.substr(0, kHeadBytes);
   if (head.starts_with("\xEF\xBB\xBF")) head.remove_prefix(3);
   const std::string_view text = Trim(head);
   if (text.starts_with("{") || text.starts_with("[{") || text.starts_with("[ ") || text.starts_with("[\n")) return "json_lines";
@@ -110,7 +113,7 @@ Result<std::string> FormatOf(const Call& call, const SourceSpec& spec, const std
   return FormatByBytes(call, file);
 }
 
-Result<Brought> Bring(const Call& call, const SourceSpec& spec) {
+Result<Brought> FromPlace(const Call& call, const SourceSpec& spec) {
   if (spec.paths.size() > 1) return Error(Code::kInvalidArgument, "an address is read alone");
   TENON_ASSIGN(const std::string kind, PlaceOf(spec.paths[0]));
   Kinds<Place> places;
@@ -119,94 +122,111 @@ Result<Brought> Bring(const Call& call, const SourceSpec& spec) {
   return place->Bring(call, spec.paths[0], spec);
 }
 
+// The files in a folder and below it.
+Result<void> AddFolder(const std::string& folder, std::vector<std::string>* files) {
+  TENON_ASSIGN(const std::vector<std::string> names, platform::RealFiles()->List(folder));
+  for (const std::string& name : names) {
+    if (name.starts_with('.') || name.starts_with('_')) continue;
+    const std::string path = platform::JoinPath(folder, name);
+    TENON_ASSIGN(const platform::FileInfo info, platform::RealFiles()->Info(path));
+    if (info.folder) {
+      TENON_TRY(AddFolder(path, files));
+    } else {
+      files->push_back(path);
+    }
+  }
+  return {};
+}
+
 Result<void> CheckRoles(const table::Schema& schema, const SourceSpec& spec) {
   const std::pair<std::string_view, const std::string*> roles[] = {{"key", &spec.key}, {"time", &spec.time}, {"group", &spec.group}};
   for (const auto& [role, column] : roles) {
     if (column->empty() || schema.Find(*column) >= 0) continue;
-    return Error(Code::kInvalidArgument, Str(role, ": no column '", *column, "'", DidYouMean(*column, schema.Names())));
+    return Error(Code::kInvalidArgument, Str(WhereOf(spec), ".", role, ": no column '", *column, "'", DidYouMean(*column, schema.Names())));
+  }
+  for (const auto& [column, folder] : spec.contents) {
+    if (schema.Find(column) < 0) return Error(Code::kInvalidArgument, Str(WhereOf(spec), ".files: no column '", column, "'", DidYouMean(column, schema.Names())));
   }
   return {};
 }
 
 }  // namespace
 
-Spool::~Spool() { (void)platform::RealFiles()->Remove(path_); }
-
-Result<std::unique_ptr<Spool>> SpoolStandardInput(const Call& call) {
-  const char* folder = std::getenv("TMPDIR");
-  std::string path = platform::JoinPath(folder != nullptr ? folder : "/tmp", "tenon-input-XXXXXX");
-  const int file = mkstemp(path.data());
-  if (file < 0) return Error(Code::kUnavailable, Str("cannot make a temporary file ", path, " for standard input"));
-  close(file);
-  auto spool = std::make_unique<Spool>(path);
-  TENON_ASSIGN(auto out, platform::RealFiles()->Append(path));
-  std::array<char, 1 << 16> buffer;
-  while (true) {
-    TENON_TRY(call.Check());
-    const ssize_t got = ::read(STDIN_FILENO, buffer.data(), buffer.size());
-    if (got < 0) return Error(Code::kUnavailable, "cannot read standard input");
-    if (got == 0) return spool;
-    TENON_TRY(out->Append({buffer.data(), static_cast<std::size_t>(got)}));
-  }
-}
-
 Result<std::vector<std::string>> FindFiles(const SourceSpec& spec) {
   if (!spec.files.empty()) return spec.files;
   std::vector<std::string> found;
   for (const std::string& path : spec.paths) {
     const std::string pattern = platform::JoinPath(spec.folder, path);
-    bool any = false;
+    std::vector<std::string> some;
     for (std::string& file : platform::Glob(pattern)) {
-      if (!platform::RealFiles()->Exists(file)) continue;
-      any = true;
-      if (std::ranges::find(found, file) == found.end()) found.push_back(std::move(file));
+      const auto info = platform::RealFiles()->Info(file);
+      if (!info.ok()) continue;
+      if (!info->folder) {
+        some.push_back(std::move(file));
+        continue;
+      }
+      TENON_TRY(AddFolder(file, &some));
+      if (some.empty() && file == pattern) return Error(Code::kNotFound, Str("the folder ", pattern, " holds no file"));
     }
-    if (!any) {
+    if (some.empty()) {
       const bool is_pattern = pattern.find_first_of("*?[") != std::string::npos;
       return Error(Code::kNotFound, is_pattern ? Str("no file matches ", pattern) : Str("no file ", pattern));
+    }
+    for (std::string& file : some) {
+      if (std::ranges::find(found, file) == found.end()) found.push_back(std::move(file));
     }
   }
   return found;
 }
 
-Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds) {
-  TENON_TRY(call.Check());
-  std::shared_ptr<const void> keeper;
-  std::unique_ptr<BatchReader> rows;
-  std::vector<std::string> files;
-  if (std::ranges::find(spec.paths, "-") != spec.paths.end()) {
+Result<Brought> Bring(const Call& call, const SourceSpec& spec) {
+  Brought out;
+  if (!spec.files.empty()) {
+    out.files = spec.files;
+  } else if (std::ranges::find(spec.paths, "-") != spec.paths.end()) {
     if (spec.paths.size() > 1) return Error(Code::kInvalidArgument, "`-`, standard input, is read alone");
     TENON_ASSIGN(auto spool, SpoolStandardInput(call), "reading standard input");
-    files = {spool->path()};
-    keeper = std::shared_ptr<const Spool>(std::move(spool));
+    out.files = {spool->path()};
+    out.keeper = std::shared_ptr<const Spool>(std::move(spool));
   } else if (spec.remote()) {
-    TENON_ASSIGN(Brought brought, Bring(call, spec), Str("source ", spec.name));
-    rows = std::move(brought.rows);
-    files = std::move(brought.files);
-    keeper = std::move(brought.keeper);
+    TENON_ASSIGN(out, FromPlace(call, spec), Str("source ", spec.name));
   } else {
-    TENON_ASSIGN(files, FindFiles(spec), Str("source ", spec.name));
+    TENON_ASSIGN(out.files, FindFiles(spec), Str("source ", spec.name));
   }
+  return out;
+}
+
+bool SendsRows(const SourceSpec& spec) {
+  if (!spec.files.empty() || !spec.remote()) return false;
+  const auto place = PlaceOf(spec.paths[0]);
+  return place.ok() && (*place == "postgresql" || *place == "kafka");
+}
+
+Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds) {
+  TENON_TRY(call.Check());
+  TENON_ASSIGN(Brought brought, Bring(call, spec));
+  std::unique_ptr<BatchReader> rows = std::move(brought.rows);
   if (rows == nullptr) {
-    TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));
+    TENON_ASSIGN(const std::string format, FormatOf(call, spec, brought.files[0]));
     TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, WhereOf(spec)), Str("source ", spec.name));
-    TENON_ASSIGN(rows, reader->Open(call, files, spec), Str("source ", spec.name));
+    TENON_ASSIGN(rows, reader->Open(call, brought.files, spec), Str("source ", spec.name));
   }
   TENON_ASSIGN(auto schema, Named(*rows->schema(), spec), Str("source ", spec.name));
-  rows = std::make_unique<Kept>(std::move(rows), std::move(schema), std::move(keeper));
+  rows = std::make_unique<Kept>(std::move(rows), std::move(schema), std::move(brought.keeper));
   if (!spec.sql.empty()) {
-    TENON_ASSIGN(rows, QueryOver(call, *rows, spec.sql), Str("source ", spec.name));
+    TENON_ASSIGN(rows, QueryOver(call, std::move(rows), spec.sql), Str("source ", spec.name));
     SourceSpec plain;
     TENON_TRY(Named(*rows->schema(), plain), Str("source ", spec.name, ": sql"));
   }
   TENON_TRY(CheckRoles(*rows->schema(), spec), Str("source ", spec.name));
+  if (!spec.contents.empty()) rows = WithContents(std::move(rows), Contents(spec.contents, spec.contents_folder));
   return rows;
 }
 
 Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds) {
   TENON_TRY(call.Check());
-  const bool piped = std::ranges::find(spec.paths, "-") != spec.paths.end();
-  if (piped || spec.remote() || !spec.sql.empty() || !spec.renames.empty()) return std::unique_ptr<Pieces>();
+  const bool piped = spec.files.empty() && std::ranges::find(spec.paths, "-") != spec.paths.end();
+  if (piped || (spec.files.empty() && spec.remote()) || !spec.sql.empty() || !spec.renames.empty() || !spec.contents.empty()) return std::unique_ptr<Pieces>();
   TENON_ASSIGN(const std::vector<std::string> files, FindFiles(spec), Str("source ", spec.name));
   if (files.size() != 1) return std::unique_ptr<Pieces>();
   TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/kinds.h"
+#include "ingest/contents.h"
 #include "ingest/sensitive.h"
 #include "platform/files.h"
 #include "table/batch.h"
@@ -29,11 +30,13 @@ struct SourceSpec {
   bool grows = false;                       // `incremental: files`: only files not read before are read
   std::string watermark;                    // `incremental: {by: column}`: only rows at or above the highest read
   std::chrono::microseconds overlap{0};     // of it, read again; of times
+  ContentColumns contents;                  // `files:`, columns that name files: their content takes the names' place
   Sensitive sensitive;                      // columns about people, and how they are treated
   Json governance;                          // owner, purpose, residency, freshness, sensitive, consent: kept with the snapshot
 
   // Set by who reads in parts; not of what the user wrote.
   std::vector<std::string> files;           // read these, found by FindFiles; empty: all
+  std::string contents_folder = ".";        // what folders of `contents` are relative to: the project's, also when other rows are read
   std::string since;                        // an SQL literal: rows whose watermark is at or above it
 
   // Reads `data: path`, `data: {read: path, ...}` or `data: {name: {...}}`.

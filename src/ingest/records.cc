@@ -110,6 +110,8 @@ struct Guess : Looks {
   Type type = Type::kString;
   std::shared_ptr<const Dictionary> levels;
   Distinct distinct;
+  std::int64_t other_form = 0;         // texts that are numbers in another form; -1: a text was none, so that it does not matter
+  std::string first_other;             // of them, where and what
   bool counted_from_start = false;     // distinct holds every text of the column
 };
 
@@ -181,21 +183,31 @@ class TextTable final : public table::BatchReader {
       TENON_ASSIGN(const bool more, records_->Next(&cells_));
       if (!more) break;
       if (cells_.size() > guesses_.size()) TENON_TRY(AddColumns(cells_.size()));
-      for (std::size_t i = 0; i < cells_.size(); ++i) CountLook(cells_[i], &guesses_[i]);
+      for (std::size_t i = 0; i < cells_.size(); ++i) CountLook(i, cells_[i], &guesses_[i]);
       ++rows_;
     }
     return AddColumns(records_->names().size());
   }
 
-  void CountLook(const Cell& cell, Guess* guess) {
+  void CountLook(std::size_t column, const Cell& cell, Guess* guess) {
     const Look look = guess->fixed && guess->type == Type::kString && !IsMissing(cell, missing_) ? Look::kText
                                                                                               : LookOf(cell, missing_, numbers_);
     const bool text_so_far = guess->counted_from_start;
     ++guess->seen[static_cast<std::size_t>(look)];
     if (look == Look::kMissing || guess->levels != nullptr) return;
+    if (look == Look::kText && guess->other_form >= 0 && !guess->fixed) CountOtherForm(column, cell, guess);
     // The distinct texts are counted from the first value on when that is a text; see CountLateTexts for the others.
     if (look == Look::kText && guess->Values() == 1) guess->counted_from_start = true;
     if (guess->counted_from_start || text_so_far) guess->distinct.Code(KeptText(cell));
+  }
+
+  void CountOtherForm(std::size_t column, const Cell& cell, Guess* guess) const {
+    if (cell.words || !OtherForm(numbers_, Strip(cell.text))) {
+      guess->other_form = -1;
+      guess->first_other.clear();
+    } else if (guess->other_form++ == 0) {
+      guess->first_other = Str(records_->Where(), ": column '", records_->names()[column], "': ", Quoted(cell.text));
+    }
   }
 
   Result<void> AddColumns(std::size_t count) {
@@ -229,8 +241,13 @@ class TextTable final : public table::BatchReader {
                      Str("types: no column '", column, "'", DidYouMean(column, records_->names())));
       }
     }
-    for (Guess& guess : guesses_) {
-      if (!guess.fixed) guess.type = guess.Inferred();
+    for (std::size_t i = 0; i < guesses_.size(); ++i) {
+      Guess& guess = guesses_[i];
+      if (guess.fixed) continue;
+      guess.type = guess.Inferred();
+      if (guess.other_form <= 0 || guess.Values() != guess.other_form + guess.Numbers()) continue;
+      return Error(Code::kInvalidArgument, Str(guess.first_other, " is a number in another form than the file's first rows said. Write ", WayOut(numbers_),
+                                               " when all numbers of the file are written so, or `types: {", records_->names()[i], ": string}` when these are texts"));
     }
     return {};
   }
@@ -295,7 +312,7 @@ class TextTable final : public table::BatchReader {
     if (guesses_[i].fixed) {
       return Error(Code::kInvalidArgument,
                    Str(where, " is no ", table::NameOf(guesses_[i].type), "; write `types: {", records_->names()[i],
-                       ": string}`, or add it to `missing` when it stands for no value"));
+                       ": string}`, or add it to `missing` when it stands for no value", OtherForm(numbers_, Strip(cell.text)) ? Str("; it would be a number with ", WayOut(numbers_)) : std::string()));
     }
     return Error(Code::kUnavailable, Str(where, " was not there a moment ago: the file changed while it was read"));
   }

@@ -54,6 +54,7 @@ Look LookOf(const Cell& cell, const std::vector<std::string>& missing, const Num
 // How often the values of one column had each look. Counts of parts add up.
 struct Looks {
   std::array<std::int64_t, 6> seen{};  // by Look
+  std::int64_t Numbers() const { return seen[2] + seen[3]; }
   std::int64_t Values() const { return seen[1] + seen[2] + seen[3] + seen[4] + seen[5]; }
   table::Type Inferred() const;
 };

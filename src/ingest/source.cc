@@ -10,8 +10,9 @@
 namespace tenon::ingest {
 namespace {
 
-constexpr std::array<std::string_view, 16> kKeys = {"read",   "format", "columns", "missing",   "sql",       "types",   "rename",  "key",
-                                                    "time",   "group",  "owner",   "purpose",   "residency", "freshness", "connect", "incremental"};
+constexpr std::array<std::string_view, 17> kKeys = {"read",   "format", "columns", "missing",   "sql",       "types",   "rename",  "key",
+                                                    "time",   "group",  "owner",   "purpose",   "residency", "freshness", "connect", "incremental",
+                                                    "files"};
 constexpr std::array<std::string_view, 6> kGovernance = {"owner", "purpose", "residency", "freshness", "sensitive", "consent"};
 
 constexpr std::string_view kOffsets = "kafka_offset";  // the column that says where a record stood in its partition
@@ -103,10 +104,34 @@ Result<void> ReadMissing(const Json& missing, Fields* fields, SourceSpec* spec) 
   return {};
 }
 
+// `[photo]` or `{photo: images}`: columns that name files, and the folder these lie in.
+Result<void> ReadContents(const Json& json, Fields* fields, SourceSpec* spec) {
+  const auto wrong = [&] { return fields->Wrong("files", "expected columns that name files, and the folders these are in: {photo: images}, or [photo]"); };
+  if (json.is_string()) spec->contents.emplace_back(json.String(), "");
+  if (json.is_array()) {
+    for (const Json& column : json.array()) {
+      if (!column.is_string()) return wrong();
+      spec->contents.emplace_back(column.String(), "");
+    }
+  } else if (json.is_object()) {
+    for (const auto& [column, folder] : json.object()) {
+      if (!folder.is_string()) return wrong();
+      spec->contents.emplace_back(column, folder.String());
+    }
+  }
+  if (spec->contents.empty()) return wrong();
+  for (const auto& [column, folder] : spec->contents) {
+    for (const auto* role : {&spec->key, &spec->time, &spec->group}) {
+      if (*role == column) return fields->Wrong("files", Str("'", column, "' gets the content of files; it cannot be the key, time or group as well"));
+    }
+  }
+  return {};
+}
+
 Result<SourceSpec> ParseBody(const Json& json, const std::string& name, const std::string& folder, std::string_view file) {
   SourceSpec spec;
   spec.name = name;
-  spec.folder = folder;
+  spec.folder = spec.contents_folder = folder;
   if (json.is_string()) {
     spec.paths = {json.String()};
     if (auto place = PlaceOf(json.String()); !place) return std::move(place).error().Context(Str(json.Where(file), ": data"));
@@ -128,6 +153,7 @@ Result<SourceSpec> ParseBody(const Json& json, const std::string& name, const st
   if (const Json* grows = fields.Find("incremental"); grows != nullptr) {
     TENON_TRY(ReadIncremental(*grows, name == "data" ? "data" : Str("data.", name), file, &fields, &spec));
   }
+  if (const Json* contents = fields.Find("files"); contents != nullptr) TENON_TRY(ReadContents(*contents, &fields, &spec));
   for (const std::string_view key : kGovernance) {
     if (const Json* value = fields.Find(key); value != nullptr) spec.governance[key] = *value;
   }
@@ -202,6 +228,7 @@ Json SourceSpec::ToJson() const {
   if (!sql.empty()) out["sql"] = sql;
   for (const auto& [column, type] : types) out["types"][column] = type;
   for (const auto& [column, old] : renames) out["rename"][column] = old;
+  for (const auto& [column, folder_of] : contents) out["files"][column] = folder_of;
   if (!connect.is_null()) out["connect"] = connect;
   if (grows) out["incremental"] = "files";
   if (!watermark.empty()) out["incremental"]["by"] = watermark;

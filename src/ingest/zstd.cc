@@ -43,11 +43,10 @@ struct Api {
 
 bool LooksZstd(std::string_view bytes) { return bytes.starts_with("\x28\xB5\x2F\xFD"); }
 
-Result<std::string> Unzstd(const Call& call, std::string_view packed, const std::string& path) {
+Result<void> Unzstd(const Call& call, std::string_view packed, const std::string& path, const TakeBytes& take) {
   TENON_ASSIGN(const Api api, Api::Load(), path);
   const std::unique_ptr<ZSTD_DCtx_s, std::size_t (*)(ZSTD_DCtx_s*)> context(api.ZSTD_createDCtx(), api.ZSTD_freeDCtx);
   if (context == nullptr) return Error(Code::kResourceExhausted, "no memory to unpack zstd");
-  std::string out;
   std::array<char, 1 << 17> piece;
   TenonZstdIn in{packed.data(), packed.size(), 0};
   std::size_t left = 1;
@@ -57,13 +56,14 @@ Result<std::string> Unzstd(const Call& call, std::string_view packed, const std:
     const std::size_t before = in.at;
     left = api.ZSTD_decompressStream(context.get(), &into, &in);
     if (api.ZSTD_isError(left) != 0) return Error(Code::kDataLoss, Str(path, ": damaged zstd: ", api.ZSTD_getErrorName(left)));
-    out.append(piece.data(), into.at);
+    TENON_ASSIGN(const bool more, take({piece.data(), into.at}));
+    if (!more) return {};
     // More frames may follow; what is packed is at its end when nothing more comes of it.
     if (in.at == in.size && into.at < into.size) break;
     if (in.at == before && into.at == 0) break;
   }
   if (left != 0) return Error(Code::kDataLoss, Str(path, ": damaged zstd: it ends in the midst"));
-  return out;
+  return {};
 }
 
 }  // namespace tenon::ingest

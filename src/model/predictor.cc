@@ -18,7 +18,7 @@ constexpr std::int64_t kRowsAThread = 8192;   // below, starting a thread costs 
 
 std::int64_t TileRows(int width) {
   const std::int64_t rows = kTileBytes / (std::max(width, 1) * static_cast<std::int64_t>(sizeof(float)));
-  return std::clamp<std::int64_t>(rows, 64, kMostTileRows);
+  return std::clamp<std::int64_t>(rows / 64 * 64, 64, kMostTileRows);  // slices of columns then share their validity bits
 }
 
 void Calibrate(const Calibration& calibration, Task task, float* values, std::int64_t n) {

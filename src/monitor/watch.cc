@@ -215,7 +215,7 @@ Result<Window> ReadWindow(const Call& call, platform::Files& files, const std::s
         columns[i].AddText(entry.texts[i]);
       }
     }
-    if (!entry.values.empty()) {
+    if (!entry.values.empty() && entry.rung == serve::Rung::kModel) {  // what a lower rung said is no prediction of the model
       out.predictions.AddNumber(static_cast<double>(*std::ranges::max_element(entry.values)));
     }
     ++out.rows;

@@ -165,14 +165,14 @@ serve::Served Version(int version) {
   return out;
 }
 
-void Answer(serve::InferenceLog& log, const serve::Served& served, int i) {
+void Answer(serve::InferenceLog& log, const serve::Served& served, int i, serve::Rung rung = serve::Rung::kModel) {
   serve::Row row;
   row.numbers.assign(served.fields.size(), 1);
   row.numbers[0] = i % 4 == 0 ? std::numeric_limits<double>::quiet_NaN() : i;
   row.texts.assign(served.fields.size(), std::string_view());
   if (i % 2 == 0) row.texts[1] = "baker";
   const float values[] = {0.2f, static_cast<float>(i) / 100};
-  log.Add(served, Str(i), 1000 + i, row, {std::span<const float>(values, 2), 0});
+  log.Add(served, Str(i), 1000 + i, row, {std::span<const float>(values, 2), 0}, rung);
 }
 
 TEST(ReadWindow, ProfilesWhatWasAskedAndAnswered) {
@@ -195,6 +195,13 @@ TEST(ReadWindow, ProfilesWhatWasAskedAndAnswered) {
   EXPECT_EQ(job->Top(1)[0].value, "baker");
   EXPECT_FLOAT_EQ(static_cast<float>(window.predictions.max()), 0.59f);  // the largest of each answer
   EXPECT_FLOAT_EQ(static_cast<float>(window.predictions.min()), 0.2f);
+  // What a lower rung said is no prediction of the model; what it was asked counts.
+  for (int i = 100; i < 110; ++i) Answer(*log, first, i, serve::Rung::kRule);
+  ASSERT_OK(log->Flush());
+  ASSERT_OK_AND_ASSIGN(const Window lower, ReadWindow({}, files, "log", "loan", "", 1090, 1110));
+  EXPECT_EQ(lower.rows, 20);
+  EXPECT_EQ(lower.columns.Find("age")->max(), 109);
+  EXPECT_EQ(lower.predictions.count(), 10);
   ASSERT_OK_AND_ASSIGN(const Window empty, ReadWindow({}, files, "log", "loan", "", 5000, 6000));
   EXPECT_EQ(empty.rows, 0);
 }

@@ -186,11 +186,23 @@ Result<std::string> Depot::Refresh(const Call& call) {
   TENON_TRY(call.Check());
   auto names = files_.List(folder_ + "/channels");
   if (!names) return std::string();  // nothing was published yet
-  std::vector<std::string> said;
+  std::vector<std::string> said, failed;
+  std::optional<Code> code;
   for (const std::string& file : *names) {
     if (!file.ends_with(".json") || !IsPlainName(std::string_view(file).substr(0, file.size() - 5))) continue;
-    TENON_ASSIGN(std::string one, RefreshOne(file.substr(0, file.size() - 5)));
-    if (!one.empty()) said.push_back(std::move(one));
+    // A channel that fails, of a damaged file or a full disk, keeps no other from its devices.
+    const std::string name = file.substr(0, file.size() - 5);
+    auto one = RefreshOne(name);
+    if (!one) {
+      if (!code) code = one.error().code();
+      failed.push_back(Str("channel ", name, ": ", one.error().message()));
+    } else if (!one->empty()) {
+      said.push_back(*std::move(one));
+    }
+  }
+  if (code) {
+    if (!said.empty()) failed.push_back(Str("of the others: ", Join(said, "; ")));
+    return Error(*code, Join(failed, "; "));
   }
   return Join(said, "; ");
 }

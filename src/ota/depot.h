@@ -77,7 +77,7 @@ class Depot {
   Depot(platform::Files& files, std::string folder) : files_(files), folder_(std::move(folder)) {}
 
   // Reads channels that changed, stops a release that fails too often, writes down what was reported. What happened, for
-  // people, or "".
+  // people, or "". An error, of the first channel that failed, names all that did, and what happened to the others, which went on.
   Result<std::string> Refresh(const Call& call);
   // What a device that has release `number` should have; none when that is what it has. not_found for a channel.
   Result<std::optional<SignedRelease>> Offer(std::string_view channel, std::string_view device, std::int64_t number) const;

@@ -59,6 +59,20 @@ TEST_F(Ota, OnlyTheKeysOwnReleasesAreBelieved) {
   ASSERT_CODE(kInvalidArgument, SignRelease(release, key_.open));
 }
 
+TEST_F(Ota, AChannelThatFailsKeepsNoOtherFromItsDevices) {
+  ASSERT_OK(Publish("one"));
+  for (const char* other : {"attic", "zoo"}) ASSERT_OK(files_.Write(Str("ota/channels/", other, ".json"), "no channel"));
+  Depot depot(files_, "ota");
+  const auto refreshed = depot.Refresh(Call{});
+  ASSERT_FALSE(refreshed.ok());
+  for (const char* told : {"channel attic: ", "channel zoo: "}) EXPECT_NE(refreshed.error().message().find(told), std::string_view::npos) << refreshed.error().message();
+  ASSERT_OK_AND_ASSIGN(const auto offer, depot.Offer("kiosks", "d", 0));
+  EXPECT_TRUE(offer.has_value());
+  ASSERT_OK(depot.Report("kiosks", Report("d", 1, "ok"), 1));
+  EXPECT_FALSE(depot.Refresh(Call{}).ok());
+  EXPECT_EQ(ReadDevices(files_, "ota", "kiosks").size(), 1U);  // was written all the same
+}
+
 TEST_F(Ota, RingsGrowAndKeepTheirDevices) {
   std::set<std::string> ten;
   int one = 0, ten_count = 0;

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <unordered_map>
 
 #include "base/text.h"
 #include "ingest/read.h"
+#include "serve/feedback.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -14,12 +16,37 @@ using serve::LogEntry;
 using LogFields = std::vector<serve::Served::Field>;
 constexpr std::int64_t kBatchRows = 65536;
 
+std::string FreeName(std::string name, const std::vector<table::Field>& taken) {
+  while (std::ranges::find(taken, name, &table::Field::name) != taken.end()) name = "field_" + name;
+  return name;
+}
+
+// What was said later of answers. The last word on an instance counts.
+class Labels {
+ public:
+  Result<void> Read(platform::Files& files, const std::string& folder, std::string_view endpoint, Micros from) {
+    return serve::ReadFeedback(files, folder, endpoint, from, [this](serve::Feedback said) { said_[said.request_id][said.instance] = std::move(said.label); });
+  }
+  // Of the next row of that request: rows of one are logged in their order. Null: nothing was said.
+  const std::string* Next(const std::string& request) {
+    const auto at = said_.find(request);
+    if (at == said_.end()) return nullptr;
+    const auto label = at->second.find(next_[request]++);
+    return label == at->second.end() ? nullptr : &label->second;
+  }
+
+ private:
+  std::unordered_map<std::string, std::unordered_map<int, std::string>> said_;
+  std::unordered_map<std::string, int> next_;
+};
+
 // The columns of the whole: those that every answer has, then the fields of all versions.
 struct Layout {
   std::size_t values = 0;       // most numbers an answer has
   bool staged = false;          // whether some answer is of a cascade
+  bool labels = false;
   std::vector<table::Field> fields;
-  std::size_t before() const { return 4 + values; }
+  std::size_t before() const { return 5 + values; }
 
   Result<void> Take(const LogFields& more) {
     for (const auto& field : more) {
@@ -36,14 +63,16 @@ struct Layout {
 
   std::vector<table::Field> All() const {
     std::vector<table::Field> all = {{.name = "at", .type = table::Type::kTimestamp}, {.name = "request_id", .type = table::Type::kString},
-                                     {.name = "model", .type = table::Type::kString}, {.name = "decision", .type = table::Type::kInt64}};
+                                     {.name = "model", .type = table::Type::kString}, {.name = "rung", .type = table::Type::kString},
+                                     {.name = "decision", .type = table::Type::kInt64}};
     for (std::size_t k = 0; k < values; ++k) all.push_back({.name = values == 1 ? std::string("prediction") : Str("prediction_", k), .type = table::Type::kFloat64});
     for (const table::Field& field : fields) {
       table::Field free = field;
-      while (std::ranges::find(all, free.name, &table::Field::name) != all.end()) free.name = "field_" + free.name;
+      free.name = FreeName(field.name, all);
       all.push_back(std::move(free));
     }
     if (staged) all.push_back({.name = "stage", .type = table::Type::kString});
+    if (labels) all.push_back({.name = FreeName("label", all), .type = table::Type::kString});
     return all;
   }
 };
@@ -54,20 +83,23 @@ class LogTable {
     for (const table::Field& field : schema_->fields()) builders_.emplace_back(field.type);
   }
 
-  void Add(const LogFields& fields, const LogEntry& entry) {
+  void Add(const LogFields& fields, const LogEntry& entry, const std::string* label) {
     builders_[0].AddInt(entry.at);
     builders_[1].AddText(entry.request_id);
     builders_[2].AddText(entry.model);
-    entry.decision < 0 ? builders_[3].AddNull() : builders_[3].AddInt(entry.decision);
+    builders_[3].AddText(serve::NameOf(entry.rung));
+    entry.decision < 0 ? builders_[4].AddNull() : builders_[4].AddInt(entry.decision);
     for (std::size_t k = 0; k < layout_.values; ++k) {
-      k < entry.values.size() ? builders_[4 + k].Add(static_cast<double>(entry.values[k])) : builders_[4 + k].AddNull();
+      k < entry.values.size() ? builders_[5 + k].Add(static_cast<double>(entry.values[k])) : builders_[5 + k].AddNull();
     }
     for (std::size_t i = 0; i < layout_.fields.size(); ++i) {
       const auto at = std::ranges::find(fields, layout_.fields[i].name, &serve::Served::Field::name);
       AddField(at == fields.end() ? std::nullopt : std::optional(static_cast<std::size_t>(at - fields.begin())), layout_.fields[i].type, entry,
                builders_[layout_.before() + i]);
     }
-    if (layout_.staged) entry.stage.empty() ? builders_.back().AddNull() : builders_.back().AddText(entry.stage);
+    std::size_t at = layout_.before() + layout_.fields.size();
+    if (layout_.staged) entry.stage.empty() ? builders_[at++].AddNull() : builders_[at++].AddText(entry.stage);
+    if (layout_.labels) label == nullptr ? builders_[at].AddNull() : builders_[at].AddText(*label);
     ++rows_;
   }
 
@@ -98,8 +130,11 @@ class LogTable {
 }  // namespace
 
 Result<serve::LogReport> ExportLog(const Call& call, platform::Files& files, const std::string& folder, std::string_view endpoint,
-                                   Micros from, Micros until, const std::string& out) {
+                                   Micros from, Micros until, const std::string& out, bool labels) {
   Layout layout;
+  layout.labels = labels;
+  Labels said;
+  if (labels) TENON_TRY(said.Read(files, folder, endpoint, from), "reading what was said of the answers");
   std::optional<Error> wrong;
   TENON_ASSIGN(const auto seen, serve::ReadInferenceLog(call, files, folder, endpoint, from, until, [&](const LogFields& fields, const LogEntry& entry) {
     layout.values = std::max(layout.values, entry.values.size());
@@ -116,7 +151,7 @@ Result<serve::LogReport> ExportLog(const Call& call, platform::Files& files, con
   // No more than was looked at: a service may be writing.
   std::int64_t left = seen.entries;
   TENON_ASSIGN(auto report, serve::ReadInferenceLog(call, files, folder, endpoint, from, until, [&](const LogFields& fields, const LogEntry& entry) {
-    rows.Add(fields, entry);
+    rows.Add(fields, entry, said.Next(entry.request_id));
     if (rows.rows() == kBatchRows) {
       if (auto written = hand_over(); !written) wrong = std::move(written).error();
     }

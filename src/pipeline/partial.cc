@@ -18,10 +18,15 @@ constexpr auto kPartEvery = std::chrono::seconds(30);
 
 std::string Partial::Part(std::int64_t number) const { return Str(Rows(), ".", number, ".parquet"); }
 
+Result<std::unique_ptr<platform::FileLock>> Partial::LockOf(platform::Files& files, const std::string& out) { return files.Lock(LockPathOf(out)); }
+
 Result<std::unique_ptr<Partial>> Partial::Open(const Call& call, platform::Files& files, Place place,
                                                std::shared_ptr<const table::Schema> schema, const Json& job, bool fresh) {
   std::unique_ptr<Partial> partial(new Partial(files, std::move(place), std::move(schema)));
-  TENON_ASSIGN(partial->lock_, files.Lock(partial->Journal() + ".lock"));
+  if (partial->place_.lock == nullptr) {
+    TENON_ASSIGN(auto lock, LockOf(files, partial->place_.out));
+    partial->place_.lock = std::move(lock);
+  }
   // What another process was writing when it was killed.
   const std::string half = Str(".", platform::NameOf(partial->Rows()));
   TENON_TRY(partial->RemoveThose([&](const std::string& name) { return name.starts_with(half) && platform::IsTemporaryName(name); }));
@@ -46,8 +51,11 @@ Result<std::unique_ptr<Partial>> Partial::Open(const Call& call, platform::Files
 
 // Nothing that was settled is lost; what never will be taken up goes.
 Partial::~Partial() {
-  if (lock_ == nullptr || finished_) return;
-  if (!settled_once_) static_cast<void>(Clear());
+  if (place_.lock == nullptr || finished_) return;
+  if (!settled_once_) {
+    static_cast<void>(Clear());
+    static_cast<void>(files_.Remove(KeptRowsOf(place_.out)));
+  }
   static_cast<void>(files_.Remove(Journal() + ".lock"));
 }
 
@@ -97,6 +105,7 @@ Result<void> Partial::Begin(const table::Schema& schema, const Json& job) {
 Result<void> Partial::Clear() {
   TENON_TRY(files_.Remove(Rows()));
   TENON_TRY(files_.Remove(Bad()));
+  TENON_TRY(files_.Remove(KeptRowsOf(place_.out) + ".half"));
   const std::string head = Str(platform::NameOf(Rows()), ".");
   TENON_TRY(RemoveThose([&](const std::string& name) { return name.starts_with(head) && name.ends_with(".parquet"); }));
   return files_.Remove(Journal());
@@ -196,6 +205,7 @@ Result<void> Partial::Finish(const Call& call) {
   TENON_TRY(files_.Rename(Rows(), place_.out));
   finished_ = true;
   for (std::int64_t i = 0; i < parts_; ++i) TENON_TRY(files_.Remove(Part(i)));
+  TENON_TRY(files_.Remove(KeptRowsOf(place_.out)));
   TENON_TRY(files_.Remove(Journal()));
   return files_.Remove(Journal() + ".lock");
 }

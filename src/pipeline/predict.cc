@@ -5,11 +5,10 @@
 #include <cmath>
 
 #include "base/text.h"
-#include "ingest/spool.h"
+#include "ingest/place.h"
 #include "pipeline/ordered_internal.h"
 #include "pipeline/partial_internal.h"
-#include "pipeline/predict_rows_internal.h"
-#include "pipeline/predict_views_internal.h"
+#include "pipeline/predict_open_internal.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -54,119 +53,6 @@ void AppendNumber(double value, std::string* out) {
   }
 }
 
-std::vector<std::string> MissingInputs(const model::Predictor& predictor, const table::Schema& schema) {
-  std::vector<std::string> missing;
-  for (const table::Field& field : predictor.graph().inputs()) {
-    if (schema.Find(field.name) < 0) missing.push_back(field.name);
-  }
-  return missing;
-}
-
-// What is read and as what, of a file whose columns have these names.
-struct Reading {
-  ingest::SourceSpec source;
-  bool by_sql = false;  // the rows are put through the project's sql: they lack what that makes
-};
-
-Reading HowToRead(const Project& project, const model::Predictor& predictor, ingest::SourceSpec source, const std::vector<std::string>& known,
-                  const FileViews* views) {
-  Reading reading{std::move(source)};
-  const auto has = [&](const std::string& name) { return std::ranges::find(known, name) != known.end(); };
-  const auto comes = [&](const std::string& name) { return has(name) || (views != nullptr && views->Gives(name)); };
-  reading.by_sql = !project.source.sql.empty() && !std::ranges::all_of(predictor.graph().inputs(), comes, &table::Field::name);
-  if (reading.by_sql) reading.source.sql = project.source.sql;
-  const auto settle = [&](const std::string& name, table::Type type) {
-    const bool typed = std::ranges::any_of(reading.source.types, [&](const auto& one) { return one.first == name; });
-    if (has(name) && !typed && !reading.by_sql) reading.source.types.emplace_back(name, std::string(NameOf(type)));
-  };
-  for (const table::Field& field : predictor.graph().inputs()) settle(field.name, field.type);
-  if (views == nullptr) return reading;
-  for (std::size_t k = 0; k < views->columns.entities.size(); ++k) settle(views->columns.entities[k], views->columns.types[k]);
-  for (const std::string& time : views->columns.times) settle(time, table::Type::kTimestamp);
-  return reading;
-}
-
-ingest::SourceSpec SourceLike(const Project& project, const std::string& in) {
-  ingest::SourceSpec source = project.source;
-  source.paths = {in};
-  source.folder = ".";
-  source.sql.clear();
-  // What names, dates and groups the rows of training is not asked of others, unless the model reads it.
-  source.key.clear();
-  source.time.clear();
-  source.group.clear();
-  // The project's format holds for files that look like its own; another ending speaks for itself.
-  const auto ending = [](std::string_view path) { return path.substr(std::min(path.rfind('.'), path.size())); };
-  if (ending(in) != ending(project.source.paths.front())) {
-    source.format.clear();
-    source.options = {};
-  }
-  return source;
-}
-
-// The rows of the file, opened in the best way there is, and the columns that the output begins with.
-struct Opened {
-  std::unique_ptr<RowSource> rows;
-  std::vector<table::Field> fields;
-  std::unique_ptr<FileViews> views;  // may be null
-};
-
-Result<void> CheckInputs(const model::Predictor& predictor, const table::Schema& schema, const FileViews* views, const std::string& in) {
-  auto missing = MissingInputs(predictor, schema);
-  if (views != nullptr) {
-    std::erase_if(missing, [&](const std::string& name) { return views->Gives(name); });
-    for (const std::string& entity : views->columns.entities) {
-      if (schema.Find(entity) >= 0) continue;
-      return Error(Code::kInvalidArgument, Str(in, ": lacks the column ", entity, ", by which ", views->lacking.front(), " and other features that the model reads are looked up; it has: ",
-                                               Join(schema.Names(), ", ")));
-    }
-  }
-  if (missing.empty()) return {};
-  return Error(Code::kInvalidArgument, Str(in, ": lacks the column", missing.size() > 1 ? "s " : " ", Join(missing, ", "),
-                                           " that the model reads; it has: ", Join(schema.Names(), ", ")));
-}
-
-Result<Opened> OpenRows(const Call& call, platform::Files& files, const Project& project, const model::Predictor& predictor, const Kits& kits,
-                        const std::string& in, ingest::TableForm form) {
-  ingest::SourceSpec plain = SourceLike(project, in);
-  ingest::SourceSpec untyped = plain;
-  untyped.types.clear();
-  TENON_ASSIGN(auto pieces, ingest::ReadPieces(call, untyped, kits.readers));
-  std::vector<std::string> known;
-  if (pieces != nullptr) {
-    known = pieces->schema()->Names();
-  } else {
-    TENON_ASSIGN(auto look, ingest::Read(call, plain, kits.readers));
-    known = look->schema()->Names();
-  }
-  TENON_ASSIGN(auto views, OpenFileViews(call, files, project, predictor, kits, known));
-  const Reading reading = HowToRead(project, predictor, std::move(plain), known, views.get());
-  if (pieces == nullptr || reading.by_sql) {
-    TENON_ASSIGN(auto reader, ingest::Read(call, reading.source, kits.readers));
-    TENON_TRY(CheckInputs(predictor, *reader->schema(), views.get(), in));
-    std::vector<table::Field> fields = reader->schema()->fields();
-    return Opened{SourceOver(std::move(reader), in), std::move(fields), std::move(views)};
-  }
-  TENON_ASSIGN(pieces, ingest::ReadPieces(call, reading.source, kits.readers));
-  TENON_TRY(CheckInputs(predictor, *pieces->schema(), views.get(), in));
-  std::vector<int> columns;
-  if (form == ingest::TableForm::kCsv && pieces->plain()) {  // what the model does not read is not looked at
-    const auto take = [&](const std::string& name) {
-      const int place = pieces->schema()->Find(name);
-      if (place >= 0 && std::ranges::find(columns, place) == columns.end()) columns.push_back(place);
-    };
-    for (const table::Field& field : predictor.graph().inputs()) take(field.name);
-    if (views != nullptr) {
-      for (const std::string& entity : views->columns.entities) take(entity);
-      for (const std::string& time : views->columns.times) take(time);
-    }
-  } else {
-    TENON_TRY(pieces->Learn(call));
-  }
-  std::vector<table::Field> fields = pieces->schema()->fields();
-  return Opened{SourceOver(std::move(pieces), std::move(columns)), std::move(fields), std::move(views)};
-}
-
 // What came of one stretch.
 struct Predicted {
   ingest::Piece piece;     // without its rows
@@ -177,9 +63,13 @@ struct Predicted {
 
 class Work {
  public:
-  Work(const model::Predictor& predictor, const RowSource& source, const FileViews* views, ingest::TableForm form,
+  Work(const model::Predictor& predictor, const RowSource& source, const ingest::Contents& contents, const FileViews* views, ingest::TableForm form,
        std::shared_ptr<const table::Schema> out, bool keeps_bad, int threads)
-      : predictor_(predictor), source_(source), views_(views), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad), scratches_(static_cast<std::size_t>(threads)) {
+      : predictor_(predictor), source_(source), contents_(contents), views_(views), form_(form), out_(std::move(out)), keeps_bad_(keeps_bad), scratches_(static_cast<std::size_t>(threads)) {
+    const std::vector<table::Field>& inputs = predictor.graph().inputs();
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      if (predictor.graph().TakesBytes(i)) bytes_.push_back(i);
+    }
     for (const std::string& name : predictor.classes()) {
       table::Batch one(std::make_shared<const table::Schema>(std::vector<table::Field>{{"", table::Type::kString}}), {table::Column::Of(std::vector<std::string>{name})});
       ingest::AppendRows(ingest::TableForm::kCsv, one, &decisions_.emplace_back());
@@ -214,27 +104,43 @@ class Work {
   }
 
  private:
-  // Only models that read columns refuse rows: those are found one by one.
+  // Rows with all that the model reads, predicted.
+  Result<std::vector<float>> PredictWhole(const Call& call, model::Predictor::Scratch& scratch, const table::Batch& rows) const {
+    TENON_ASSIGN(const table::Batch filled, contents_.Fill(call, rows));
+    for (const std::size_t i : bytes_) {
+      const std::string& name = predictor_.graph().inputs()[i].name;
+      TENON_ASSIGN(const table::Column values, filled.Named(name));
+      for (std::int64_t row = 0; row < values.size(); ++row) {
+        if (!values.IsNull(row)) TENON_TRY(predictor_.graph().CheckBytes(i, values.Text(row)), Str("column '", name, "'"));
+      }
+    }
+    return predictor_.PredictBatch(call, filled, scratch);
+  }
+
+  // Only models that read columns, or files, refuse rows: those are found one by one. The latter at once, since contents are large.
   Result<std::vector<float>> Predict(const Call& call, model::Predictor::Scratch& scratch, ingest::Piece* piece) const {
     if (piece->rows.rows() == 0) return std::vector<float>();
     table::Batch rows = piece->rows;
     if (views_ != nullptr) {
       TENON_ASSIGN(rows, views_->completion->Complete(rows, views_->lacking, views_->now));
     }
-    auto all = predictor_.PredictBatch(call, rows, scratch);
-    if (all.ok() || all.error().code() != Code::kInvalidArgument) return all;
+    if (contents_.columns().empty() && bytes_.empty()) {
+      auto all = predictor_.PredictBatch(call, rows, scratch);
+      if (all.ok() || all.error().code() != Code::kInvalidArgument) return all;
+    }
     std::vector<float> out;
     std::vector<std::int64_t> good;
     std::vector<std::string_view> texts;
     for (std::int64_t i = 0; i < piece->rows.rows(); ++i) {
-      auto one = predictor_.PredictBatch(call, rows.Slice(i, 1), scratch);
+      auto one = PredictWhole(call, scratch, rows.Slice(i, 1));
       if (one.ok()) {
         out.insert(out.end(), one->begin(), one->end());
         good.push_back(i);
         if (source_.texts()) texts.push_back(piece->texts[static_cast<std::size_t>(i)]);
         continue;
       }
-      if (one.error().code() != Code::kInvalidArgument) return std::move(one).error();
+      const Code code = one.error().code();
+      if (code != Code::kInvalidArgument && code != Code::kNotFound) return std::move(one).error();
       piece->bad.push_back({i + 1, one.error().ForPeople(), piece->rows.RowAt(i).Dump()});
     }
     piece->rows = piece->rows.Take(good);
@@ -263,18 +169,20 @@ class Work {
 
   const model::Predictor& predictor_;
   const RowSource& source_;
+  const ingest::Contents& contents_;
   const FileViews* views_;  // may be null
   ingest::TableForm form_;
   std::shared_ptr<const table::Schema> out_;
   bool keeps_bad_;
   std::vector<model::Predictor::Scratch> scratches_;  // one a thread
+  std::vector<std::size_t> bytes_;                    // inputs that are base64 of bytes
   std::vector<std::string> decisions_;                // as CSV
 };
 
 // Puts the outcomes together in the rows' order.
 class Gathering {
  public:
-  Gathering(RowSource& source, Partial& partial, Work& work, bool keeps_bad)
+  Gathering(RowSource& source, Output& partial, Work& work, bool keeps_bad)
       : source_(source), partial_(partial), work_(work), keeps_bad_(keeps_bad), began_(std::chrono::steady_clock::now()), told_(began_) {
     if (!partial.settled().is_null()) {
       done_.rows = done_.resumed = partial.settled().IntAt("rows");
@@ -283,6 +191,7 @@ class Gathering {
   }
 
   Result<void> Take(const Call& call, const Stretch& stretch, Predicted part) {
+    source_.Enter(stretch);
     if (!Begins(part)) {
       TENON_ASSIGN(part, work_.Do(call, 0, source_.Again(stretch)));
     }
@@ -350,7 +259,7 @@ class Gathering {
   }
 
   RowSource& source_;
-  Partial& partial_;
+  Output& partial_;
   Work& work_;
   bool keeps_bad_;
   std::chrono::steady_clock::time_point began_, told_;
@@ -362,12 +271,19 @@ class Gathering {
 
 Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, const Project& project,
                                   const model::Predictor& predictor, const Kits& kits, const PredictSpec& spec) {
-  TENON_ASSIGN(const ingest::TableForm form, ingest::FormOf(spec.out));
-  std::unique_ptr<ingest::Spool> spool;  // it is opened more than once
-  if (spec.in == "-") {
-    TENON_ASSIGN(spool, ingest::SpoolStandardInput(call), "reading standard input");
+  const bool piped = spec.out == "-";
+  TENON_ASSIGN(const ingest::TableForm form, ingest::FormOf(piped ? Str("-.", spec.form.empty() ? "csv" : spec.form) : spec.out));
+  if (piped && form == ingest::TableForm::kParquet) return Error(Code::kInvalidArgument, "Parquet has its beginning at the end, and cannot be written into a pipe; --format csv or jsonl");
+  std::shared_ptr<const platform::FileLock> lock;
+  if (!piped) {
+    TENON_ASSIGN(lock, Partial::LockOf(files, spec.out), spec.out);
   }
-  TENON_ASSIGN(Opened opened, OpenRows(call, files, project, predictor, kits, spool == nullptr ? spec.in : spool->path(), form), spec.in);
+  auto found = OpenRows(call, files, project, predictor, kits, spec, form, piped ? "" : Partial::KeptRowsOf(spec.out));
+  if (!found.ok()) {
+    if (!piped) static_cast<void>(files.Remove(Partial::LockPathOf(spec.out)));
+    return std::move(found).error().Context(spec.in == "-" ? "standard input" : ingest::Shown(spec.in));
+  }
+  Opened& opened = *found;
   const table::Schema before(opened.fields);
   std::vector<table::Field> fields = opened.fields;
   for (table::Field& answer : AnswerFields(predictor)) {
@@ -376,32 +292,31 @@ Result<PredictedFile> PredictFile(const Call& call, platform::Files& files, cons
   }
   auto schema = std::make_shared<const table::Schema>(std::move(fields));
 
-  Json job;
-  job["in"] = spec.in;
-  if (const auto info = files.Info(spec.in); info.ok()) {  // standard input is never the same
-    job["in_bytes"] = info->bytes;
-    job["in_changed"] = info->modified;
-  } else {
-    job["in_changed"] = call.Now();
-  }
+  Json job = opened.work;
   job["model"] = spec.model;
   job["bundle"] = spec.bundle;
   job["source"] = project.source.ToJson();
   job["columns"] = Json::ListOf(schema->Names());
   job["bad_rows"] = spec.bad_rows;
-  TENON_ASSIGN(auto partial, Partial::Open(call, files, {spec.out, form, spec.bad_rows}, schema, job, spec.fresh), spec.out);
-  if (!partial->settled().is_null()) TENON_TRY(opened.rows->GoOn(call, partial->settled()));
+  std::unique_ptr<Output> output;
+  if (piped) {
+    TENON_ASSIGN(output, OpenStandardOutput(files, form, *schema, spec.bad_rows));
+  } else {
+    TENON_ASSIGN(output, Partial::Open(call, files, {spec.out, form, spec.bad_rows, lock}, schema, job, spec.fresh || opened.anew), spec.out);
+  }
+  if (!output->settled().is_null()) TENON_TRY(opened.rows->GoOn(call, output->settled()));
 
   const int threads = std::max(1, call.threads);
   const bool keeps_bad = !spec.bad_rows.empty();
-  Work work(predictor, *opened.rows, opened.views.get(), form, schema, keeps_bad, threads);
-  Gathering gathering(*opened.rows, *partial, work, keeps_bad);
+  const ingest::Contents contents(project.source.contents, project.source.contents_folder);
+  Work work(predictor, *opened.rows, contents, opened.views.get(), form, schema, keeps_bad, threads);
+  Gathering gathering(*opened.rows, *output, work, keeps_bad);
   TENON_TRY((Ordered<Stretch, Predicted>::Run(
                 threads, [&] { return opened.rows->Next(call); },
                 [&](int thread, Stretch& stretch) { return work.Do(call, thread, stretch); },
                 [&](Stretch& stretch, Predicted part) { return gathering.Take(call, stretch, std::move(part)); })),
             spec.in);
-  TENON_TRY(partial->Finish(call), spec.out);
+  TENON_TRY(output->Finish(call), spec.out);
   return gathering.Done();
 }
 

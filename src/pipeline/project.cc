@@ -117,6 +117,13 @@ Result<ServeSpec> ServeSpec::Parse(const Json& json, std::string_view folder, st
   TENON_TRY(fields.Read("grpc_port", &spec.grpc_port));
   TENON_TRY(fields.Read("repository", &spec.repository));
   if (spec.grpc_port < -1 || spec.grpc_port > 65535) return fields.Wrong("grpc_port", "expected a port, 0 for a free one, -1 for none of its own");
+  std::string core_hour;
+  TENON_TRY(fields.ReadScalar("core_hour", &core_hour));
+  if (!core_hour.empty()) {
+    auto price = serve::CorePrice::Parse(core_hour);
+    if (!price) return fields.Wrong("core_hour", price.error().message());
+    spec.core_hour = std::move(*price);
+  }
   TENON_ASSIGN(spec.tls, TlsSpec::Parse(fields.Find("tls"), folder, file));
   TENON_ASSIGN(spec.limits, LimitsSpec::Parse(fields.Find("limits"), file));
   if (const Json* fallback = fields.Find("fallback"); fallback != nullptr && !fallback->is_null()) {

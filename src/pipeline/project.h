@@ -18,6 +18,7 @@
 #include "platform/files.h"
 #include "registry/registry.h"
 #include "serve/batch_trial.h"
+#include "serve/core_price.h"
 #include "serve/ladder.h"
 #include "serve/rollout.h"
 #include "transform/graph.h"
@@ -50,6 +51,7 @@ struct ServeSpec {
   std::optional<serve::RolloutSpec> rollout;  // how `tenon run` lets a new version in; none: at once
   std::optional<CascadeSpec> cascade;         // a cheap model before the costly one; none: one model answers
   std::vector<AnswerStreamSpec> streams;      // sources whose records are answered beside requests
+  serve::CorePrice core_hour;
   OutputsSpec outputs;
   TraceSpec trace;
   AccessLogSpec access_log;

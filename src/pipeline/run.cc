@@ -25,19 +25,20 @@ std::string NewRunId(const Call& call) {
 Result<void> CheckNames(const Project& project, const Kits& kits) {
   for (const std::string& learner : project.train.learners) {
     if (kits.learners.Find(learner)) continue;
-    return Error(Code::kInvalidArgument, Str(project.file, ": train.learners: no learner '", learner, "'", DidYouMean(learner, kits.learners.Names())));
+    return Error(Code::kInvalidArgument, Str("train.learners: no learner '", learner, "'", DidYouMean(learner, kits.learners.Names())));
   }
   return {};
 }
 
 Result<void> GoThrough(RunState& state, const RunOptions& options, RunResult* result) {
   TENON_TRY(CheckNames(state.project, state.kits));
-  TENON_TRY(AttachFiles(state.store.files(), state.project.folder, state.kits.ops, &state.transform), state.project.file);
+  TENON_TRY(AttachFiles(state.store.files(), state.project.folder, state.kits.ops, &state.transform));
   TENON_TRY(state.Ingest());
   TENON_TRY(state.Features());
   TENON_TRY(state.Frame());
   TENON_TRY(state.Split());
   TENON_TRY(state.Validate());
+  TENON_TRY(state.Rehearse());
   TENON_TRY(state.Train());
   TENON_TRY(state.Judge());
   TENON_TRY(state.Release(options.deploy, result));

@@ -94,7 +94,7 @@ Result<void> RunState::Frame() {
   TENON_ASSIGN(Json outputs, steps.Do("frame", from, [&](const Call& step) -> Result<Json> {
     TENON_ASSIGN(dataset::SnapshotPtr data, LoadedSnapshot());
     if (auto at = data->schema().At(project.problem.label); !at) {
-      return std::move(at).error().Context(Str(project.file, ": problem.label"));
+      return std::move(at).error().Context("problem.label");
     }
     TENON_ASSIGN(table::Column label, data->Column(project.problem.label));
     TENON_ASSIGN(frame::ProblemCard framed, frame::Frame(step, project.problem, data->schema(), label));
@@ -109,7 +109,7 @@ Result<void> RunState::Frame() {
   }));
   TENON_ASSIGN(card, frame::ProblemCard::FromJson(*outputs.Find("card")));
   if (!kits.metrics.Find(card.metric)) {
-    return Error(Code::kInvalidArgument, Str(project.file, ": problem.metric: no metric '", card.metric, "'",
+    return Error(Code::kInvalidArgument, Str("problem.metric: no metric '", card.metric, "'",
                                              DidYouMean(card.metric, kits.metrics.Names())));
   }
   if (!card.suitable) {

@@ -35,6 +35,10 @@ struct Candidate {
   std::string library;           // that trained it, with its version; "": none
 };
 
+// The rule that is used today, as predictions of the positive class; what mistakes cost.
+Result<std::vector<float>> RulePredictions(const std::string& rule, const table::Batch& rows);
+evaluate::Costs CostsOf(const frame::ProblemSpec& problem);
+
 // Seconds of single predictions of the first rows, in this process; none when the rows lack an input.
 std::vector<double> RowSeconds(const model::Predictor& predictor, const table::Batch& rows);
 
@@ -50,6 +54,7 @@ class RunState {
   Result<void> Frame();
   Result<void> Split();
   Result<void> Validate();
+  Result<void> Rehearse();  // run_rehearse.cc: judge a constant answer, so that a mistake in gates, slices or costs is told before training
   Result<void> Train();     // run_train.cc: transform and train every learner, choose
   Result<void> Judge();     // run_judge.cc: calibrate, evaluate on the test rows, gates
   Result<void> Release(bool deploy, RunResult* result);  // run_release.cc: bundle, report, register, replay, deploy
@@ -89,6 +94,7 @@ class RunState {
   Result<Json> FeaturesStep(const Call& step, const std::vector<std::pair<std::string, std::string>>& snapshots);
   Result<void> TrainOne(const std::string& learner, std::string_view style);
   Result<Json> TrainStep(const Call& step, const std::string& learner, const std::string& graph_artifact);
+  Result<Json> RehearseStep(const Call& step, const std::vector<registry::Gate>& gates);
   Result<std::vector<registry::Gate>> Gates() const;
   Result<std::shared_ptr<const model::Predictor>> Chosen(const Call& step, const Candidate& candidate, std::string_view method);
   Result<evaluate::Other> BaselineOnTest(const Call& step);

@@ -17,7 +17,8 @@ std::vector<std::string> DefaultGates(const std::string& metric) {
   return {Str("lift(", metric, ", over: baseline).low > 0"), "leakage == 0"};
 }
 
-// The rule that is used today, as predictions of the positive class.
+}  // namespace
+
 Result<std::vector<float>> RulePredictions(const std::string& rule, const table::Batch& rows) {
   TENON_ASSIGN(table::Expression expression, table::Expression::Parse(rule, rows.schema()), "problem.baseline.rule");
   if (expression.type() != table::Type::kBool) {
@@ -30,6 +31,10 @@ Result<std::vector<float>> RulePredictions(const std::string& rule, const table:
   }
   return out;
 }
+
+evaluate::Costs CostsOf(const frame::ProblemSpec& problem) { return {problem.false_positive, problem.false_negative, problem.cost_unit}; }
+
+namespace {
 
 // Seconds that 99 of 100 single predictions stay within, in this process.
 double LatencyP99(const model::Predictor& predictor, const table::Batch& rows) {
@@ -54,8 +59,6 @@ Result<std::optional<registry::ModelVersion>> ChampionBeside(const registry::Reg
   }
   return std::optional<registry::ModelVersion>();
 }
-
-evaluate::Costs CostsOf(const frame::ProblemSpec& problem) { return {problem.false_positive, problem.false_negative, problem.cost_unit}; }
 
 Json BaselineIn(const evaluate::EvaluationReport& report, const char* kind, const std::string& metric, double value) {
   Json out;
@@ -229,7 +232,7 @@ Result<Json> RunState::JudgeStep(const Call& step, const registry::ModelVersion*
   step.Report("attributions", 0.8);
   TENON_TRY(evaluate::AddImportances(seeded, test->batch, *costly, project.evaluate, &report));
   TENON_ASSIGN(const Json facts, Facts(candidate, *predictor, report));
-  TENON_ASSIGN(auto results, registry::CheckGates(gates, report, champions_report ? &*champions_report : nullptr, facts), "gates");
+  TENON_ASSIGN(auto results, registry::CheckGates(gates, report, champions_report ? &*champions_report : nullptr, facts));
   TENON_ASSIGN(auto metric, kits.metrics.Create(card.metric));
   evaluate::Scored of_baseline = scored;
   of_baseline.predicted = others[0].predicted;

@@ -113,7 +113,7 @@ class Mapped final : public Bytes {
   void Forget(std::string_view part) const override {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     const auto from = static_cast<std::size_t>(part.data() - static_cast<const char*>(at_));
-    const std::size_t begin = (from + page - 1) / page * page;
+    const std::size_t begin = from / page * page;  // else a page would stay at each border
     const std::size_t end = (from + part.size()) / page * page;
     if (begin < end) madvise(static_cast<char*>(at_) + begin, end - begin, MADV_DONTNEED);
   }

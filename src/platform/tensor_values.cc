@@ -62,7 +62,15 @@ Result<void> Flatten(const Json& json, std::span<const std::int64_t> shape, std:
   return {};
 }
 
-Result<std::string> FromBase64(std::string_view text) {
+std::int64_t CountOf(std::span<const std::int64_t> shape) {
+  std::int64_t count = 1;
+  for (const std::int64_t dim : shape) count *= dim;
+  return count;
+}
+
+}  // namespace
+
+Result<std::string> BytesFromBase64(std::string_view text) {
   std::string out;
   out.reserve(text.size() / 4 * 3);
   std::uint32_t held = 0;
@@ -84,14 +92,6 @@ Result<std::string> FromBase64(std::string_view text) {
   }
   return out;
 }
-
-std::int64_t CountOf(std::span<const std::int64_t> shape) {
-  std::int64_t count = 1;
-  for (const std::int64_t dim : shape) count *= dim;
-  return count;
-}
-
-}  // namespace
 
 Tensor NewTensor(TensorType type, std::vector<std::int64_t> shape) {
   Tensor out{.type = type, .shape = std::move(shape)};
@@ -117,7 +117,7 @@ Result<std::vector<double>> TensorFromText(std::string_view text, std::span<cons
     TENON_TRY(Flatten(json, shape, &out));
     return out;
   }
-  TENON_ASSIGN(const std::string bytes, FromBase64(trimmed));
+  TENON_ASSIGN(const std::string bytes, BytesFromBase64(trimmed));
   const std::size_t size = BytesOf(type);
   if (bytes.size() != count * size) {
     return Wrong(Str("has ", bytes.size(), " bytes; a tensor of ", count, " ", NameOf(type), " has ", count * size));

@@ -332,7 +332,10 @@ Result<double> ValueOf(const Subject& subject, std::string_view op, const Evalua
     return BoundOf(*estimate, subject.bound);
   }
   if (const Estimate* estimate = report.Find(subject.name); estimate != nullptr) return BoundOf(*estimate, subject.bound);
-  return Unknown(subject, Str("the report has no metric '", subject.name, "'", DidYouMean(subject.name, NamesOf(report.metrics))));
+  std::vector<std::string> known = NamesOf(report.metrics);
+  if (report.cost_per_1000) known.insert(known.end(), {"cost_per_1000", "cost_saving_per_1000"});
+  known.insert(known.end(), kFacts.begin(), kFacts.end());
+  return Unknown(subject, Str("the report has no metric '", subject.name, "'", DidYouMean(subject.name, known)));
 }
 
 std::string Explain(const Rule& rule, double value, double limit, bool passed) {
@@ -369,15 +372,17 @@ Json GateResult::ToJson() const {
 Result<std::vector<GateResult>> CheckGates(const std::vector<Gate>& gates, const EvaluationReport& report,
                                            const EvaluationReport* champion, const Json& facts) {
   std::vector<GateResult> results;
-  for (const Gate& gate : gates) {
-    TENON_ASSIGN(const Rule rule, Parser(gate.text).Parse());
+  for (std::size_t i = 0; i < gates.size(); ++i) {
+    const Gate& gate = gates[i];
+    const std::string at = Str("gates[", i, "]");
+    TENON_ASSIGN(const Rule rule, Parser(gate.text).Parse(), at);
     GateResult result;
     result.name = gate.text;
     const bool lift_over_champion = rule.subject.over == "champion";
     if (champion == nullptr && (rule.has_champion || lift_over_champion)) {
       // The subject must still make sense, so that a typing error does not wait for the first champion.
       if (rule.has_champion) {
-        TENON_ASSIGN(result.value, ValueOf(rule.subject, rule.op, report, &facts));
+        TENON_ASSIGN(result.value, ValueOf(rule.subject, rule.op, report, &facts), at);
       }
       result.limit = std::nan("");
       result.passed = true;
@@ -385,7 +390,7 @@ Result<std::vector<GateResult>> CheckGates(const std::vector<Gate>& gates, const
       results.push_back(std::move(result));
       continue;
     }
-    TENON_ASSIGN(result.value, ValueOf(rule.subject, rule.op, report, &facts));
+    TENON_ASSIGN(result.value, ValueOf(rule.subject, rule.op, report, &facts), at);
     result.limit = rule.number;
     if (rule.has_champion) {
       TENON_ASSIGN(const double base, ValueOf(rule.champion, rule.op, *champion, facts.Find("champion")), "the champion's");

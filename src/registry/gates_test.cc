@@ -114,7 +114,7 @@ TEST(GatesTest, WhatCannotBeHadIsNotAPass) {
             "gate: lift(f1, over: baseline) cannot be had: the report has no such lift; there are: roc_auc over baseline, roc_auc over champion"},
            {"size_bytes < champion.size_bytes", "gate: size_bytes cannot be had: it was not measured"},
            {"calibration_error < champion.calibration_error",
-            "gate: calibration_error cannot be had: the report has no metric 'calibration_error'; there are: roc_auc"},
+            "gate: calibration_error cannot be had: the report has no metric 'calibration_error'; there are: roc_auc, cost_per_1000, cost_saving_per_1000, anomalies, leakage, latency_p99, size_bytes, unexplained"},
        }) {
     const auto result = Check(c.text, &champion);
     ASSERT_CODE(kInvalidArgument, result);

@@ -132,6 +132,7 @@ Result<std::int64_t> JoinLabels(const Call& call, platform::Files& files, const 
     const auto at = labels.find(entry.request_id);
     if (at == labels.end()) return true;
     const int instance = seen[entry.request_id]++;
+    if (entry.rung != Rung::kModel) return true;  // not what the version would have said
     std::size_t stage = rollout->stages.size();
     while (stage > 0 && rollout->stages[stage - 1].since > entry.at) --stage;
     if (stage == 0) return true;

@@ -88,12 +88,12 @@ class SegmentedLog final : public InferenceLog {
   }
 
   void Add(const Served& served, std::string_view request_id, Micros at, const Row& row,
-           const model::Prediction& prediction) override {
+           const model::Prediction& prediction, Rung rung) override {
     if (options_.sample < 1 && static_cast<double>(Hash64(request_id, 0x10c) >> 11) * 0x1p-53 >= options_.sample) return;
     ThreadPart& part = OwnPart();
     const ThreadPart::Known& known = StreamOf(served, part);
     part.record.clear();
-    AppendAnswer(served, known.keepings, options_.hash_key, request_id, at, row, prediction, &part.record);
+    AppendAnswer(served, known.keepings, options_.hash_key, request_id, at, row, prediction, rung, &part.record);
     if (!part.ring->Put(known.stream, part.record)) dropped_.fetch_add(1, std::memory_order_relaxed);
   }
 

@@ -9,6 +9,7 @@
 
 #include "platform/files.h"
 #include "serve/endpoint.h"
+#include "serve/ladder.h"
 
 namespace tenon::serve {
 
@@ -23,6 +24,7 @@ struct LogEntry {
   std::vector<float> values;
   int decision = -1;
   std::string stage;                 // of a cascade: which model answered ("linear"); else ""
+  Rung rung = Rung::kModel;          // what answered
 };
 
 // What of the answers is kept, and for how long.
@@ -42,8 +44,9 @@ struct LogOptions {
 class InferenceLog {
  public:
   virtual ~InferenceLog() = default;
+  // `served` was asked; `rung` answered.
   virtual void Add(const Served& served, std::string_view request_id, Micros at, const Row& row,
-                   const model::Prediction& prediction) = 0;
+                   const model::Prediction& prediction, Rung rung = Rung::kModel) = 0;
   virtual std::int64_t dropped() const = 0;
   virtual std::int64_t written() const = 0;
   virtual std::int64_t removed_bytes() const = 0;  // by age or size

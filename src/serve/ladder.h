@@ -17,6 +17,7 @@ namespace tenon::serve {
 
 // What answered. When the model fails (a number that is none, later than the deadline, or its breaker is open) the next
 // rung is asked, and so on down.
+// The numbers are those of the inference log.
 enum class Rung : std::uint8_t { kModel, kLastGood, kCache, kRule, kDefault, kNone };
 std::string_view NameOf(Rung rung);  // "model", "last_good", "cache", "rule", "default", "none"
 

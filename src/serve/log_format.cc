@@ -93,10 +93,11 @@ void AppendSchema(const Served& served, const Keepings& keepings, std::string* o
 }
 
 void AppendAnswer(const Served& served, const Keepings& keepings, std::string_view hash_key, std::string_view request_id,
-                  Micros at, const Row& row, const model::Prediction& prediction, std::string* out) {
+                  Micros at, const Row& row, const model::Prediction& prediction, Rung rung, std::string* out) {
   const std::size_t begin = BeginRecord(out);
   const model::Cascade* cascade = served.predictor == nullptr ? nullptr : served.predictor->cascade();
-  out->push_back(cascade == nullptr ? kAnswerKind : kStagedKind);
+  const bool lower = rung != Rung::kModel;
+  out->push_back(lower ? kLowerKind : cascade == nullptr ? kAnswerKind : kStagedKind);
   AppendLittle(static_cast<std::uint64_t>(at), 8, out);
   AppendSized(request_id, out);
   AppendLittle(static_cast<std::uint32_t>(prediction.decision), 4, out);
@@ -118,7 +119,11 @@ void AppendAnswer(const Served& served, const Keepings& keepings, std::string_vi
       AppendLittle(std::bit_cast<std::uint64_t>(row.numbers[i]), 8, out);
     }
   }
-  if (cascade != nullptr) AppendSized(prediction.cheap ? cascade->cheap_name : cascade->costly_name, out);
+  if (lower) {
+    out->push_back(static_cast<char>(rung));
+  } else if (cascade != nullptr) {
+    AppendSized(prediction.cheap ? cascade->cheap_name : cascade->costly_name, out);
+  }
   EndRecord(begin, out);
 }
 
@@ -144,7 +149,7 @@ bool SegmentReader::ReadSchema(std::string_view payload) {
   return true;
 }
 
-bool SegmentReader::ReadAnswer(std::string_view payload, bool staged) {
+bool SegmentReader::ReadAnswer(std::string_view payload, char kind) {
   Cursor cursor(payload);
   entry_.model = model_;
   entry_.at = static_cast<Micros>(cursor.Number(8));
@@ -168,7 +173,10 @@ bool SegmentReader::ReadAnswer(std::string_view payload, bool staged) {
       entry_.text_missing[i] = true;
     }
   }
-  entry_.stage = staged ? cursor.Sized() : std::string_view();
+  entry_.stage = kind == kStagedKind ? cursor.Sized() : std::string_view();
+  const std::uint64_t rung = kind == kLowerKind ? cursor.Number(1) : 0;
+  if (kind == kLowerKind && (rung == 0 || rung >= static_cast<std::uint64_t>(Rung::kNone))) return false;
+  entry_.rung = static_cast<Rung>(rung);
   return cursor.done();
 }
 
@@ -194,8 +202,8 @@ SegmentReader::Found SegmentReader::Next() {
     return rest.find_first_not_of('\0', kRecordHead + payload.size()) == std::string_view::npos ? Found::kTorn : Found::kDamaged;
   }
   if (payload.front() == kSchemaKind) return ReadSchema(payload.substr(1)) ? Found::kSchema : Found::kDamaged;
-  if (payload.front() == kAnswerKind || payload.front() == kStagedKind) {
-    return ReadAnswer(payload.substr(1), payload.front() == kStagedKind) ? Found::kAnswer : Found::kDamaged;
+  if (payload.front() == kAnswerKind || payload.front() == kStagedKind || payload.front() == kLowerKind) {
+    return ReadAnswer(payload.substr(1), payload.front()) ? Found::kAnswer : Found::kDamaged;
   }
   return Found::kDamaged;
 }

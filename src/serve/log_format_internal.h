@@ -12,13 +12,14 @@ namespace tenon::serve {
 // The bytes of the inference log: docs/formats/inference_log.md. All numbers little-endian.
 //   segment = magic "TNINFLG1" record*
 //   record  = u32 size of payload, u32 check of that size, u64 XXH3 of payload (seeded with the size), payload
-//   payload = u8 kind ...: 1 the schema of the answers that follow (sent anew when the version changes), 2 an answer, 3 one of a cascade
+//   payload = u8 kind ...: 1 the schema of the answers that follow (sent anew when the version changes), 2 an answer, 3 one of a cascade, 4 one of a lower rung
 inline constexpr std::string_view kLogMagic = "TNINFLG1";
 inline constexpr std::size_t kRecordHead = 16;
 inline constexpr std::uint32_t kMostRecord = 16 << 20;
 inline constexpr char kSchemaKind = 1;
 inline constexpr char kAnswerKind = 2;
 inline constexpr char kStagedKind = 3;  // an answer of a cascade
+inline constexpr char kLowerKind = 4;   // an answer of a lower rung of the fallback
 
 void AppendLittle(std::uint64_t value, int bytes, std::string* out);
 void AppendSized(std::string_view text, std::string* out);  // u32 size, bytes
@@ -32,7 +33,7 @@ enum class Keeping : std::uint8_t { kWhole, kHashed, kDropped };
 using Keepings = std::vector<Keeping>;
 void AppendSchema(const Served& served, const Keepings& keepings, std::string* out);
 void AppendAnswer(const Served& served, const Keepings& keepings, std::string_view hash_key, std::string_view request_id,
-                  Micros at, const Row& row, const model::Prediction& prediction, std::string* out);
+                  Micros at, const Row& row, const model::Prediction& prediction, Rung rung, std::string* out);
 // 16 hexadecimal digits of HMAC-SHA-256.
 std::string ShortKeyedHash(std::string_view key, std::string_view text);
 
@@ -51,7 +52,7 @@ class SegmentReader {
 
  private:
   bool ReadSchema(std::string_view payload);
-  bool ReadAnswer(std::string_view payload, bool staged);
+  bool ReadAnswer(std::string_view payload, char kind);
 
   std::string_view bytes_;
   std::size_t at_ = 0, next_ = 0;

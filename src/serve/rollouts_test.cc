@@ -158,12 +158,16 @@ TEST_F(RolloutsTest, JoinsLabelsWithAnswersByRequestAndStage) {
     log->Add(*second, "b", 1600, row, {yes, 1});
     log->Add(*second, "c", 2500, row, {no, 0});
     log->Add(*loan, "unlabelled", 1500, row, {no, 0});
+    log->Add(*loan, "d", 1700, row, {no, 0}, Rung::kDefault);  // no answer of the version, but a row of the request
+    log->Add(*loan, "d", 1700, row, {yes, 1});
     ASSERT_OK(log->Flush());
   }
   FeedbackLog labels(*files_, folder);
   ASSERT_OK(labels.Add("loan", {3000, "a", 0, "no"}));
   ASSERT_OK(labels.Add("loan", {3000, "a", 1, "no"}));
   ASSERT_OK(labels.Add("loan", {3000, "b", 0, "yes"}));
+  ASSERT_OK(labels.Add("loan", {3000, "d", 0, "yes"}));
+  ASSERT_OK(labels.Add("loan", {3000, "d", 1, "no"}));
   ASSERT_OK(labels.Sync());
   ASSERT_OK(labels.Add("loan", {3001, "c", 0, "no"}));
   ASSERT_OK(labels.Add("loan", {3002, "c", 0, "yes"}));  // the last word counts
@@ -171,10 +175,10 @@ TEST_F(RolloutsTest, JoinsLabelsWithAnswersByRequestAndStage) {
   ASSERT_OK(labels.Sync());
   Call call;
   ASSERT_OK_AND_ASSIGN(const std::int64_t joined, JoinLabels(call, *files_, folder, {"no", "yes"}, &rollout));
-  EXPECT_EQ(joined, 4);
-  EXPECT_EQ(rollout.stages[0].evidence.champion.labelled, 2);
-  EXPECT_EQ(rollout.stages[0].evidence.champion.wrong, 1);
-  EXPECT_EQ(rollout.stages[0].evidence.champion.false_positive, 1);
+  EXPECT_EQ(joined, 5);
+  EXPECT_EQ(rollout.stages[0].evidence.champion.labelled, 3);
+  EXPECT_EQ(rollout.stages[0].evidence.champion.wrong, 2);
+  EXPECT_EQ(rollout.stages[0].evidence.champion.false_positive, 2);
   EXPECT_EQ(rollout.stages[0].evidence.challenger.labelled, 1);
   EXPECT_EQ(rollout.stages[0].evidence.challenger.wrong, 0);
   EXPECT_EQ(rollout.stages[1].evidence.challenger.false_negative, 1);

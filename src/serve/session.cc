@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/nested.h"
 #include "base/text.h"
 #include "base/time.h"
 #include "serve/disguise.h"
@@ -84,6 +85,10 @@ bool Slots::Allows(int slot, std::string_view text) const {
 }
 
 std::vector<std::string> Slots::Names() const { return order_; }
+
+bool Slots::AnyWithin(std::string_view object) const {
+  return std::ranges::any_of(order_, [object](const std::string& name) { return LiesWithin(name, object); });
+}
 
 RowReader::RowReader(const Served& served) : served_(&served), slots_(served.fields) {
   row_.numbers.assign(served.fields.size(), kMissing);
@@ -183,6 +188,10 @@ void RowReader::Text(int slot, std::string_view value) {
     row_.texts[static_cast<std::size_t>(slot)] = value.data() == nullptr ? std::string_view("", 0) : value;
     if (value.size() > served_->most_text) {
       return Problem(field.name, Str("a text of ", value.size(), " bytes; at most ", served_->most_text, " are taken"));
+    }
+    if (field.bytes) {
+      if (auto good = served_->predictor->graph().CheckBytes(static_cast<std::size_t>(slot), value); !good) Problem(field.name, std::string(good.error().message()));
+      return;
     }
     if (slots_.Allows(slot, value)) return;
     if (served_->strict) {

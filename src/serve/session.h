@@ -20,6 +20,7 @@ class Slots {
   int Find(std::string_view name) const;                  // slot or -1
   bool Allows(int slot, std::string_view text) const;     // whether training saw it, or was too various to say
   std::vector<std::string> Names() const;
+  bool AnyWithin(std::string_view object) const;          // whether a field is a member of an object of that name (base/nested.h)
 
  private:
   struct Entry {

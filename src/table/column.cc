@@ -30,6 +30,25 @@ struct Buffers {
   std::string bytes;
 };
 
+// Validity of rows that did not begin at a whole word, and the owner of their values.
+struct MovedBits {
+  std::shared_ptr<const void> before;
+  std::vector<std::uint64_t> validity;
+};
+
+// `count` bits from bit `from`, where that is within a word.
+std::vector<std::uint64_t> BitsFrom(const std::uint64_t* bits, std::int64_t from, std::int64_t count) {
+  const std::uint64_t* word = bits + (from >> 6);
+  const std::uint64_t* last = bits + ((from + count - 1) >> 6);
+  const int by = static_cast<int>(from & 63);
+  std::vector<std::uint64_t> out(static_cast<std::size_t>((count + 63) / 64));
+  for (std::uint64_t& to : out) {
+    to = *word >> by;
+    if (word < last) to |= *++word << (64 - by);
+  }
+  return out;
+}
+
 }  // namespace
 
 Column Column::Fixed(Type type, const void* values, std::int64_t size, const std::uint64_t* validity,
@@ -151,14 +170,17 @@ Json Column::ValueAt(std::int64_t i) const {
 
 Column Column::Slice(std::int64_t from, std::int64_t count) const {
   assert(from >= 0 && count >= 0 && from + count <= size_);
-  if (validity_ != nullptr && (from & 63) != 0) {
-    std::vector<std::int64_t> rows(static_cast<std::size_t>(count));
-    for (std::int64_t i = 0; i < count; ++i) rows[static_cast<std::size_t>(i)] = from + i;
-    return Take(rows);
-  }
   Column out = *this;
   out.size_ = count;
-  if (validity_ != nullptr) out.validity_ = validity_ + (from >> 6);
+  if (validity_ != nullptr && (from & 63) == 0) {
+    out.validity_ = validity_ + (from >> 6);
+  } else if (validity_ != nullptr) {
+    auto moved = std::make_shared<MovedBits>();
+    moved->before = owner_;
+    moved->validity = BitsFrom(validity_, from, count);
+    out.validity_ = moved->validity.data();
+    out.owner_ = std::move(moved);
+  }
   if (dictionary_ != nullptr) {
     out.values_ = static_cast<const std::int32_t*>(values_) + from;
   } else if (type_ == Type::kString) {

@@ -62,7 +62,7 @@ class Column {
   // Any value as JSON: null, number, string, bool; timestamps as ISO 8601 text.
   Json ValueAt(std::int64_t i) const;
 
-  // Rows [from, from + count), sharing the buffers where alignment allows it and copying otherwise.
+  // Rows [from, from + count), sharing the buffers; validity bits are copied when they begin within a word.
   Column Slice(std::int64_t from, std::int64_t count) const;
   // The rows at `rows`, in that order, copied. Dictionaries are shared.
   Column Take(std::span<const std::int64_t> rows) const;

@@ -71,6 +71,12 @@ Result<std::shared_ptr<const Embedder>> Embedder::Make(const EmbeddingSettings& 
     return Wrong(Str("the model's output '", out->output_, "' is texts; an embedding is numbers"));
   }
   const auto& inputs = out->program_->inputs();
+  if (settings.picture.on()) {
+    if (out->pieces_ != nullptr) return Wrong("`vocabulary` is for texts and `image` for pictures; the model takes one of both");
+    if (inputs.size() == 1) {
+      TENON_ASSIGN(out->picture_, PictureShapeOf(settings.picture, inputs[0]));
+    }
+  }
   if (out->pieces_ == nullptr) {
     if (inputs.size() == 1) return std::shared_ptr<const Embedder>(std::move(out));
     std::vector<std::string> taken;
@@ -99,12 +105,15 @@ Result<void> Embedder::Check(std::span<const Port> in) const {
   if (takes_texts()) {
     return text ? Result<void>() : Result<void>(Wrong(Str("input '", in[0].name, "' is a number; the model takes a text")));
   }
+  if (settings_.picture.on()) {
+    return text ? Result<void>() : Result<void>(Wrong(Str("input '", in[0].name, "' is no text; pictures come as base64, or by name of their files (`files:` under `data:`)")));
+  }
   const std::vector<std::int64_t> shape = RowShape(wanted);
   const std::int64_t count = CountOf(shape);
   if (text) {
     if (count > 0) return {};
     return Wrong(Str("the model takes ", platform::NameOf(wanted.type), " ", Shown(wanted.shape), ", of which the sizes are not known, so that '", in[0].name,
-                     "' cannot be read as an image or list; for texts say which vocabulary they are cut by"));
+                     "' cannot be read as an image or list; for PNG and JPEG say `image:`, for texts the vocabulary they are cut by"));
   }
   std::int64_t given = 0;
   for (const Port& port : in) given += port.kind == Port::Kind::kVector ? port.width : 1;
@@ -145,6 +154,11 @@ Result<std::vector<Tensor>> Embedder::Tensors(std::span<const Lane> in, std::spa
   const TensorProgram::Port& port = program_->inputs()[0];
   const bool text = in[0].numbers == nullptr && in[0].vectors == nullptr;
   if (pieces_ != nullptr) return PieceTensors(in[0].Text(row), pieces);
+  if (settings_.picture.on()) {
+    std::vector<Tensor> out(1);
+    TENON_ASSIGN(out[0], PictureTensor(settings_.picture, picture_, port.type, in[0].Text(row)));
+    return out;
+  }
   std::vector<std::int64_t> shape = RowShape(port);
   if (port.type == TensorType::kString) {
     for (std::int64_t& dim : shape) dim = 1;
@@ -223,7 +237,7 @@ Result<int> Embedder::Width(std::span<const Port> in) const {
     TENON_ASSIGN(tensors, Tensors({&lane, 1}, {}, 0, &pieces));
   } else {
     const TensorProgram::Port& port = program_->inputs()[0];
-    std::vector<std::int64_t> shape = RowShape(port);
+    std::vector<std::int64_t> shape = settings_.picture.on() ? picture_.dims() : RowShape(port);
     std::int64_t given = 0;
     for (const Port& one : in) given += one.kind == Port::Kind::kVector ? one.width : 1;
     if (CountOf(shape) < 0) shape.back() = given;

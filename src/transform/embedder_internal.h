@@ -9,6 +9,7 @@
 
 #include "platform/tensor_program.h"
 #include "transform/op.h"
+#include "transform/picture_internal.h"
 #include "transform/wordpieces_internal.h"
 
 namespace tenon::transform {
@@ -20,6 +21,7 @@ struct EmbeddingSettings {
   bool norm = false;
   bool lower = true;
   std::int64_t length = 256;  // most pieces of a text
+  PictureSettings picture;    // how a PNG or JPEG becomes what the network takes
 };
 
 // A network of another maker that turns the values of a row into a vector: an ONNX file, with the vocabulary its texts are
@@ -35,6 +37,8 @@ class Embedder {
   Result<int> Width(std::span<const Port> in) const;
   // invalid_argument when the row cannot be turned into tensors; nothing is run.
   Result<void> Readable(std::span<const Lane> in, std::span<const int> widths, std::int64_t row) const;
+  // Whether the value is a picture that can be read; decodes it.
+  Result<void> CheckPicture(std::string_view value) const { return PictureReadable(settings_.picture, value); }
   // The row's vector. Not for missing texts.
   Result<std::vector<float>> Run(std::span<const Lane> in, std::span<const int> widths, std::int64_t row) const;
 
@@ -52,6 +56,7 @@ class Embedder {
   std::shared_ptr<const std::string> onnx_, vocabulary_;
   std::shared_ptr<const platform::TensorProgram> program_;
   std::shared_ptr<const WordPieces> pieces_;
+  PictureShape picture_;  // what it takes, when it is given pictures
   std::string output_;
 };
 

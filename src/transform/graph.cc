@@ -1,5 +1,7 @@
 #include "transform/graph.h"
 
+#include <algorithm>
+
 #include "base/hash.h"
 #include "base/text.h"
 #include "transform/plan_internal.h"
@@ -77,6 +79,19 @@ const std::vector<table::Field>& FittedGraph::inputs() const { return plan_->pro
 int FittedGraph::width() const { return plan_->program.width; }
 const std::vector<std::string>& FittedGraph::feature_names() const { return plan_->program.feature_names; }
 const std::vector<int>& FittedGraph::feature_source() const { return plan_->program.feature_source; }
+
+bool FittedGraph::TakesBytes(std::size_t i) const {
+  const auto takes = [i](const Node& node) { return node.op->takes_bytes() && std::ranges::find(node.in, static_cast<int>(i)) != node.in.end(); };
+  return std::ranges::any_of(plan_->program.nodes, takes);
+}
+
+Result<void> FittedGraph::CheckBytes(std::size_t i, std::string_view value) const {
+  for (const Node& node : plan_->program.nodes) {
+    if (!node.op->takes_bytes() || std::ranges::find(node.in, static_cast<int>(i)) == node.in.end()) continue;
+    TENON_TRY(node.op->CheckBytes(node.state.get(), value));
+  }
+  return {};
+}
 
 Result<void> FittedGraph::Apply(const table::Batch& rows, float* tile, std::int64_t stride, Scratch& scratch) const {
   return plan_->program.Apply(rows, Known(), tile, stride, scratch.memory_->working);

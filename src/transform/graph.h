@@ -83,6 +83,11 @@ class FittedGraph {
   // Which input column each feature comes from mainly (index into inputs()), for grouping explanations.
   const std::vector<int>& feature_source() const;
 
+  // Whether input i is base64 of bytes, such as a picture's, to an op that reads it.
+  bool TakesBytes(std::size_t i) const;
+  // Whether its ops can make something of such a value: invalid_argument, fit to follow the column's name ("is a damaged PNG: ...").
+  Result<void> CheckBytes(std::size_t i, std::string_view value) const;
+
   // Writes rows() x width() floats, `stride` floats from row to row. The batch has the inputs by name, with the types
   // of inputs() or ones that convert without loss (int64 to float64, any to string); extra columns are ignored.
   // Missing columns are invalid_argument.

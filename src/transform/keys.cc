@@ -8,6 +8,12 @@
 
 namespace tenon::transform {
 
+namespace {
+
+constexpr std::size_t kSparse = 2048;  // slots
+
+}  // namespace
+
 std::string KeyName(std::string_view key, bool number) {
   if (!number) return std::string(key);
   double value = 0;
@@ -36,7 +42,7 @@ bool KeyBefore(std::string_view a, std::string_view b, bool number) {
   return x < y;
 }
 
-KeyTable::Print KeyTable::PrintOf(std::string_view key) {
+inline KeyTable::Print KeyTable::PrintOf(std::string_view key) {
   Print print;
   const char* at = key.data();
   const std::size_t size = key.size();
@@ -55,15 +61,14 @@ KeyTable::Print KeyTable::PrintOf(std::string_view key) {
 }
 
 // The folded product of 128 bits, as in wyhash: every bit of the key reaches every bit of the result.
-std::size_t KeyTable::HashOf(const Print& print, std::size_t size) {
+inline std::size_t KeyTable::HashOf(const Print& print, std::size_t size) {
   const auto product = static_cast<unsigned __int128>(print.first ^ 0x9E3779B97F4A7C15ULL) *
                        static_cast<unsigned __int128>(print.second ^ (0xD1B54A32D192ED03ULL + size));
   const std::uint64_t folded = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
   return folded ^ folded >> 32;
 }
 
-std::int32_t KeyTable::Find(std::string_view key) const {
-  if (slots_.empty()) return -1;
+__attribute__((always_inline)) inline std::int32_t KeyTable::FindHere(std::string_view key) const {
   const Print print = PrintOf(key);
   const std::size_t mask = slots_.size() - 1;
   for (std::size_t at = HashOf(print, key.size()) & mask;; at = (at + 1) & mask) {
@@ -73,12 +78,18 @@ std::int32_t KeyTable::Find(std::string_view key) const {
   }
 }
 
+std::int32_t KeyTable::Find(std::string_view key) const { return slots_.empty() ? -1 : FindHere(key); }
+
 void KeyTable::Find(const Lane& lane, std::int64_t n, std::int32_t missing, std::int32_t unseen, std::int32_t* ids) const {
-  if (lane.texts != nullptr) {
+  if (lane.texts != nullptr && !slots_.empty()) {
     for (std::int64_t i = 0; i < n; ++i) {
       const std::string_view key = lane.texts[i];
-      const std::int32_t id = key.data() == nullptr ? missing : Find(key);
-      ids[i] = id == -1 && key.data() != nullptr ? unseen : id;
+      if (key.data() == nullptr) {
+        ids[i] = missing;
+        continue;
+      }
+      const std::int32_t id = FindHere(key);
+      ids[i] = id < 0 ? unseen : id;
     }
     return;
   }
@@ -107,7 +118,8 @@ void KeyTable::Insert(const Lane& lane, std::int64_t n, std::int32_t missing, st
 }
 
 std::int32_t KeyTable::Insert(std::string_view key) {
-  if (entries_.size() * 2 >= slots_.size()) Grow();
+  // Small tables are kept sparse: a second look where another key was met first costs as much as all else.
+  if (entries_.size() * (slots_.size() < kSparse ? 16 : 2) >= slots_.size()) Grow();
   const Print print = PrintOf(key);
   const std::size_t mask = slots_.size() - 1;
   std::size_t at = HashOf(print, key.size()) & mask;
@@ -123,7 +135,7 @@ std::int32_t KeyTable::Insert(std::string_view key) {
 }
 
 void KeyTable::Grow() {
-  std::vector<Slot> old(std::max<std::size_t>(16, slots_.size() * 2));
+  std::vector<Slot> old(std::max<std::size_t>(16, slots_.size() * (slots_.size() < kSparse ? 4 : 2)));
   old.swap(slots_);
   const std::size_t mask = slots_.size() - 1;
   for (const Slot& slot : old) {

@@ -73,6 +73,7 @@ class KeyTable {
     return slot.print.first == print.first && slot.print.second == print.second && slot.size == key.size() &&
            (key.size() <= 16 || this->key(slot.id) == key);
   }
+  std::int32_t FindHere(std::string_view key) const;  // of a table that is not empty
   void Grow();
   std::vector<Slot> slots_;
   std::vector<Entry> entries_;

@@ -77,6 +77,10 @@ class Op {
   virtual void MapTraining(const State* state, std::span<const Lane> in, const double* label, const std::uint8_t* fold,
                            std::span<const Lane> out, std::int64_t n, std::vector<std::string>* texts) const;
   virtual bool needs_label() const { return false; }
+  // Whether its texts are base64 of bytes, such as a picture's: who gets the bytes themselves hands it their base64. Then CheckBytes says whether
+  // Map can make something of a value: invalid_argument, fit to follow the column's name.
+  virtual bool takes_bytes() const { return false; }
+  virtual Result<void> CheckBytes(const State*, std::string_view) const { return {}; }
   // Before the fit, the content of a file that one of its settings names (see FileSettings). What it needs of it later
   // becomes part of its state, so that a fitted graph needs no file. invalid_argument when the content will not do.
   virtual Result<void> Give(std::string_view setting, std::shared_ptr<const std::string> content);

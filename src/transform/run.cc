@@ -62,6 +62,29 @@ void EachNull(const std::uint64_t* validity, std::int64_t from, std::int64_t n, 
   }
 }
 
+void Fetch(const char* from, const char* until) {
+  for (; from < until; from += 64) __builtin_prefetch(from);
+}
+
+// Fetches rows [from, until) of a column: with so many columns in turns the processor does not see coming what is next.
+void Fetch(const Column& column, std::int64_t from, std::int64_t until) {
+  until = std::min(until, column.size());
+  if (until <= from) return;
+  const auto flat = [&](const auto values) {
+    Fetch(reinterpret_cast<const char*>(values.data() + from), reinterpret_cast<const char*>(values.data() + until));
+  };
+  if (column.coded()) return flat(column.codes());
+  switch (column.type()) {
+    case Type::kBool: return flat(column.bools());
+    case Type::kFloat64: return flat(column.doubles());
+    case Type::kString:
+      flat(std::span(column.offsets(), static_cast<std::size_t>(column.size())));
+      return Fetch(column.bytes() + column.offsets()[from], column.bytes() + column.offsets()[until]);
+    case Type::kEmbedding: return;  // long runs of one array
+    default: return flat(column.ints());
+  }
+}
+
 void LoadTexts(const Column& column, std::int64_t from, std::int64_t n, std::string_view* out) {
   const std::int64_t* offsets = column.offsets() + from;
   const char* bytes = column.bytes() != nullptr ? column.bytes() : "";  // a null data() would say missing
@@ -130,6 +153,7 @@ void Program::LoadOne(Working& working, std::size_t input, std::int64_t from, st
   const Column& column = working.columns[input];
   const auto at = static_cast<std::size_t>(from);
   Lane lane = OwnLane(working, input);
+  Fetch(column, from + n, from + 2 * n);
   switch (working.how[input]) {
     case How::kInPlace:  // ops do not write their inputs
       if (column.type() == Type::kFloat64) {

@@ -2,15 +2,16 @@
 """Kills the real binary at random moments, and lets its disk run full, and checks that nothing is lost or half-written.
 Usage: tests/crash/run.py build/bin/tenon [kills of a run] [kills of a promotion] [names of tests ...]
 The full disk is a small tmpfs in a mount namespace of its own; where none may be made that part is skipped, saying so."""
-import csv, http.client, json, os, pathlib, random, shutil, signal, subprocess, sys, tempfile, threading, time, urllib.request
+import csv, gzip, http.client, json, os, pathlib, random, shutil, signal, subprocess, sys, tempfile, threading, time, urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BODY = (b'{"instances":[{"pirat":0.45,"hirat":0.3,"lvrat":0.95,"chist":5,"mhist":2,"phist":"yes","unemp":3.9,"selfemp":"no",'
         b'"insurance":"no","condomin":"no","single":"yes","hschool":"yes"}]}')
 
 
-def command(*words, check=True):
-    return subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=300, check=check)
+def command(*words, check=True, stdin=None):
+    with open(stdin or os.devnull, "rb") as rows:
+        return subprocess.run([str(w) for w in words], stdin=rows, capture_output=True, text=True, timeout=300, check=check)
 
 
 def kill_after(words, seconds):
@@ -350,9 +351,10 @@ def in_a_rollout(tenon, folder, kills):
           f"from start to first answer: median {back[len(back) // 2]:.0f} ms, slowest {back[-1]:.0f} ms")
 
 
-def kill_when(words, journal, lines, seconds):
+def kill_when(words, journal, lines, seconds, stdin=None):
     """Kills when the journal has so many lines and so many seconds have passed since; False when it ended before."""
-    process = subprocess.Popen([str(w) for w in words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(stdin or os.devnull, "rb") as rows:
+        process = subprocess.Popen([str(w) for w in words], stdin=rows, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") >= lines):
         time.sleep(0.002)
     try:
@@ -374,24 +376,51 @@ def batches(tenon, folder, kills):
         many.write(head + "\n")
         for _ in range(700):
             many.write(body)
-    for ending in ("csv", "jsonl", "parquet"):
+    for name, which, source, ending in batch_inputs(tenon, folder, project):
         out, wanted = folder / f"answers.{ending}", folder / f"wanted.{ending}"
-        words = [tenon, "predict", project, folder / "many.csv", "--json", "--out"]
+        piped = source if source.suffix == ".pipe" else None
+        words = [tenon, "predict", which, "-" if piped else source, "--json", "--out"]
         started = time.monotonic()
-        whole_rows = json.loads(command(*words, wanted).stdout)["rows"]
+        whole_rows = json.loads(command(*words, wanted, stdin=piped).stdout)["rows"]
         whole, killed, resumed = time.monotonic() - started, 0, 0
-        for _ in range(max(2, kills // 5)):
-            killed += kill_when(words + [out], folder / f"{out.name}.partial.job", rng.randint(2, 3), rng.random() * 0.2 * whole)
+        for _ in range(max(2, kills // 10)):
+            killed += kill_when(words + [out], folder / f"{out.name}.partial.job", rng.randint(2, 3), rng.random() * 0.2 * whole, piped)
             assert killed == 0 or not out.exists() or out.stat().st_size == wanted.stat().st_size, f"{out.name} is there in part"
-            last = json.loads(command(*words, out).stdout)
+            last = json.loads(command(*words, out, stdin=piped).stdout)
             resumed += last.get("resumed_rows", 0) > 0
             assert last["rows"] == whole_rows, (last, whole_rows)
-            assert out.read_bytes() == wanted.read_bytes(), f"{out.name} is another file than undisturbed"
+            assert out.read_bytes() == wanted.read_bytes(), f"{out.name} of {name} is another file than undisturbed"
             out.unlink()
         left = [path.name for path in folder.iterdir() if "partial" in path.name]
         assert not left, left
-        print(f"batches: {ending}: {killed} killed, {resumed} went on where it was, all as undisturbed ({whole_rows} rows)")
-        assert resumed > 0, "nothing was ever taken up again"
+        print(f"batches: {name} to {ending}: {killed} killed, {resumed} went on where it was, all as undisturbed ({whole_rows} rows)")
+        assert resumed > 0, f"{name}: nothing was ever taken up again"
+
+
+def batch_inputs(tenon, folder, project):
+    """(name, project, input, ending of the output) of each way in; of one that ends in .pipe: standard input."""
+    many = folder / "many.csv"
+    with open(many, "rb") as plain, gzip.open(folder / "many.csv.gz", "wb", 1) as packed:
+        shutil.copyfileobj(plain, packed)
+    os.link(many, folder / "many.pipe")
+    (folder / "parts").mkdir()
+    with open(many) as plain:
+        head, *rows = plain.readlines()
+    for part in range(5):
+        (folder / "parts" / f"{part}.csv").write_text(head + "".join(rows[part * len(rows) // 5:(part + 1) * len(rows) // 5]))
+    command(tenon, "predict", project, many, "--out", folder / "rows.parquet")
+    queried = folder / "queried"
+    shutil.copytree(project, queried, ignore=shutil.ignore_patterns(".tenon"))
+    text = (queried / "tenon.yaml").read_text()
+    query = "SELECT *, avg(pirat) OVER (PARTITION BY phist) AS usual FROM data"
+    (queried / "tenon.yaml").write_text(text.replace("data:\n", f"data:\n  sql: {query}\n", 1))
+    command(tenon, "run", queried)
+    yield from ((ending, project, many, ending) for ending in ("csv", "jsonl", "parquet"))
+    yield "csv.gz", project, folder / "many.csv.gz", "csv"
+    yield "a folder", project, folder / "parts", "csv"
+    yield "a pipe", project, folder / "many.pipe", "csv"
+    yield "parquet", project, folder / "rows.parquet", "csv"
+    yield "a query over all rows", queried, many, "csv"
 
 
 def main():

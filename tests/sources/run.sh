@@ -20,3 +20,4 @@ if [ ! -e "$venv/ready" ]; then
 fi
 python3 web.py "$tenon" "$venv/bin/python"
 "$venv/bin/python" signature.py "$tenon"
+python3 predict.py "$tenon" "$venv/bin/python"

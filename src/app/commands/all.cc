@@ -2,10 +2,24 @@
 
 #include <thread>
 
+#include "pipeline/setting_place.h"
+
 namespace tenon::app {
 namespace {
 
 constexpr int kMostTries = 30;
+
+// An error about a setting begins with the line where it stands in the project file.
+Error Placed(const Context& context, const std::string& folder, Error error) {
+  const std::string file = platform::JoinPath(folder, "tenon.yaml");
+  if (!context.files.Exists(file)) return error;
+  const auto text = context.files.Read(file);
+  if (!text) return error;
+  const auto written = Json::ParseYaml(*text, file);
+  if (!written) return error;  // it says itself where
+  std::string place = pipeline::SettingPlace(*written, file, error.ForPeople());
+  return place.empty() ? std::move(error) : std::move(error).Context(std::move(place));
+}
 
 }  // namespace
 
@@ -19,6 +33,13 @@ std::vector<Command> AllCommands() {
   AddStream(all);
   AddKeep(all);
   AddTransform(all);
+  for (Command& command : all) {
+    command.run = [run = std::move(command.run)](Context& context, const Args& args) -> Result<int> {
+      Result<int> status = run(context, args);
+      if (status || args.Text("project").empty()) return status;
+      return Placed(context, args.Text("project"), std::move(status).error());
+    };
+  }
   return all;
 }
 

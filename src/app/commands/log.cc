@@ -20,7 +20,7 @@ Result<int> Export(Context& context, const Args& args) {
   TENON_ASSIGN(const Micros from, TimeOf(context.call, "--from", args.Text("from"), 0));
   TENON_ASSIGN(const Micros until, TimeOf(context.call, "--until", args.Text("until"), std::numeric_limits<Micros>::max()));
   TENON_ASSIGN(const auto report, pipeline::ExportLog(context.call, context.files, platform::JoinPath(project.data_folder(), "inference"),
-                                                      project.serve.endpoint, from, until, out));
+                                                      project.serve.endpoint, from, until, out, args.Bool("labels")));
   Json line;
   line["out"] = out;
   line["rows"] = report.entries;
@@ -43,7 +43,8 @@ void AddLog(std::vector<Command>& to) {
                 .flags = {ProjectFlag(),
                           {.name = "--out", .help = "a file; .parquet, .csv or .jsonl", .required = true},
                           {.name = "--from", .help = "a time such as 2030-01-31, or how long ago: 7d"},
-                          {.name = "--until", .help = "likewise"}},
+                          {.name = "--until", .help = "likewise"},
+                          {.name = "--labels", .help = "with a column `label`: what :feedback said that the answer should have been", .kind = Flag::Kind::kBool}},
                 .run = Export});
 }
 

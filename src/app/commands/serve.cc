@@ -53,6 +53,7 @@ Result<ServiceOptions> OptionsOf(const pipeline::Project& project, const Args& a
   const std::string grpc_port = args.Text("grpc-port");
   options.grpc_port = grpc_port.empty() ? project.serve.grpc_port : static_cast<int>(args.Int("grpc-port"));
   options.repository = project.serve.repository;
+  options.price = project.serve.core_hour;
   options.budget = project.serve.limits.budget;
   options.most_connections = static_cast<int>(project.serve.limits.connections);
   options.longest_queue = project.serve.limits.longest_queue;

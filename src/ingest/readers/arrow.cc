@@ -19,13 +19,8 @@ class ArrowRows final : public table::BatchReader {
   Result<void> Load(const Call& call, std::size_t index) {
     path_ = index;
     file_.reset();
-    TENON_ASSIGN(bytes_, platform::RealFiles()->Map(paths_[index]));
-    std::string_view view = bytes_->view();
-    if (LooksPacked(view)) {
-      TENON_ASSIGN(unpacked_, Unpack(call, view, paths_[index]));
-      view = unpacked_;
-    }
-    TENON_ASSIGN(file_, ArrowFile::Open(view, paths_[index]));
+    TENON_ASSIGN(bytes_, OpenBytes(call, paths_[index]));
+    TENON_ASSIGN(file_, ArrowFile::Open(bytes_->view(), paths_[index]));
     if (schema_ == nullptr) schema_ = file_->schema();
     if (*schema_ == *file_->schema()) return {};
     return Error(Code::kInvalidArgument, Str(paths_[index], ": other columns than in ", paths_[0], "; read the files as two sources"));
@@ -62,7 +57,6 @@ class ArrowRows final : public table::BatchReader {
   std::vector<std::string> paths_;
   std::size_t path_ = 0;
   std::shared_ptr<const platform::Bytes> bytes_;
-  std::string unpacked_;
   std::unique_ptr<ArrowFile> file_;  // null at the end
   std::shared_ptr<const table::Schema> schema_;
   table::Batch whole_;

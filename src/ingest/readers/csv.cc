@@ -14,6 +14,8 @@ namespace {
 
 constexpr std::size_t kHeadBytes = 4 << 20;  // what format and names are found by where the file is read in pieces
 
+constexpr std::size_t kForgetBytes = 4 << 20;
+
 enum class Header { kAuto, kYes, kNo };
 
 struct CsvOptions {
@@ -61,6 +63,11 @@ class CsvRecords final : public Records {
   Result<bool> Next(std::vector<Cell>* cells) override {
     while (true) {
       TENON_ASSIGN(const bool more, scanner_->Next(cells));
+      if (scanner_->at() - forgotten_ >= kForgetBytes) {
+        const std::size_t to = scanner_->row_at();  // the row's cells point into it
+        text_.owner->Forget(text_.view.substr(forgotten_, to - forgotten_));
+        forgotten_ = to;
+      }
       if (more) break;
       if (file_ + 1 == paths_.size()) return false;
       TENON_TRY(Load(file_ + 1));
@@ -107,6 +114,7 @@ class CsvRecords final : public Records {
 
   // Begins the loaded file, and reads its names.
   Result<void> Enter() {
+    forgotten_ = 0;
     scanner_ = std::make_unique<CsvScanner>(text_.view, options_.format, paths_[file_]);
     scanner_->SkipLines(options_.skip);
     if (options_.header == Header::kNo) return names_.empty() ? NameWithoutHeader() : Result<void>();
@@ -185,6 +193,7 @@ class CsvRecords final : public Records {
   Text text_;
   std::unique_ptr<CsvScanner> scanner_;
   std::size_t file_ = 0;
+  std::size_t forgotten_ = 0;        // of the text: its pages are given back
   std::vector<std::string> header_;  // of the first file
   std::vector<std::string> names_;
   std::vector<Declared> declared_;
@@ -201,16 +210,12 @@ class Csv final : public Reader {
     return ReadRecords(call, std::move(records), spec);
   }
 
-  // Of files in UTF-8 that lie there unpacked.
   Result<std::unique_ptr<Pieces>> OpenPieces(const Call& call, const std::string& path, const SourceSpec& spec) override {
-    if (options_.encoding != "auto" && options_.encoding != "utf-8") return std::unique_ptr<Pieces>();
-    TENON_ASSIGN(const std::shared_ptr<const platform::Bytes> bytes, platform::RealFiles()->Map(path));
-    const std::string_view head = bytes->view().substr(0, kHeadBytes);
-    if (LooksPacked(head) || (options_.encoding == "auto" && LooksUtf16(head))) return std::unique_ptr<Pieces>();
-    const std::size_t mark = head.starts_with(kUtf8Mark) ? kUtf8Mark.size() : 0;
+    TENON_ASSIGN(const Text text, OpenText(call, path, options_.encoding));
+    const auto mark = static_cast<std::size_t>(text.view.data() - text.owner->view().data());
     CsvRecords records(call, {path}, options_, spec);
-    TENON_TRY(records.StartOn({head.substr(mark), bytes}));
-    return MakeCsvPieces({.path = path, .bytes = bytes, .format = records.format(), .names = records.names(),
+    TENON_TRY(records.StartOn({text.view.substr(0, kHeadBytes), text.owner}));
+    return MakeCsvPieces({.path = path, .bytes = text.owner, .format = records.format(), .names = records.names(),
                           .begin = mark + records.behind().at(), .lines_before = records.behind().lines()}, spec);
   }
 

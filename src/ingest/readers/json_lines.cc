@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/nested.h"
 #include "base/text.h"
 #include "ingest/records_internal.h"
 #include "ingest/text_internal.h"
@@ -15,6 +16,7 @@ namespace tenon::ingest {
 namespace {
 
 constexpr std::size_t kMostColumns = 4096;
+constexpr std::size_t kForgetBytes = 4 << 20;
 
 // A column that is taken from within a row's values: a.b[0].
 struct Path {
@@ -74,7 +76,7 @@ class JsonRecords final : public Records {
       TENON_ASSIGN(text_, LoadText(call_, paths_[file], options_.encoding));
     }
     file_ = file;
-    at_ = 0;
+    at_ = forgotten_ = 0;
     line_ = row_line_ = 1;
     SkipSpace();
     if (at_ == text_.view.size()) return Error(Code::kInvalidArgument, Str(paths_[file], ": the file is empty"));
@@ -90,6 +92,10 @@ class JsonRecords final : public Records {
     std::string_view row;
     while (true) {
       TENON_ASSIGN(const bool more, NextText(&row));
+      if (at_ - forgotten_ >= kForgetBytes) {
+        text_.owner->Forget(text_.view.substr(forgotten_, at_ - row.size() - forgotten_));
+        forgotten_ = at_ - row.size();
+      }
       if (more) break;
       if (file_ + 1 == paths_.size()) return AddNulls(), false;
       TENON_TRY(Load(file_ + 1));
@@ -103,7 +109,7 @@ class JsonRecords final : public Records {
     texts_used_ = 0;
     expected_ = options_.paths.size();
     for (std::size_t i = 0; i < options_.paths.size(); ++i) (*cells)[i] = At(element, options_.paths[i]);
-    prefix_.clear();
+    names_within_.clear();
     TENON_TRY(Take(object, cells));
     return true;
   }
@@ -170,20 +176,15 @@ class JsonRecords final : public Records {
 
   // The members of an object as cells; those of objects within it under names with dots.
   Result<void> Take(simdjson::dom::object object, std::vector<Cell>* cells) {
-    const std::size_t depth = prefix_.size();
+    const std::size_t depth = names_within_.size();  // the row itself, then what is within it
+    names_within_.emplace_back();
     for (const auto [key, value] : object) {
       std::string_view name = key;
-      if (depth > 0) {
-        prefix_.resize(depth);
-        prefix_ += key;
-        name = prefix_;
-      }
+      if (depth > 0) name = NestedName(names_within_[depth - 1], key, &names_within_[depth]);
       simdjson::dom::object inner;
       if (options_.flatten && value.get(inner) == simdjson::SUCCESS) {
-        if (depth == 0) prefix_.assign(key);
-        prefix_ += '.';
+        if (depth == 0) names_within_[depth].assign(key);
         TENON_TRY(Take(inner, cells));
-        prefix_.resize(depth);
         continue;
       }
       if (!options_.paths.empty() && std::ranges::find(options_.paths, name, &Path::text) != options_.paths.end()) continue;
@@ -205,14 +206,14 @@ class JsonRecords final : public Records {
       seen_[column] = true;
       (*cells)[column] = CellOf(value);
     }
+    names_within_.pop_back();
     return {};
   }
 
   // Columns of what was null in every row.
   void AddNulls() {
     for (const std::string& name : nulls_) {
-      const std::string within = name + ".";
-      if (!columns_.contains(name) && std::ranges::none_of(names_, [&](const std::string& one) { return one.starts_with(within); })) ColumnOf(name, names_.size());
+      if (!columns_.contains(name) && std::ranges::none_of(names_, [&](const std::string& one) { return LiesWithin(one, name); })) ColumnOf(name, names_.size());
     }
     nulls_.clear();
   }
@@ -271,14 +272,14 @@ class JsonRecords final : public Records {
   JsonOptions options_;
   Text text_;
   std::size_t file_ = 0;
-  std::size_t at_ = 0;
+  std::size_t at_ = 0, forgotten_ = 0;  // forgotten: its pages are given back
   std::int64_t line_ = 1, row_line_ = 1;
   bool list_ = false, first_ = true;
   simdjson::dom::parser parser_;
   std::vector<std::string> names_;
   std::vector<bool> seen_;
   std::size_t expected_ = 0;         // the column that most likely comes next
-  std::string prefix_;               // of what is within an object
+  std::deque<std::string> names_within_;  // of the object that is read and those around it: columns
   std::vector<std::string> nulls_;   // keys that had no value yet
   std::unordered_map<std::string, std::size_t> columns_;
   std::deque<std::string> texts_;

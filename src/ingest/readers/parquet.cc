@@ -7,11 +7,14 @@
 namespace tenon::ingest {
 namespace {
 
+constexpr std::int64_t kMostBytes = 1 << 30;  // it streams, and needs far less
+
 class Parquet final : public Reader {
  public:
   Result<std::unique_ptr<table::BatchReader>> Open(const Call& call, const std::vector<std::string>& paths,
                                                    const SourceSpec& spec) override {
-    TENON_ASSIGN(auto engine, DuckDb::Open(call), "reading Parquet");
+    TENON_ASSIGN(auto engine, DuckDb::Open(call, kMostBytes), "reading Parquet");
+    TENON_TRY(engine->Run(call, "SET enable_external_file_cache = false"));  // or it keeps what was read
     std::string files, replaced;
     for (const std::string& path : paths) files += Str(files.empty() ? "" : ", ", SqlText(path));
     for (const auto& [column, name] : spec.types) {

@@ -115,6 +115,8 @@ class OnnxEmbedding final : public Op {
     for (int part = 0; part < port.width; ++part) port.parts.push_back(Str(port.name, "~", part + 1));
     return std::vector<Port>{std::move(port)};
   }
+  bool takes_bytes() const override { return settings_.picture.on(); }
+  Result<void> CheckBytes(const State* state, std::string_view value) const override { return static_cast<const Network*>(state)->embedder->CheckPicture(value); }
   std::unique_ptr<State> NewState(std::span<const Port> in, int) const override { return std::make_unique<Network>(embedder_, in); }
   Result<std::unique_ptr<State>> LoadState(std::span<const Port> in, std::string_view bytes) const override {
     auto state = std::make_unique<Network>(nullptr, in);
@@ -141,6 +143,28 @@ class OnnxEmbedding final : public Op {
   std::shared_ptr<const Embedder> embedder_;
 };
 
+template <typename T>
+T Chosen(const std::string& name, std::initializer_list<const char*> names) {
+  return static_cast<T>(std::ranges::find(names, name) - names.begin());
+}
+
+Result<PictureSettings> PictureOf(const Options& options) {
+  PictureSettings out;
+  out.colours = Chosen<PictureSettings::Colours>(options.Text("image"), {"", "rgb", "bgr", "grey"});
+  out.fit = Chosen<PictureSettings::Fit>(options.Text("fit"), {"stretch", "crop"});
+  out.resample = Chosen<PictureSettings::Resample>(options.Text("resample"), {"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"});
+  out.edge = options.Int("edge");
+  out.height = options.Int("height");
+  out.width = options.Int("width");
+  out.scale = options.Number("scale");
+  out.mean = options.NumberList("mean");
+  out.deviation = options.NumberList("std");
+  out.most_pixels = options.Int("most_pixels");
+  const bool usable = std::ranges::all_of(out.deviation, [](double one) { return std::isfinite(one) && one != 0; });
+  if (!usable) return Error(Code::kInvalidArgument, "std: a number of it is 0 or none; pixels are divided by it");
+  return out;
+}
+
 Result<std::unique_ptr<Op>> Make(const Options& options) {
   EmbeddingSettings settings;
   using Pool = EmbeddingSettings::Pool;
@@ -150,6 +174,7 @@ Result<std::unique_ptr<Op>> Make(const Options& options) {
   settings.norm = options.Bool("norm");
   settings.lower = options.Bool("lower");
   settings.length = options.Int("length");
+  TENON_ASSIGN(settings.picture, PictureOf(options));
   return std::make_unique<OnnxEmbedding>(settings, options.Text("model_sha256"), options.Text("vocabulary_sha256"), !options.Text("vocabulary").empty());
 }
 
@@ -161,8 +186,9 @@ Result<void> AddOnnxEmbedding(Kinds<Op>& kinds) {
       "onnx_embedding",
       {.summary = "Let a trained network, an ONNX file, turn texts, images or numbers into a vector",
        .when = "Transfer learning: few labelled texts or images, and a network that was trained on many others. Texts go to a network that "
-               "takes strings as they are, and are cut by a WordPiece vocabulary (BERT, MiniLM) for one that takes whole numbers. Images and "
-               "lists come as text: base64 of the tensor's bytes or nested lists, of the size the network takes. Numbers and vectors go in "
+               "takes strings as they are, and are cut by a WordPiece vocabulary (BERT, MiniLM) for one that takes whole numbers. Images "
+               "come as PNG or JPEG (`image`), whose bytes are base64, or are brought in by their files' names (`files:` under `data:`); they are decoded, "
+               "resized as Pillow does and scaled. Tensors and lists come as text: base64 of the tensor's bytes or nested lists, of the size the network takes. Numbers and vectors go in "
                "side by side. The bundle carries the file. One row a run, so that rows and batches get the same bits; missing values, and what "
                "the network cannot read, are all 0. Needs tools/setup.sh onnx.",
        .example = R"({"model": "words.onnx"})",
@@ -175,6 +201,19 @@ Result<void> AddOnnxEmbedding(Kinds<Op>& kinds) {
                    {.name = "norm", .type = Type::kBool, .fallback = false, .help = "Each vector to length 1"},
                    {.name = "lower", .type = Type::kBool, .fallback = true, .help = "Lower case and no accents before cutting, as uncased models want"},
                    {.name = "length", .type = Type::kInt, .fallback = 256, .help = "Most pieces of a text; what comes later is left out", .least = 2, .most = 8192},
+                   {.name = "image", .type = Type::kText, .fallback = "",
+                    .help = "The column holds pictures, PNG or JPEG: which channels the network takes; empty: it holds none", .choices = {"", "rgb", "bgr", "grey"}},
+                   {.name = "fit", .type = Type::kText, .fallback = "stretch",
+                    .help = "How a picture gets the network's size: as it is, or its shorter side to `edge` and then the middle", .choices = {"stretch", "crop"}},
+                   {.name = "edge", .type = Type::kInt, .fallback = 0, .help = "Of `crop`: the shorter side before cutting (256 is usual for 224); 0: the network's", .least = 0, .most = 4096},
+                   {.name = "resample", .type = Type::kText, .fallback = "bilinear", .help = "The filter, as Pillow names it",
+                    .choices = {"nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"}},
+                   {.name = "height", .type = Type::kInt, .fallback = 0, .help = "Of a network that leaves it open; 0: the network's", .least = 0, .most = 4096},
+                   {.name = "width", .type = Type::kInt, .fallback = 0, .help = "The same", .least = 0, .most = 4096},
+                   {.name = "scale", .type = Type::kNumber, .fallback = 0.0, .help = "What pixels (0 to 255) are multiplied by; 0: 1/255 for a network of fractions, else 1"},
+                   {.name = "mean", .type = Type::kNumberList, .fallback = Json::MakeArray(), .help = "Taken off after that: a number, or one a channel"},
+                   {.name = "std", .type = Type::kNumberList, .fallback = Json::MakeArray(), .help = "Divided by after that: a number, or one a channel"},
+                   {.name = "most_pixels", .type = Type::kInt, .fallback = 25'000'000, .help = "A larger picture is not read: it counts as one that cannot be", .least = 1, .most = 200'000'000},
                    {.name = "model_sha256", .type = Type::kText, .fallback = "", .help = "What the file must hash to; a run writes it"},
                    {.name = "vocabulary_sha256", .type = Type::kText, .fallback = "", .help = "The same of the vocabulary"}}},
       Make);

@@ -48,7 +48,7 @@ Segment Read(std::string_view bytes) {
     serve::Row row;
     row.numbers = entry.numbers;
     row.texts.resize(entry.texts.size());
-    out.shown += Str(entry.model, "|", entry.at, "|", entry.request_id, "|", entry.decision);
+    out.shown += Str(entry.model, "|", entry.at, "|", entry.request_id, "|", entry.decision, "|", serve::NameOf(entry.rung));
     for (std::size_t i = 0; i < entry.texts.size(); ++i) {
       const bool text = served.fields[i].type == table::Type::kString;
       if (text && !entry.text_missing[i]) row.texts[i] = std::string_view(entry.texts[i].data(), entry.texts[i].size());
@@ -56,7 +56,7 @@ Segment Read(std::string_view bytes) {
     }
     for (const float value : entry.values) out.shown += Str("|", std::bit_cast<std::uint32_t>(value));
     out.shown += "\n";
-    serve::AppendAnswer(served, {}, "", entry.request_id, entry.at, row, {std::span<const float>(entry.values), entry.decision}, &out.written);
+    serve::AppendAnswer(served, {}, "", entry.request_id, entry.at, row, {std::span<const float>(entry.values), entry.decision}, entry.rung, &out.written);
   }
   return out;
 }
@@ -79,7 +79,7 @@ std::vector<std::string> Seeds() {
     serve::Row row;
     row.numbers = {1.0 * i, 0, 1};
     row.texts = {{}, i == 1 ? std::string_view() : std::string_view("clerk"), {}};
-    serve::AppendAnswer(served, {serve::Keeping::kWhole, serve::Keeping::kHashed, serve::Keeping::kDropped}, "a key of 16 bytes", Str("id-", i), 1700000000000000 + i, row, {std::span<const float>(values), i - 1}, &segment);
+    serve::AppendAnswer(served, {serve::Keeping::kWhole, serve::Keeping::kHashed, serve::Keeping::kDropped}, "a key of 16 bytes", Str("id-", i), 1700000000000000 + i, row, {std::span<const float>(values), i - 1}, i == 2 ? serve::Rung::kCache : serve::Rung::kModel, &segment);
   }
   return {segment, std::string(serve::kLogMagic), segment.substr(0, segment.size() - 5), segment + std::string(50, '\0')};
 }

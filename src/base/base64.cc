@@ -1,9 +1,9 @@
-#include "edge/base64_internal.h"
+#include "base/base64.h"
 
 #include <algorithm>
 #include <cstdint>
 
-namespace tenon::edge {
+namespace tenon {
 namespace {
 
 constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -47,4 +47,4 @@ bool FromBase64(std::string_view text, std::string* out) {
   return bits < 6 && (held & ((1U << bits) - 1)) == 0;
 }
 
-}  // namespace tenon::edge
+}  // namespace tenon
