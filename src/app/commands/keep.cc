@@ -5,6 +5,7 @@
 #include "app/commands/all.h"
 #include "pipeline/clear_data.h"
 #include "pipeline/erase.h"
+#include "pipeline/erase_rest.h"
 #include "pipeline/lineage.h"
 
 namespace tenon::app {
@@ -76,13 +77,12 @@ Result<int> Lineage(Context& context, const Args& args) {
 
 Result<int> Erase(Context& context, const Args& args) {
   pipeline::EraseWish wish{args.Text("source"), args.Text("column"), args.Text("key")};
-  if (wish.source.empty()) {
-    TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
-    wish.source = project.source.name;
-  }
+  TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
+  if (wish.source.empty()) wish.source = project.source.name;
   const bool apply = args.Bool("apply");
   TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), apply ? store::Store::Access::kWrite : store::Store::Access::kRead));
   TENON_ASSIGN(const pipeline::ErasePlan plan, pipeline::Erase(context.call, *opened, wish, apply));
+  TENON_ASSIGN(const std::vector<pipeline::StillHeld> rest, pipeline::HeldElsewhere(context.files, project, wish.source));
   if (context.json) {
     Json line;
     line["erased"] = apply;
@@ -105,6 +105,14 @@ Result<int> Erase(Context& context, const Args& args) {
     }
     line["steps"] = plan.steps;
     line["bytes"] = plan.bytes;
+    line["may_hold"] = Json::MakeArray();
+    for (const auto& one : rest) {
+      Json item;
+      item["what"] = one.what;
+      item["where"] = one.where;
+      item["advice"] = one.advice;
+      line["may_hold"].Push(std::move(item));
+    }
     context.terminal.JsonLine(line);
     return 0;
   }
@@ -117,8 +125,9 @@ Result<int> Erase(Context& context, const Args& args) {
     context.terminal.Line(Str("--apply erases: these snapshots", plan.shared > 0 ? Str(" and ", plan.shared, " that share bytes with them") : "", " are stored again without it, and it is left out when it comes again"));
     return 0;
   }
-  context.terminal.Line(Str("erased; ", Size(plan.bytes), " removed. It is left out when it comes again. Not touched: the files and places it came from, the inference log, online stores",
-                            plan.models.empty() ? "" : "; and the bundles and reports of the models above, which may hold values of single rows: train again, then `tenon data gc --only-live`"));
+  context.terminal.Line(Str("erased; ", Size(plan.bytes), " removed. It is left out when it comes again. What may still hold it, and what to do:"));
+  for (const auto& one : rest) context.terminal.Line(Str("  ", one.what, " (", one.where, "): ", one.advice));
+  if (!plan.models.empty()) context.terminal.Line(Str("  bundles and reports of the models above, which may hold values of single rows: train again, promote, then `tenon data gc --only-live`"));
   return 0;
 }
 
