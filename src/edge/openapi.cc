@@ -100,7 +100,7 @@ Json SchemaOf(const serve::Served::Field& field, bool strict) {
     return out;
   }
   Json out = Typed("string", optional);
-  if (field.domain.empty()) return out;
+  if (field.domain.empty() || field.masked) return out;
   out["examples"] = Json::Array{Json(field.domain.front())};
   if (strict) {
     out["enum"] = Json::ListOf(field.domain);

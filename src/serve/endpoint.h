@@ -37,6 +37,7 @@ struct Served {
     std::vector<std::string> domain;  // of few-valued texts: values seen in training
     std::vector<std::int64_t> shape;  // of texts that carry a tensor (base64 or nested lists); empty: plain
     bool bytes = false;               // a text that is base64 of bytes, a picture's; who brings bytes has them turned into it
+    bool masked = false;              // sensitive: what training saw of it is told to nobody
     bool hashed = false;              // in a log: its texts are not those that were asked
   };
   std::vector<Field> fields;  // in slot order (graph().inputs())
