@@ -8,7 +8,7 @@ Result<std::unique_ptr<FeatureService>> FeatureService::Make(const Call& call, p
   if (project.features.views.empty()) return std::unique_ptr<FeatureService>();
   TENON_ASSIGN(const auto schemas, pipeline::ReadFeatureSchemas(call, files, project, kits));
   TENON_ASSIGN(auto online, pipeline::OnlineFeatures::Open(files, project, schemas), "opening the features");
-  std::unique_ptr<FeatureService> out(new FeatureService(std::move(online), project.online.overrides));
+  std::unique_ptr<FeatureService> out(new FeatureService(std::move(online), project.online.overrides, project.problem.label));
   FeatureService* self = out.get();
   pipeline::FeastDoor::Work work;
   work.service = project.name;

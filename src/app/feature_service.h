@@ -20,7 +20,8 @@ class FeatureService final : public edge::RowCompletion {
   std::vector<View> Views() const override;
 
  private:
-  FeatureService(std::unique_ptr<pipeline::OnlineFeatures> features, bool overrides) : features_(std::move(features)), completion_(*features_, overrides) {}
+  FeatureService(std::unique_ptr<pipeline::OnlineFeatures> features, bool overrides, const std::string& label)
+      : features_(std::move(features)), completion_(*features_, overrides, label) {}
   platform::RealClock clock_;
   std::unique_ptr<pipeline::OnlineFeatures> features_;
   std::unique_ptr<pipeline::FeastDoor> door_;

@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "dataset/erase.h"
 #include "dataset/evolve.h"
+#include "dataset/offsets_internal.h"
 #include "dataset/rows_internal.h"
 #include "dataset/sensitive.h"
 
@@ -22,7 +23,6 @@ using table::Type;
 
 constexpr std::string_view kKind = "source";
 constexpr std::int64_t kBatchRows = 65536;
-constexpr std::string_view kPartition = "kafka_partition", kOffset = "kafka_offset";  // of rows that were records of a topic
 
 struct Table {
   std::shared_ptr<const Schema> schema;
@@ -196,7 +196,7 @@ class Acquiring {
     if (spec_.grows) {
       TENON_TRY(Files(before, record ? record->body.Find("files") : nullptr));
     } else if (before != nullptr && spec_.watermark == kOffset) {
-      TENON_TRY(NewRecords(*before));
+      TENON_TRY(NewRecords(*before, record->body.Find("offsets")));
     } else if (before != nullptr && !spec_.watermark.empty()) {
       TENON_TRY(Newer(*before));
     } else {
@@ -211,6 +211,10 @@ class Acquiring {
     body["settings"] = settings_;
     body["snapshot"] = out_.snapshot->hash();
     body["files"] = std::move(files_);
+    if (OfTopic(spec_)) {
+      body["offsets"] = OffsetsOf(out_.snapshot->schema(), out_.snapshot->batches(), before != nullptr ? record->body.Find("offsets") : nullptr);
+      TENON_TRY(NoteOffsets(store_, out_.snapshot->hash(), *body.Find("offsets")));
+    }
     if (!record || !(record->body == body)) TENON_TRY(store_.PutRecord(kKind, spec_.name, body));
     TENON_TRY(Promise());
     return std::move(out_);
@@ -248,20 +252,11 @@ class Acquiring {
   }
 
   // Of a topic: what stands behind the last record of each partition that was read.
-  Result<void> NewRecords(const DatasetSnapshot& before) {
-    TENON_ASSIGN(const int partition, before.schema().At(kPartition), "incremental");
-    TENON_ASSIGN(const int offset, before.schema().At(kOffset), "incremental");
-    std::map<std::int64_t, std::int64_t> next;
-    for (const Batch& batch : before.batches()) {
-      const table::Column& parts = batch.column(partition);
-      const table::Column& offsets = batch.column(offset);
-      for (std::size_t i = 0; i < static_cast<std::size_t>(batch.rows()); ++i) {
-        std::int64_t& at = next[parts.ints()[i]];
-        at = std::max(at, offsets.ints()[i] + 1);
-      }
-    }
+  Result<void> NewRecords(const DatasetSnapshot& before, const Json* known) {
+    TENON_TRY(before.schema().At(kPartition), "incremental");
+    TENON_TRY(before.schema().At(kOffset), "incremental");
     ingest::SourceSpec one = spec_;
-    for (const auto& [part, at] : next) one.since += Str(one.since.empty() ? "" : ",", part, ":", at);
+    one.since = SinceOf(OffsetsOf(before.schema(), before.batches(), known));
     TENON_ASSIGN(Table fresh, ReadLike(call_, one, kinds_, store_, before.schema()));
     out_.read = fresh.Rows();
     out_.whole = false;

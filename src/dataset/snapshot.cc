@@ -120,6 +120,7 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
   body["rows"] = count;
   body["schema"] = schema->ToJson();
   body["about"] = About(spec);
+  if (const Json* offsets = known ? known->body.Find("offsets") : nullptr; offsets != nullptr) body["offsets"] = *offsets;
   if (!known || !(known->body == body)) TENON_TRY(store.PutRecord(kKind, hash, body));
   return FromArtifact(store, hash, body);
 }

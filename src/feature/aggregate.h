@@ -79,6 +79,11 @@ class ViewPlan {
   bool moves() const;
   // The longest that an event can count after it is known; kNever when there is no end.
   Micros reach() const { return reach_; }
+  // The source's columns that the view reads, each once: entity, time, knowledge, and what its expressions read.
+  const std::vector<table::Field>& reads() const { return reads_; }
+  // What an event's part in these features at its own time is made of: columns of the source beside entity, in the order of first use.
+  // Nothing when it has no part in them then: what is delayed, lags, ended windows, views without the same instant.
+  std::optional<std::vector<std::string>> ReadAtOnce(std::span<const std::size_t> features) const;
 
   // The events in rows that have the source's columns. invalid_argument when one is missing or of another type.
   Result<Events> EventsOf(const table::Batch& rows) const;
@@ -98,6 +103,7 @@ class ViewPlan {
   std::vector<std::uint8_t> input_is_text_;
   int presence_ = -1;
   Micros reach_ = 0;
+  std::vector<table::Field> reads_;
   std::shared_ptr<const Compiled> compiled_;
   friend class PlanMaker;
 };

@@ -17,6 +17,7 @@ class RowsFromJson {
   explicit RowsFromJson(std::shared_ptr<const table::Schema> schema);
   // invalid_argument naming column and value; the row is not there then.
   Result<void> Add(const Json& object);
+  const table::Schema& schema() const { return *schema_; }
   std::int64_t rows() const { return rows_; }
   table::Batch Finish();  // empty afterwards
 

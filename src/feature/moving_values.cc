@@ -19,24 +19,53 @@ Result<void> MovingValues::Get(std::span<const std::string_view> keys, std::span
   for (std::size_t i = 0; i < keys.size(); ++i) {
     if (out->Found(i) && at[i] >= out->Until(i)) rows.push_back(i);
   }
-  return rows.empty() ? Result<void>() : Move(keys, at, rows, out);
+  return rows.empty() ? Result<void>() : Move(keys, at, rows, nullptr, nullptr, out);
 }
 
-Result<void> MovingValues::Move(std::span<const std::string_view> keys, std::span<const Micros> at, std::span<const std::size_t> rows, Records* out) const {
+Result<void> MovingValues::Get(std::span<const std::string_view> keys, std::span<const Micros> at, const Events& own, Records* out,
+                               std::vector<Counted>* counted) const {
+  if (states_ == nullptr) return Error(Code::kInvalidArgument, Str("view ", plan_->view().name, ": without states an event cannot be counted beside what is stored"));
+  TENON_TRY(records_->Get(keys, out));
+  counted->assign(keys.size(), Counted::kNot);
+  std::vector<std::size_t> rows;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (own.used[i] != 0 && !keys[i].empty() && (!out->Found(i) || out->at(i) < own.at[i])) (*counted)[i] = out->Found(i) ? Counted::kBeside : Counted::kAlone;
+    if ((*counted)[i] != Counted::kNot || (out->Found(i) && at[i] >= out->Until(i))) rows.push_back(i);
+  }
+  return rows.empty() ? Result<void>() : Move(keys, at, rows, &own, counted, out);
+}
+
+Result<void> MovingValues::Move(std::span<const std::string_view> keys, std::span<const Micros> at, std::span<const std::size_t> rows, const Events* own,
+                                std::vector<Counted>* counted, Records* out) const {
   std::vector<std::string_view> wanted;
   for (const std::size_t row : rows) wanted.push_back(keys[row]);
   Records states;
   TENON_TRY(states_->Get(wanted, &states));
-  std::vector<Value> values(plan_->view().features.size());
+  std::vector<Value> values(plan_->view().features.size()), inputs(plan_->inputs());
   RecordPacker packer(records_->layout());
   for (std::size_t k = 0; k < rows.size(); ++k) {
-    if (!states.Found(k)) continue;
-    TENON_ASSIGN(WindowState state, WindowState::Load(plan_, states.Text(k, 0)));
     const std::size_t row = rows[k];
+    const bool alone = counted != nullptr && (*counted)[row] == Counted::kAlone;
+    if (!states.Found(k) && !alone) {  // a record that was written as it is, by a client: nothing can be counted beside it
+      if (counted != nullptr) (*counted)[row] = Counted::kNot;
+      continue;
+    }
+    WindowState state(plan_);
+    // A state without its record is one that is about to have one: the events in it are stored, the record is not.
+    if (states.Found(k)) {
+      TENON_ASSIGN(state, WindowState::Load(plan_, states.Text(k, 0)));
+    }
+    if (counted != nullptr && (*counted)[row] != Counted::kNot && (!states.Found(k) || states.at(k) < own->at[row])) {
+      own->ValuesOf(static_cast<std::int64_t>(row), inputs);
+      Event event{.at = own->at[row], .values = inputs};
+      if (!own->known.empty()) event.known = own->known[row];
+      state.Add(event);
+    }
     state.Advance(at[row]);
     state.Values(values);
     PackValues(*plan_, values, &packer);
-    packer.SetUntil(state.Next());
+    if (records_->layout().moves()) packer.SetUntil(state.Next());
+    if (alone) out->Set(row, own->at[row], at[row]);
     std::ranges::copy(packer.words(), out->WordsOf(row).begin());
     if (records_->layout().has_texts()) std::ranges::copy(packer.texts(), out->TextsOf(row, packer.texts().size()));
   }

@@ -26,8 +26,15 @@ class MovingValues {
   // written without a state. Errors as OnlineTable::Get; data_loss for a damaged state.
   Result<void> Get(std::span<const std::string_view> keys, std::span<const Micros> at, Records* out) const;
 
+  // The same for keys that ask with an event of the view each: row i of `own` (one that is not used is none) counts as if it had been
+  // stored, unless an event of its entity that is as late is stored already: then it was published before it asked. An entity that is
+  // not stored has its event alone. `counted`: a Counted a key. invalid_argument when no states are kept.
+  enum class Counted : std::uint8_t { kNot, kBeside, kAlone };
+  Result<void> Get(std::span<const std::string_view> keys, std::span<const Micros> at, const Events& own, Records* out, std::vector<Counted>* counted) const;
+
  private:
-  Result<void> Move(std::span<const std::string_view> keys, std::span<const Micros> at, std::span<const std::size_t> rows, Records* out) const;
+  Result<void> Move(std::span<const std::string_view> keys, std::span<const Micros> at, std::span<const std::size_t> rows, const Events* own, std::vector<Counted>* counted,
+                    Records* out) const;
 
   std::shared_ptr<const ViewPlan> plan_;
   OnlineTable* records_;

@@ -1,5 +1,6 @@
 #include "feature/moving_values.h"
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -174,6 +175,81 @@ TEST(MovingValues, GoOnAfterTheLastEventOfAStream) {
     ASSERT_OK(stream->Refresh(Call()));
     Compare(plan, tables, history, stream->time());
   }
+}
+
+// A stream, each event asking first with itself: what it gets is what the join says of its own time.
+TEST(MovingValues, AnEventThatAsksCountsAsIfItWereStored) {
+  std::vector<Case> cases(std::begin(kCases), std::end(kCases));
+  cases.push_back({"for ever", "{entity: who, time: at, latest: [shop], aggregate: {amount: {sum: all, mean: all, max: all, count: all, median: all, std: all}}}"});
+  for (const Case& one : cases) {
+    SCOPED_TRACE(one.name);
+    const auto plan = PlanOf(one.view);
+    if (!plan->view().event.empty()) continue;  // a row is taken for the first record of its event
+    const Tables tables(*plan);
+    ASSERT_OK_AND_ASSIGN(auto database, platform::OpenSqlite(":memory:"));
+    ASSERT_OK_AND_ASSIGN(auto stream, StreamProcessor::Make(Source(), {{plan, tables.records.get(), tables.states.get()}}, {}, *database));
+    std::vector<Json> history = History(false);
+    std::ranges::stable_sort(history, {}, [](const Json& row) { return TimeOf(row, "at"); });
+    const MovingValues values(plan, tables.records.get(), tables.states.get());
+    const std::vector<table::Batch> rows = {BatchOf(history)};
+    const ViewRows view{plan, &rows};
+    ASSERT_OK_AND_ASSIGN(const table::Batch joined, JoinAsOf(Call(), rows[0], "at", {&view, 1}));
+    const WindowState nothing(plan);
+    std::vector<Value> empty(plan->view().features.size());
+    nothing.Values(empty);
+    int beside = 0, alone = 0, again = 0;
+    for (std::size_t i = 0; i < history.size(); ++i) {
+      const Micros at = TimeOf(history[i], "at");
+      const auto same = [&](const Json& other) { return TimeOf(other, "at") == at && other.IntAt("who") == history[i].IntAt("who"); };
+      const bool tied = std::ranges::count_if(history, same) > 1;
+      const std::string key = Str("n", history[i].IntAt("who"), ";");
+      const std::string_view asked = key;
+      ASSERT_OK_AND_ASSIGN(const Events own, plan->EventsOf(rows[0].Slice(static_cast<std::int64_t>(i), 1)));
+      const std::string text = history[i].Dump();
+      const Message message{.offset = static_cast<std::int64_t>(i), .value = text};
+      for (const bool stored : {false, true}) {
+        if (stored) ASSERT_OK(stream->Process(Call(), {&message, 1}));
+        if (tied) continue;
+        Records records;
+        std::vector<MovingValues::Counted> counted;
+        ASSERT_OK(values.Get({&asked, 1}, {&at, 1}, own, &records, &counted));
+        // What is stored already is not counted a second time.
+        ASSERT_TRUE(!stored || counted[0] == MovingValues::Counted::kNot);
+        beside += counted[0] == MovingValues::Counted::kBeside ? 1 : 0;
+        alone += counted[0] == MovingValues::Counted::kAlone ? 1 : 0;
+        again += stored ? 1 : 0;
+        for (std::size_t f = 0; f < plan->view().features.size(); ++f) {
+          const table::Column expected = *joined.Named(ColumnOf(plan->view(), plan->view().features[f]));
+          const auto row = static_cast<std::int64_t>(i);
+          const std::string where = Str(plan->view().features[f].name, " of event ", i, stored ? ", stored" : ", asking");
+          ASSERT_TRUE(records.Found(0)) << where;
+          ASSERT_EQ(records.IsNull(0, f), expected.IsNull(row)) << where;
+          if (expected.IsNull(row)) continue;
+          if (expected.type() == Type::kString) {
+            ASSERT_EQ(records.Text(0, f), expected.Text(row)) << where;
+          } else {
+            const double got = expected.type() == Type::kFloat64 ? records.Number(0, f) : static_cast<double>(records.Int(0, f));
+            ASSERT_EQ(got, expected.Number(row)) << where;
+          }
+        }
+      }
+    }
+    EXPECT_GT(alone, 0);
+    EXPECT_GT(beside, 150);
+    EXPECT_EQ(again, beside + alone);
+  }
+}
+
+TEST(ViewPlan, SaysWhatAnEventIsMadeOfThatCountsAtItsOwnTime) {
+  const auto read = [](const char* yaml, std::vector<std::size_t> features) { return PlanOf(yaml)->ReadAtOnce(features); };
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(read("{entity: who, time: at, aggregate: {amount: {sum: 1h}, shop: {last: all}}}", {0}), (Names{"at", "amount"}));
+  EXPECT_EQ(read("{entity: who, time: at, known: known, where: gone, aggregate: {amount: {sum: 1h}, shop: {last: all}}}", {0, 1}), (Names{"at", "known", "gone", "amount", "shop"}));
+  EXPECT_EQ(read("{entity: who, time: at, same_instant: false, aggregate: {amount: {sum: 1h}}}", {0}), std::nullopt);
+  EXPECT_EQ(read("{entity: who, time: at, delay: 1h, aggregate: {amount: {sum: 1h}}}", {0}), std::nullopt);
+  EXPECT_EQ(read("{entity: who, time: at, aggregate: {amount: {sum: [{tumbling: 1h}, 1h], lag: 1h}}}", {0, 2}), std::nullopt);
+  // Whether there is any event within the ttl: the row is one, whatever it is made of.
+  EXPECT_EQ(read("{entity: who, time: at, ttl: 1d, aggregate: {amount: {lag: 1h}}}", {0}), (Names{"at"}));
 }
 
 TEST(MovingValues, ALatestValueThatNeverGrowsOldDoesNotMove) {

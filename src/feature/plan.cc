@@ -58,6 +58,7 @@ class PlanMaker {
     TENON_TRY(Columns());
     TENON_TRY(Compile());
     TENON_TRY(Lay());
+    Reads();
     plan_->compiled_ = std::make_shared<const ViewPlan::Compiled>(std::move(compiled_));
     return std::shared_ptr<const ViewPlan>(std::move(plan_));
   }
@@ -126,6 +127,21 @@ class PlanMaker {
       compiled_.input_where.push_back(std::move(where));
     }
     return {};
+  }
+
+  void Reads() {
+    const auto read = [&](const std::string& column) {
+      const int at = source_.Find(column);
+      if (at >= 0 && std::ranges::find(plan_->reads_, column, &table::Field::name) == plan_->reads_.end()) plan_->reads_.push_back(source_[at]);
+    };
+    for (const std::string& column : view().entity) read(column);
+    for (const std::string& column : {view().time, view().known, view().deleted}) read(column);
+    const auto all = [&](const Expression& formula) { std::ranges::for_each(formula.inputs(), read); };
+    if (compiled_.where) all(*compiled_.where);
+    for (std::size_t k = 0; k < compiled_.inputs.size(); ++k) {
+      all(compiled_.inputs[k]);
+      if (compiled_.input_where[k]) all(*compiled_.input_where[k]);
+    }
   }
 
   Type OutputOf(const FeatureSpec& feature) const {
@@ -221,6 +237,27 @@ Result<std::shared_ptr<const ViewPlan>> ViewPlan::Make(FeatureView view, const t
 bool ViewPlan::moves() const {
   if (!view_.known.empty() || !view_.same_instant || presence_ >= 0) return true;
   return std::ranges::any_of(slots_, [](const Slot& slot) { return slot.window.kind != Window::Kind::kAll || slot.decayed || slot.delay != 0; });
+}
+
+std::optional<std::vector<std::string>> ViewPlan::ReadAtOnce(std::span<const std::size_t> features) const {
+  if (!view_.same_instant || view_.always()) return std::nullopt;
+  const auto at_once = [](const Slot& slot) { return slot.delay == 0 && (slot.latest || slot.presence || slot.window.kind != Window::Kind::kTumbling); };
+  bool any = presence_ >= 0 && at_once(slots_[static_cast<std::size_t>(presence_)]);
+  std::vector<std::string> out;
+  const auto read = [&](const std::string& column) {
+    if (!column.empty() && std::ranges::find(out, column) == out.end()) out.push_back(column);
+  };
+  const auto all = [&](const Expression& formula) { std::ranges::for_each(formula.inputs(), read); };
+  for (const std::string& column : {view_.time, view_.known}) read(column);
+  if (compiled_->where) all(*compiled_->where);
+  for (const std::size_t f : features) {
+    if (!at_once(slots_[static_cast<std::size_t>(slot_of_[f])])) continue;
+    const auto input = static_cast<std::size_t>(view_.features[f].input);
+    any = true;
+    all(compiled_->inputs[input]);
+    if (compiled_->input_where[input]) all(*compiled_->input_where[input]);
+  }
+  return any ? std::optional(std::move(out)) : std::nullopt;
 }
 
 ViewPlan::Interval ViewPlan::CountsIn(const Slot& slot, const Event& event) const {

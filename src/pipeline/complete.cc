@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 
 #include "base/text.h"
+#include "pipeline/own_events.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -50,14 +52,19 @@ class Look {
     std::string column;
     table::Type type;
   };
-  Look(const OnlineView& view, const std::vector<std::string>& fields) : view_(view) {
+  Look(const OnlineView& view, const std::vector<std::string>& fields, std::string_view label) : view_(view) {
     for (std::size_t f = 0; f < spec().features.size(); ++f) {
       const std::string column = feature::ColumnOf(spec(), spec().features[f]);
       if (std::ranges::find(fields, column) != fields.end()) wanted_.push_back({f, column, view_.layout.fields()[static_cast<int>(f)].type});
     }
+    std::vector<std::size_t> features;
+    for (const Wanted& one : wanted_) features.push_back(one.feature);
+    own_.emplace(view_, features, label);
   }
   const feature::FeatureView& spec() const { return view_.plan->view(); }
   const std::vector<Wanted>& wanted() const { return wanted_; }
+  const std::string& asked() const { return view_.asked; }  // the column with a row's time
+  OwnEvents& own() { return *own_; }
 
   // `entities`: a list of values for each entity column; `at`: the rows' times.
   Result<void> Find(const std::vector<Json>& entities, const std::vector<Micros>& at) {
@@ -65,15 +72,17 @@ class Look {
     for (const Json& list : entities) values.push_back(&list);
     TENON_ASSIGN(const std::vector<std::string> keys, OnlineFeatures::KeysOf(*view_.plan, values));
     const std::vector<std::string_view> asked(keys.begin(), keys.end());
-    TENON_TRY(view_.values().Get(asked, at, &records_), Str("looking up the features of ", spec().name));
+    TENON_TRY(Get(asked, at), Str("looking up the features of ", spec().name));
     const feature::WindowState nothing(view_.plan);
     empty_.resize(spec().features.size());
     nothing.Values(empty_);
     known_.assign(at.size(), false);
     for (std::size_t i = 0; i < at.size(); ++i) {
-      const bool there = records_.Found(i);
-      known_[i] = there && (spec().ttl.count() == 0 || at[i] - records_.at(i) <= spec().ttl.count());
-      ++(known_[i] ? found : there ? stale : absent);
+      const bool there = records_.Found(i) && counted_[i] != Counted::kAlone;
+      const bool fresh = spec().ttl.count() == 0 || at[i] - records_.at(i) <= spec().ttl.count();
+      // A row that was counted beside an old record makes it known again; what is told of the store is told as without it.
+      known_[i] = records_.Found(i) && (fresh || counted_[i] == Counted::kBeside);
+      ++(!there ? absent : fresh ? found : stale);
     }
     return {};
   }
@@ -84,8 +93,19 @@ class Look {
   std::int64_t found = 0, absent = 0, stale = 0;
 
  private:
+  using Counted = feature::MovingValues::Counted;
+
+  Result<void> Get(const std::vector<std::string_view>& keys, const std::vector<Micros>& at) {
+    counted_.assign(keys.size(), Counted::kNot);
+    if (!own_->active()) return view_.values().Get(keys, at, &records_);
+    TENON_ASSIGN(const feature::Events events, own_->Finish());
+    return view_.values().Get(keys, at, events, &records_, &counted_);
+  }
+
   const OnlineView& view_;
   std::vector<Wanted> wanted_;
+  std::optional<OwnEvents> own_;  // always there
+  std::vector<Counted> counted_;
   feature::Records records_;
   std::vector<feature::Value> empty_;
   std::vector<bool> known_;
@@ -96,6 +116,7 @@ Result<void> Into(Json::Array& rows, Look& look, Micros now, bool overrides, boo
   const feature::FeatureView& spec = look.spec();
   std::vector<Json> lists(spec.entity.size(), Json::MakeArray());
   std::vector<Micros> at;
+  if (look.own().active()) TENON_TRY(look.own().Check());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     bool all_given = true;
     for (const Look::Wanted& one : look.wanted()) {
@@ -116,15 +137,39 @@ Result<void> Into(Json::Array& rows, Look& look, Micros now, bool overrides, boo
       }
       lists[k].Push(value == nullptr ? Json() : *value);
     }
-    auto time = TimeOf(rows[i].Find(spec.time), now);
-    if (!time.ok()) return Error(Code::kInvalidArgument, Str("instance ", i, ", field '", spec.time, "': ", time.error().message()));
+    auto time = TimeOf(rows[i].Find(look.asked()), now);
+    if (!time.ok()) return Error(Code::kInvalidArgument, Str("instance ", i, ", field '", look.asked(), "': ", time.error().message()));
     at.push_back(*time);
+    if (!look.own().active()) continue;
+    if (all_given) {
+      look.own().AddNone();
+    } else if (auto added = look.own().Add(rows[i], *time); !added.ok()) {
+      return Error(Code::kInvalidArgument, Str("instance ", i, ", ", added.error().message()));
+    }
   }
   TENON_TRY(look.Find(lists, at));
   for (std::size_t i = 0; i < rows.size(); ++i) {
     for (const Look::Wanted& one : look.wanted()) {
       if (rows[i].Find(one.column) == nullptr) rows[i][one.column] = look.Value(i, one);
     }
+  }
+  return {};
+}
+
+// The rows of a file as events of the view.
+Result<void> AddOwn(const table::Batch& rows, const std::vector<Micros>& at, Look& look) {
+  TENON_TRY(look.own().Check());
+  std::vector<std::pair<std::string, const table::Column*>> columns;
+  for (int i = 0; i < rows.columns(); ++i) {
+    const std::string& name = rows.schema()[i].name;
+    const bool read = name == look.spec().deleted || std::ranges::find(look.spec().entity, name) != look.spec().entity.end() ||
+                      std::ranges::find(look.own().columns(), name, &table::Field::name) != look.own().columns().end();
+    if (read) columns.emplace_back(name, &rows.column(i));
+  }
+  for (std::size_t i = 0; i < at.size(); ++i) {
+    Json row = Json::MakeObject();
+    for (const auto& [name, column] : columns) row[name] = column->ValueAt(static_cast<std::int64_t>(i));
+    TENON_TRY(look.own().Add(row, at[i]));
   }
   return {};
 }
@@ -140,12 +185,13 @@ Result<void> Into(const table::Batch& rows, Look& look, Micros now, std::vector<
     for (std::size_t i = 0; i < n; ++i) list.Push(rows.column(place).ValueAt(static_cast<std::int64_t>(i)));
   }
   std::vector<Micros> at(n, now);
-  if (const int place = rows.schema().Find(spec.time); place >= 0) {
+  if (const int place = rows.schema().Find(look.asked()); place >= 0) {
     for (std::size_t i = 0; i < n; ++i) {
       const Json value = rows.column(place).ValueAt(static_cast<std::int64_t>(i));
-      TENON_ASSIGN(at[i], TimeOf(&value, now), Str("column ", spec.time));
+      TENON_ASSIGN(at[i], TimeOf(&value, now), Str("column ", look.asked()));
     }
   }
+  if (look.own().active()) TENON_TRY(AddOwn(rows, at, look));
   TENON_TRY(look.Find(lists, at));
   for (const Look::Wanted& one : look.wanted()) {
     table::ColumnBuilder builder(one.type);
@@ -164,12 +210,13 @@ bool IsOfView(const Project& project, std::string_view column) {
   });
 }
 
-Completion::Completion(const OnlineFeatures& features, bool overrides) : features_(features), overrides_(overrides), tallies_(features.views().size()) {}
+Completion::Completion(const OnlineFeatures& features, bool overrides, std::string label)
+    : features_(features), overrides_(overrides), label_(std::move(label)), tallies_(features.views().size()) {}
 
 Completion::Columns Completion::ColumnsFor(const std::vector<std::string>& fields) const {
   Columns out;
   for (const OnlineView& view : features_.views()) {
-    const Look look(view, fields);
+    Look look(view, fields, label_);
     if (look.wanted().empty()) continue;
     for (std::size_t k = 0; k < look.spec().entity.size(); ++k) {
       const std::string& entity = look.spec().entity[k];
@@ -177,22 +224,27 @@ Completion::Columns Completion::ColumnsFor(const std::vector<std::string>& field
       out.entities.push_back(entity);
       out.types.push_back(view.plan->entity_types()[k]);
     }
-    if (std::ranges::find(out.times, look.spec().time) == out.times.end()) out.times.push_back(look.spec().time);
+    if (std::ranges::find(out.times, look.asked()) == out.times.end()) out.times.push_back(look.asked());
+    for (const table::Field& field : look.own().columns()) {
+      if (std::ranges::find(out.events, field.name, &table::Field::name) == out.events.end()) out.events.push_back(field);
+    }
   }
   return out;
 }
 
 Result<void> Completion::Complete(Json::Array& rows, const std::vector<std::string>& fields, Micros now, bool sensitive) {
-  std::set<std::string> names;  // of entities and times
+  std::set<std::string> names;  // of entities, times and what the rows are as events
   for (std::size_t v = 0; v < features_.views().size(); ++v) {
-    Look look(features_.views()[v], fields);
+    Look look(features_.views()[v], fields, label_);
     if (look.wanted().empty()) continue;
     TENON_TRY(Into(rows, look, now, overrides_, sensitive));
     tallies_[v].found += look.found;
     tallies_[v].absent += look.absent;
     tallies_[v].stale += look.stale;
     names.insert(look.spec().entity.begin(), look.spec().entity.end());
-    names.insert(look.spec().time);
+    names.insert(look.asked());
+    names.insert(look.spec().deleted);
+    for (const table::Field& field : look.own().columns()) names.insert(field.name);
   }
   for (const std::string& field : fields) names.erase(field);
   for (Json& row : rows) {
@@ -210,7 +262,7 @@ Result<table::Batch> Completion::Complete(const table::Batch& rows, const std::v
   std::vector<table::Column> columns;
   for (int i = 0; i < rows.columns(); ++i) columns.push_back(rows.column(i));
   for (std::size_t v = 0; v < features_.views().size(); ++v) {
-    Look look(features_.views()[v], lacking);
+    Look look(features_.views()[v], lacking, label_);
     if (look.wanted().empty()) continue;
     TENON_TRY(Into(rows, look, now, &all, &columns));
     tallies_[v].found += look.found;

@@ -17,21 +17,24 @@ bool IsOfView(const Project& project, std::string_view column);
 
 // Adds to rows the features that a model reads, looked up online by the entity columns in them: {"customer_id": 7} gets
 // "customer.amount_mean_7d". The one way of every protocol and of files. An entity that is not online, or whose latest event is older
-// than the view's ttl at the row's time (its time column, else now), gets what an entity without events has. Any thread.
+// than the view's ttl at the row's time (its time column, else now), gets what an entity without events has. A row that is an event of
+// a view itself counts in it as it did in training (pipeline/own_events.h). Any thread.
 class Completion {
  public:
-  // `features` outlives it.
-  Completion(const OnlineFeatures& features, bool overrides);
+  // `features` outlives it. `label`: what no row that asks brings.
+  Completion(const OnlineFeatures& features, bool overrides, std::string label);
 
-  // What rows name entities and times by, for a model with these fields; no entities when it reads no feature of a view.
+  // What rows name entities and times by, and bring of themselves as events, for a model with these fields; no entities when it reads no
+  // feature of a view.
   struct Columns {
     std::vector<std::string> entities, times;
     std::vector<table::Type> types;  // of the entities
+    std::vector<table::Field> events;
   };
   Columns ColumnsFor(const std::vector<std::string>& fields) const;
 
   // Rows of a request, objects by field name. A feature that a row brings stays where `overrides`, and is an error otherwise. Columns
-  // that only name entities and times are taken out. `sensitive`: whether the asker may read features marked so. Errors:
+  // that only name entities and times, or are of the row as an event, are taken out. `sensitive`: whether the asker may read features marked so. Errors:
   // invalid_argument naming the instance; permission_denied naming the feature.
   Result<void> Complete(Json::Array& rows, const std::vector<std::string>& fields, Micros now, bool sensitive);
   // Rows of a file: columns for those of `fields` that it lacks and a view has are added behind the others.
@@ -51,6 +54,7 @@ class Completion {
   };
   const OnlineFeatures& features_;
   bool overrides_;
+  std::string label_;
   std::deque<Tally> tallies_;  // as the views
 };
 

@@ -1,6 +1,7 @@
 #include "pipeline/features.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "base/text.h"
@@ -67,6 +68,18 @@ Result<Batch> WithFeatures(const Call& call, const Project& project, const Batch
   return feature::JoinAsOf(call, asking, time, views);
 }
 
+bool MayBeMissing(const feature::FeaturesSpec& features, std::string_view column) {
+  for (const FeatureView& view : features.views) {
+    for (const feature::FeatureSpec& spec : view.features) {
+      if (feature::ColumnOf(view, spec) != column) continue;
+      using feature::Function;
+      const bool counts = spec.function == Function::kCount || spec.function == Function::kDistinct || spec.function == Function::kDecayedCount;
+      return view.ttl.count() != 0 || (!counts && !view.inputs[static_cast<std::size_t>(spec.input)].fill);
+    }
+  }
+  return false;
+}
+
 Result<void> CheckNoLabelLeaks(const Project& project, const table::Schema& main_source) {
   const std::string& label = project.problem.label;
   std::chrono::microseconds late{0};
@@ -98,6 +111,34 @@ Result<void> CheckNoLabelLeaks(const Project& project, const table::Schema& main
   return {};
 }
 
+namespace {
+
+bool PartOfName(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.'; }
+
+// The text with each of these columns as a comparison: between the nodes of a graph a truth value is a number, 0 or 1.
+std::string WithTruthsCompared(std::string_view text, const std::vector<std::string>& truths) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i + 1;
+    std::string name;
+    if (text[i] == '\'' || text[i] == '"') {
+      while (end < text.size() && text[end] != text[i]) ++end;
+      end = std::min(end + 1, text.size());
+      if (text[i] == '"') name = text.substr(i + 1, end - i - 2);
+    } else if (PartOfName(text[i])) {
+      while (end < text.size() && PartOfName(text[end])) ++end;
+      name = text.substr(i, end - i);
+    }
+    const std::string_view token = text.substr(i, end - i);
+    const bool truth = !name.empty() && std::ranges::find(truths, name) != truths.end();
+    out += truth ? Str("(", token, " <> 0)") : std::string(token);
+    i = end;
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<std::vector<transform::NodeSpec>> OnDemandNodes(const feature::FeaturesSpec& features, const table::Schema& joined) {
   std::vector<transform::NodeSpec> out;
   std::vector<table::Field> fields = joined.fields();
@@ -107,8 +148,16 @@ Result<std::vector<transform::NodeSpec>> OnDemandNodes(const feature::FeaturesSp
     if (joined.Find(spec.name) >= 0) {
       return Error(Code::kInvalidArgument, Str("features.on_demand.", spec.name, ": there is a column of that name; choose another"));
     }
+    std::vector<table::Field> numbers = fields;
+    std::vector<std::string> truths;
+    for (table::Field& field : numbers) {
+      if (field.type != table::Type::kBool) continue;
+      truths.push_back(field.name);
+      field.type = table::Type::kFloat64;
+    }
+    const bool as_written = table::Expression::Parse(spec.expression, table::Schema(std::move(numbers))).ok();
     Json with;
-    with["text"] = spec.expression;
+    with["text"] = as_written ? spec.expression : WithTruthsCompared(spec.expression, truths);
     out.push_back({"expression", parsed->inputs(), {spec.name}, std::move(with)});
     fields.push_back({spec.name, parsed->type(), 0});
   }

@@ -29,6 +29,10 @@ Result<std::vector<SourceRows>> ReadViewSources(const Call& call, const Kinds<in
 Result<table::Batch> WithFeatures(const Call& call, const Project& project, const table::Batch& asking, std::string_view time,
                                   const std::vector<SourceRows>& sources);
 
+// Whether a column is a view's feature that an entity without events, or with old ones alone, has missing: a model that never met
+// that in training meets it when it is served.
+bool MayBeMissing(const feature::FeaturesSpec& features, std::string_view column);
+
 // A view may not know a row's label before it is known: invalid_argument when one aggregates the label of the source that is
 // learnt from without a delay of problem.label.known_after (or any), a knowledge time, or `same_instant: false`.
 Result<void> CheckNoLabelLeaks(const Project& project, const table::Schema& main_source);

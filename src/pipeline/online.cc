@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "feature/event_rows.h"
 #include "ingest/read.h"
+#include "pipeline/own_events.h"
 
 namespace tenon::pipeline {
 namespace {
@@ -75,7 +76,9 @@ Result<std::unique_ptr<OnlineFeatures>> OnlineFeatures::Open(platform::Files& fi
     const auto source = out->sources_.find(view.from);
     if (source == out->sources_.end()) return Error(Code::kNotFound, Str("features.", view.name, ": no rows of a source '", view.from, "' were read"));
     TENON_ASSIGN(one.plan, feature::ViewPlan::Make(view, *source->second));
-    const bool moves = project.online.moving && one.plan->moves();
+    one.asked = project.source.time;
+    one.own = CountsOwnEvents(project, *one.plan);
+    const bool moves = project.online.moving && (one.plan->moves() || one.own);
     TENON_ASSIGN(one.layout, feature::RecordLayout::Of(one.plan->output(), moves), Str("features.", view.name));
     // By its meaning: another definition never reads records of this one.
     const std::string name = Str(project.name, ".", view.name, "@", one.plan->view().Hash().substr(0, 8));

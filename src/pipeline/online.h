@@ -32,6 +32,8 @@ struct OnlineView {
   feature::RecordLayout layout;
   std::unique_ptr<feature::OnlineTable> table;
   std::unique_ptr<feature::OnlineTable> states;  // null: its values do not move
+  std::string asked;                             // the column with the time of rows that ask
+  bool own = false;                              // such a row is an event of the view itself (pipeline/own_events.h)
   // Its values as of a moment; one way for every asker.
   feature::MovingValues values() const { return {plan, table.get(), states.get()}; }
 };

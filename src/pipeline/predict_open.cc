@@ -41,6 +41,7 @@ Reading HowToRead(const Project& project, const model::Predictor& predictor, ing
   if (views == nullptr) return reading;
   for (std::size_t k = 0; k < views->columns.entities.size(); ++k) settle(views->columns.entities[k], views->columns.types[k]);
   for (const std::string& time : views->columns.times) settle(time, table::Type::kTimestamp);
+  for (const table::Field& field : views->columns.events) settle(field.name, field.type);
   return reading;
 }
 
@@ -83,6 +84,10 @@ Result<void> CheckInputs(const model::Predictor& predictor, const table::Schema&
       if (schema.Find(entity) >= 0) continue;
       return Error(Code::kInvalidArgument, Str(in, ": lacks the column ", entity, ", by which ", views->lacking.front(), " and other features that the model reads are looked up; it has: ",
                                                Join(schema.Names(), ", ")));
+    }
+    for (const table::Field& field : views->columns.events) {
+      if (schema.Find(field.name) >= 0) continue;
+      return Error(Code::kInvalidArgument, Str(in, ": lacks the column ", field.name, ", of which the views that count the row itself (same_instant: true) are made; it has: ", Join(schema.Names(), ", ")));
     }
   }
   if (missing.empty()) return {};
@@ -305,6 +310,7 @@ class Opener {
     if (out_.views != nullptr) {
       for (const std::string& entity : out_.views->columns.entities) take(entity);
       for (const std::string& time : out_.views->columns.times) take(time);
+      for (const table::Field& field : out_.views->columns.events) take(field.name);
     }
     return columns;
   }

@@ -19,7 +19,7 @@ Result<std::unique_ptr<FileViews>> OpenFileViews(const Call& call, platform::Fil
   if (out->lacking.empty()) return std::unique_ptr<FileViews>();
   TENON_ASSIGN(const auto schemas, ReadFeatureSchemas(call, files, project, kits));
   TENON_ASSIGN(out->features, OnlineFeatures::Open(files, project, schemas), "opening the features");
-  out->completion = std::make_unique<Completion>(*out->features, project.online.overrides);
+  out->completion = std::make_unique<Completion>(*out->features, project.online.overrides, project.problem.label);
   out->columns = out->completion->ColumnsFor(out->lacking);
   out->now = call.Now();
   return out;

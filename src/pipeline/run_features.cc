@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "pipeline/features.h"
+#include "pipeline/own_events.h"
 #include "pipeline/run_internal.h"
 
 namespace tenon::pipeline {
@@ -44,6 +45,7 @@ Result<Json> RunState::FeaturesStep(const Call& step, const std::vector<std::pai
     sources.push_back({name, rows->batches()});
   }
   TENON_TRY(CheckNoLabelLeaks(project, sources[0].batches[0].schema()));
+  TENON_TRY(CheckOwnEventsServed(project, sources[0].batches[0].schema()));
   step.Report("joining as known at each row's time", 0.1);
   TENON_ASSIGN(table::Batch joined, WithFeatures(step, project, table::Batch::Concat(sources[0].batches), project.source.time, sources));
   const auto schema = joined.shared_schema();

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "pipeline/features.h"
 #include "pipeline/release.h"
 #include "pipeline/run_internal.h"
 #include "pipeline/transform_files.h"
@@ -72,6 +73,9 @@ Result<void> RunState::Release(bool deploy, RunResult* result) {
     manifest["calibration"] = *judged.Find("calibration");
     manifest["model_format"] = candidate.format;
     TENON_ASSIGN(manifest["inputs"], InputsOf(*graph, profile, masked));
+    for (Json& input : manifest["inputs"].array()) {
+      if (MayBeMissing(project.features, input.StringAt("name"))) input["required"] = false;
+    }
     manifest["features"] = Json::ListOf(graph->feature_names());
     manifest["metrics"] = *judged.Find("metrics");
     manifest["metric"] = card.metric;

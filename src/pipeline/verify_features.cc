@@ -65,7 +65,7 @@ Result<Batch> Asking(const Batch& rows, const feature::FeatureView& view, std::s
 class Replay {
  public:
   Replay(const Call& call, const OnlineRows& rows, const OnlineView& view)
-      : call_(call), rows_(rows), plan_(view.plan), layout_(view.layout), moves_(view.states != nullptr), nothing_(view.plan), empty_(plan_->view().features.size()) {
+      : call_(call), rows_(rows), plan_(view.plan), layout_(view.layout), moves_(view.states != nullptr), own_(moves_ && view.own), nothing_(view.plan), empty_(plan_->view().features.size()) {
     nothing_.Values(empty_);
   }
 
@@ -97,6 +97,7 @@ class Replay {
       TENON_TRY(call_.Check());
       std::int64_t end = begin + 1;
       while (end < all_.rows() && times_[static_cast<std::size_t>(end)] == times_[static_cast<std::size_t>(begin)]) ++end;
+      if (own_) TENON_TRY(Before(begin, end, online, out));
       TENON_TRY(Moment(begin, end, *stream, *table, out));
       if (moves_) TENON_TRY(Between(begin, end, online, out));
       begin = end;
@@ -168,6 +169,38 @@ class Replay {
     return {};
   }
 
+  // The rows of a moment ask as a service's requests do: their own event is not stored yet.
+  Result<void> Before(std::int64_t begin, std::int64_t end, const feature::MovingValues& online, FeatureParity* out) {
+    std::map<std::string_view, int> times;
+    for (std::int64_t i = begin; i < end; ++i) ++times[keys_[static_cast<std::size_t>(i)]];
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::string_view key = keys_[static_cast<std::size_t>(i)];
+      if (!First(i) || key.empty() || times[key] > 1) continue;
+      TENON_ASSIGN(feature::Events own, plan_->EventsOf(all_.Slice(i, 1)));
+      if (!own.deleted.empty() && own.deleted[0] != 0) own.used[0] = 0;
+      std::vector<feature::MovingValues::Counted> counted;
+      const Micros at = times_[static_cast<std::size_t>(i)];
+      TENON_TRY(online.Get({&key, 1}, {&at, 1}, own, &records_, &counted));
+      ++out->asked;
+      for (std::size_t f = 0; f < expected_.size(); ++f) {
+        ++out->values;
+        if (records_.Found(0) ? Same(records_, 0, f, expected_[f], i) : Same(empty_[f], expected_[f], i)) continue;
+        ++out->differences;
+        if (out->examples.size() < kExamples) {
+          out->examples.push_back(Str(plan_->view().name, ".", plan_->view().features[f].name, " of ", key, " at ", FormatTimestamp(at), ", asked before it was stored: offline ",
+                                      TextOf(expected_[f], i), ", online another"));
+        }
+      }
+    }
+    return {};
+  }
+
+  // Whether the row is the first record of its event.
+  bool First(std::int64_t row) {
+    const int id = plan_->view().event.empty() ? -1 : all_.schema().Find(plan_->view().event);
+    return id < 0 || ids_.insert(TextOf(all_.column(id), row)).second;
+  }
+
   Result<void> Moment(std::int64_t begin, std::int64_t end, feature::StreamProcessor& stream, feature::OnlineTable& table, FeatureParity* out) {
     std::vector<std::string> texts;
     for (std::int64_t i = begin; i < end; ++i) texts.push_back(all_.RowAt(i).Dump());
@@ -200,12 +233,13 @@ class Replay {
   const OnlineRows& rows_;
   std::shared_ptr<const feature::ViewPlan> plan_;
   const feature::RecordLayout& layout_;
-  const bool moves_;
+  const bool moves_, own_;
   const feature::WindowState nothing_;
   std::vector<Value> empty_;  // of nothing_
   Batch all_;
   std::vector<Micros> times_;
   std::vector<std::string> keys_;
+  std::set<std::string> ids_;  // of events that asked
   std::vector<Column> expected_, expected_between_;
   std::vector<std::int64_t> whose_;  // row -> another row, whose entity is asked for
   std::vector<Micros> between_;      // at this moment

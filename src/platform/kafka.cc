@@ -33,7 +33,8 @@ class Reader final : public KafkaReader {
     std::vector<std::pair<std::string, std::string>> all = {{"bootstrap.servers", settings_.brokers}, {"group.id", settings_.group.empty() ? "tenon" : settings_.group},
                                                             {"client.id", "tenon"}, {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
                                                             {"isolation.level", "read_committed"}, {"auto.offset.reset", "error"}, {"enable.partition.eof", "true"}};
-    if (owner_ != nullptr) all.emplace_back("partition.assignment.strategy", "cooperative-sticky");
+    // Not cooperative-sticky: that of librdkafka 2.0 ends the process by an assertion when a member leaves at the wrong moment.
+    if (owner_ != nullptr) all.emplace_back("partition.assignment.strategy", "roundrobin");
     all.insert(all.end(), settings_.properties.begin(), settings_.properties.end());
     TENON_ASSIGN(client_, MakeKafkaClient(k_, kConsumer, all, [this](void* conf) {
                    k_.conf_opaque(conf, this);
@@ -172,8 +173,9 @@ class Reader final : public KafkaReader {
   }
 
   void Rebalanced(int what, KafkaRawPlaces* places) {
-    given_ = given_ || what == kAssign;
     const bool step_by_step = std::string_view(k_.protocol(client_)) == "COOPERATIVE";
+    // Of an eager group all is taken, then all is given: in between nobody knows what is behind.
+    given_ = what == kAssign || (given_ && step_by_step);
     const std::span<KafkaRawPlace> all(places->at, static_cast<std::size_t>(places->count));
     for (KafkaRawPlace& place : all) {
       reading_.erase(place.partition);
@@ -252,7 +254,11 @@ class Reader final : public KafkaReader {
 Result<std::unique_ptr<KafkaReader>> KafkaReader::Open(const Call& call, const KafkaSettings& settings, KafkaOwner* owner) {
   TENON_TRY(call.Check());
   TENON_ASSIGN(const KafkaFunctions k, LoadKafka());
-  auto out = std::make_unique<Reader>(k, settings, owner);
+  return OpenKafkaReader(k, settings, owner);
+}
+
+Result<std::unique_ptr<KafkaReader>> OpenKafkaReader(const KafkaFunctions& functions, const KafkaSettings& settings, KafkaOwner* owner) {
+  auto out = std::make_unique<Reader>(functions, settings, owner);
   TENON_TRY(out->Start());
   return out;
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -127,6 +128,12 @@ Result<void*> MakeKafkaClient(const KafkaFunctions& k, int kind, const std::vect
   k.conf_destroy(conf);
   return Error(Code::kInvalidArgument, std::string("cannot begin with Kafka: ") + why);
 }
+
+class KafkaReader;
+class KafkaOwner;
+struct KafkaSettings;
+// What KafkaReader::Open gives, over these functions; tests bring their own.
+Result<std::unique_ptr<KafkaReader>> OpenKafkaReader(const KafkaFunctions& functions, const KafkaSettings& settings, KafkaOwner* owner);
 
 // Loads the library when first asked. unavailable, naming the package, when it is not there.
 Result<KafkaFunctions> LoadKafka();

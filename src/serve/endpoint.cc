@@ -96,10 +96,10 @@ Result<void> CheckGolden(const std::shared_ptr<Served>& served, std::string_view
       rows->array().size() != predictions->array().size()) {
     return Error(Code::kDataLoss, "the golden section needs 'rows' and as many 'predictions'");
   }
-  // The rows come from the table as it was; ranges and domains are rules for requests.
+  // The rows come from the table as it was; ranges, domains and what has to be there are rules for requests.
   auto lenient = std::make_shared<Served>(*served);
   lenient->strict = false;
-  for (Served::Field& field : lenient->fields) field.bytes = false;  // as is that each picture can be read
+  for (Served::Field& field : lenient->fields) field.required = field.bytes = false;  // as is that each picture can be read
   Session session(lenient);
   std::vector<double> said;  // class index or value
   for (std::size_t i = 0; i < rows->array().size(); ++i) {

@@ -138,6 +138,8 @@ void CompareAll(const char* path, std::size_t least) {
 TEST(TransformParity, ScikitLearn) { CompareAll("tests/parity/transform.json", 50); }
 // tests/parity/transform_more_reference.py
 TEST(TransformParity, CategoryEncodersAndOthers) { CompareAll("tests/parity/transform_more.json", 36); }
+// tests/parity/evidence_reference.py
+TEST(TransformParity, WeightsOfEvidenceAndHashedCrosses) { CompareAll("tests/parity/evidence.json", 13); }
 // tests/parity/embedding_reference.py
 TEST(TransformParity, OnnxRuntimeAndTokenizers) { CompareAll("tests/parity/embeddings.json", 8); }
 // tests/parity/picture_reference.py

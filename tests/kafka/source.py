@@ -25,16 +25,24 @@ def main(tenon, jars):
         broker.fill("orders", [(f"k{i}", order(i), i % 3) for i in range(300)])
         first = project.add()
         assert first["read"] == first["rows"] == 300 and first["whole"], first
-        assert [c["name"] for c in first["schema"]] == ["kafka_partition", "kafka_offset", "id", "code", "amount", "paid", "at"], first["schema"]
-        assert [c["type"] for c in first["schema"]] == ["int64", "int64", "int64", "string", "float64", "bool", "timestamp"], first["schema"]
+        # Which partition comes first is the broker's; a column stands where its first value does.
+        assert {c["name"]: c["type"] for c in first["schema"]} == {"kafka_partition": "int64", "kafka_offset": "int64", "id": "int64", "code": "string", "amount": "float64",
+                                                                   "paid": "bool", "at": "timestamp"}, first["schema"]
         rows = project.rows()
         assert sorted((r["id"], r["code"], r["amount"]) for r in rows) == [(i, f"{i:04}", None if i % 7 == 0 else i * 1.25) for i in range(300)]
         assert {(r["kafka_partition"], r["kafka_offset"]) for r in rows} == {(i % 3, i // 3) for i in range(300)}
         again = project.add()
         assert again["read"] == 0 and again["snapshot"] == first["snapshot"], again
+        # Up to where each partition was read stands with the snapshot, for history and show.
+        versions = [json.loads(line) for line in project.run("data", "history", ".", "--json").stdout.splitlines()]
+        assert [v["offsets"] for v in versions] == [{"0": 100, "1": 100, "2": 100}], versions
+        assert json.loads(project.run("data", "show", "--json").stdout)["offsets"] == {"0": 100, "1": 100, "2": 100}
+        assert "0:100 1:100 2:100" in project.run("data", "history", ".").stdout and "0:100 1:100 2:100" in project.run("data", "show", "--rows", "0").stdout
         broker.fill("orders", [(f"k{i}", order(i, region="north"), i % 3) for i in range(300, 340)])
         more = project.add()
         assert more["read"] == 40 and more["rows"] == 340 and not more["whole"] and more["schema"][-1]["name"] == "region", more
+        versions = [json.loads(line) for line in project.run("data", "history", ".", "--json").stdout.splitlines()]
+        assert [v["offsets"] for v in versions] == [{"0": 100, "1": 100, "2": 100}, {"0": 114, "1": 113, "2": 113}], versions
         by_id = {r["id"]: r for r in project.rows()}
         assert len(by_id) == 340 and by_id[5]["region"] is None and by_id[339]["region"] == "north"
         # A transaction that was given up, and one that was not: only the latter's records are rows, and its mark at the end is no record.
@@ -48,12 +56,21 @@ def main(tenon, jars):
         kept = project.add()
         assert kept["read"] == 10 and kept["rows"] == 350 and max(r["id"] for r in project.rows()) == 349, kept
         assert project.add()["read"] == 0
+        # It goes on from what is noted, also where the last rows that were read are erased.
+        last = max((r for r in project.rows() if r["kafka_partition"] == 0), key=lambda r: r["kafka_offset"])
+        noted = json.loads(project.run("data", "history", ".", "--json").stdout.splitlines()[-1])["offsets"]
+        assert noted["0"] == last["kafka_offset"] + 1, (noted, last)
+        project.run("data", "erase", str(last["id"]), "--apply")
+        after = project.add()
+        assert after["read"] == 0 and json.loads(project.run("data", "history", ".", "--json").stdout.splitlines()[-1])["offsets"] == noted, after
+        broker.fill("orders", [("k", order(last["id"], region="back"), 0)])
+        assert project.add()["rows"] == 349  # left out when it comes again
         # What is no object is refused with its place, or left out.
         broker.fill("orders", [("k", "[1]", 1), ("k", order(350, region="east"), 1)])
         project.fails(None, "record", "of partition 1 of orders", "connect.malformed: leave_out")
         project.data(text + "\nconnect: {malformed: leave_out}")
         left = project.add()
-        assert left["rows"] == 351, left
+        assert left["rows"] == 350, left
         # What the broker threw away before it was read is said, and --full begins anew.
         broker.fill("orders", [(f"k{i}", order(i, region="west"), i % 3) for i in range(351, 360)])
         for future in broker.admin.delete_records([TopicPartition("orders", 0, 118)]).values():

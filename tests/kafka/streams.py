@@ -172,6 +172,10 @@ def broker_goes_away(tenon, broker):
     broker.fill("away", events.batch(1000))
     project = Project(tenon, broker, "away", events.good[:5])
     process = project.begin()
+    until = time.monotonic() + 120
+    while project.taken() == 0:  # one that has not found the broker yet says so and ends
+        assert time.monotonic() < until and process.poll() is None, (project.folder / "errors").read_text()
+        time.sleep(0.1)
     broker.stop()
     broker.start()
     broker.fill("away", events.batch(1000))

@@ -74,12 +74,21 @@ Result<std::string> SourceOf(Context& context, const Args& args) {
   return project.source.name;
 }
 
+// Of records of a topic: up to which offset of each partition a snapshot has them. "" where there is none.
+std::string OffsetsText(const Json* offsets) {
+  std::string out;
+  if (offsets == nullptr || !offsets->is_object()) return out;
+  for (const auto& [partition, next] : offsets->object()) out += Str(out.empty() ? "" : " ", partition, ":", next.Int());
+  return out;
+}
+
 Result<int> History(Context& context, const Args& args) {
   TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), store::Store::Access::kRead));
   TENON_ASSIGN(const std::string source, SourceOf(context, args));
   TENON_ASSIGN(const auto versions, dataset::HistoryOf(*opened, source));
   if (versions.empty()) return Error(Code::kNotFound, Str("nothing was read of source ", source, " yet; `tenon data add` or `tenon run` does"));
   std::vector<std::vector<std::string>> rows = {{"version", "since", "snapshot", "rows"}};
+  bool topic = false;  // whether there is anything to say of offsets
   for (const dataset::SourceVersion& version : versions) {
     TENON_ASSIGN(const auto record, opened->FindRecord("snapshot", version.snapshot));
     Json line;
@@ -87,8 +96,15 @@ Result<int> History(Context& context, const Args& args) {
     line["at"] = FormatTimestamp(version.at);
     line["snapshot"] = version.snapshot;
     line["rows"] = record ? Json(record->body.IntAt("rows")) : Json();
+    const Json* offsets = record ? record->body.Find("offsets") : nullptr;
+    if (offsets != nullptr) line["offsets"] = *offsets;
+    topic = topic || offsets != nullptr;
     if (context.json) context.terminal.JsonLine(line);
-    rows.push_back({Str(version.version), line.StringAt("at").substr(0, 19), version.snapshot.substr(0, 12), record ? FormatCount(record->body.IntAt("rows")) : "(gone)"});
+    rows.push_back({Str(version.version), line.StringAt("at").substr(0, 19), version.snapshot.substr(0, 12), record ? FormatCount(record->body.IntAt("rows")) : "(gone)", OffsetsText(offsets)});
+  }
+  rows[0].push_back("next offsets");
+  for (auto& row : rows) {
+    if (!topic) row.pop_back();
   }
   if (!context.json) context.terminal.Table(rows);
   return 0;
@@ -220,15 +236,18 @@ Result<int> Show(Context& context, const Args& args) {
   TENON_ASSIGN(dataset::SnapshotPtr snapshot, Named(context, *opened, name));
   TENON_ASSIGN(table::Profile profile, table::ProfileOf(context.call, snapshot->schema(), snapshot->batches()));
   const ingest::Sensitive sensitive = dataset::SensitiveOf(snapshot->about());
+  TENON_ASSIGN(const auto record, opened->FindRecord("snapshot", snapshot->hash()));
+  const Json* offsets = record ? record->body.Find("offsets") : nullptr;
   if (context.json) {
     Json line;
     line["snapshot"] = snapshot->hash();
     line["rows"] = snapshot->rows();
+    if (offsets != nullptr) line["offsets"] = *offsets;
     line["profile"] = ProfileJson(profile, sensitive);
     context.terminal.JsonLine(line);
     return 0;
   }
-  context.terminal.Line(Str("snapshot ", snapshot->hash(), ", ", FormatCount(snapshot->rows()), " rows"));
+  context.terminal.Line(Str("snapshot ", snapshot->hash(), ", ", FormatCount(snapshot->rows()), " rows", offsets == nullptr ? "" : ", records of a topic up to (partition:next offset) ", OffsetsText(offsets)));
   ShowProfile(context, profile, sensitive);
   const int shown = static_cast<int>(args.Int("rows"));
   std::int64_t left = shown;

@@ -64,6 +64,16 @@ Result<int> List(Context& context, const Args& args) {
   return 0;
 }
 
+int ShowOnDemand(Context& context, const feature::OnDemandSpec& spec) {
+  Json line;
+  line["on_demand"] = spec.name;
+  line["expression"] = spec.expression;
+  line["description"] = spec.description;
+  if (context.json) context.terminal.JsonLine(line);
+  else context.terminal.Line(Str(context.terminal.Bold(spec.name), " on demand: ", spec.expression, spec.description.empty() ? "" : "\n", spec.description));
+  return 0;
+}
+
 // `features show card customer` is understood too: the project first, as other commands have it.
 Args InEitherOrder(const Context& context, Args args, const std::string& word) {
   const auto is_project = [&](const std::string& folder) { return context.files.Exists(platform::JoinPath(folder, "tenon.yaml")); };
@@ -78,6 +88,13 @@ Args InEitherOrder(const Context& context, Args args, const std::string& word) {
 Result<int> Show(Context& context, const Args& given) {
   const Args args = InEitherOrder(context, given, "view");
   TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
+  std::vector<std::string> names;
+  for (const FeatureView& one : project.features.views) names.push_back(one.name);
+  for (const feature::OnDemandSpec& spec : project.features.on_demand) {
+    if (spec.name == args.Text("view")) return ShowOnDemand(context, spec);
+    names.push_back(spec.name);
+  }
+  if (std::ranges::find(names, args.Text("view")) == names.end()) return Error(Code::kNotFound, Str("no feature view '", args.Text("view"), "'", DidYouMean(args.Text("view"), names)));
   TENON_ASSIGN(const FeatureView* view, project.features.View(args.Text("view")));
   Json line = ViewLine(*view);
   std::vector<std::vector<std::string>> rows = {{"feature", "of", "function", "window", "delay", ""}};
@@ -185,7 +202,7 @@ Result<int> Get(Context& context, const Args& args) {
 void AddFeatures(std::vector<Command>& to) {
   to.push_back({.name = "features ls", .summary = "The project's feature views and features on demand", .example = "tenon features ls card-fraud", .flags = {ProjectFlag()}, .run = List});
   to.push_back({.name = "features show",
-                .summary = "One view: its features, windows, owner",
+                .summary = "One view: its features, windows, owner; or one feature on demand",
                 .example = "tenon features show customer card-fraud",
                 .flags = {{.name = "view", .help = "its name", .required = true}, ProjectFlag()},
                 .run = Show});

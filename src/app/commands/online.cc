@@ -155,6 +155,7 @@ Result<int> Verify(Context& context, const Args& args) {
     line["view"] = view.view;
     line["rows"] = view.rows;
     line["values"] = view.values;
+    line["asked"] = view.asked;
     line["differences"] = view.differences;
     line["live_records"] = view.live;
     line["live_differences"] = view.live_differences;
@@ -163,7 +164,7 @@ Result<int> Verify(Context& context, const Args& args) {
       context.terminal.JsonLine(line);
       continue;
     }
-    context.terminal.Line(Str(view.view, ": ", FormatCount(view.rows), " rows replayed, ", FormatCount(view.values), " values of stream and online compared with offline, ", FormatCount(view.differences),
+    context.terminal.Line(Str(view.view, ": ", FormatCount(view.rows), " rows replayed, ", view.asked > 0 ? Str(FormatCount(view.asked), " of them asked before they were stored, ") : std::string(), FormatCount(view.values), " values of stream and online compared with offline, ", FormatCount(view.differences),
                               " differ; ", FormatCount(view.live), " records online now, ", FormatCount(view.live_differences), " differ"));
     for (const std::string& example : view.examples) context.terminal.Line(Str("  ", example));
   }

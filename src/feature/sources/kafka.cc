@@ -89,9 +89,6 @@ class Kafka final : public EventSourceKind {
     auto out = std::make_unique<KafkaSource>(owner);
     platform::KafkaSettings settings = settings_;
     settings.tells = owner == nullptr || !owner->keeps_there();
-    // Whoever keeps all positions in the group has no state that would have to stay with a partition, so no sticky assignor is asked for: that
-    // of librdkafka 2.0 ends the process by an assertion when a member leaves at the wrong moment.
-    if (!settings.tells) settings.properties.insert(settings.properties.begin(), {"partition.assignment.strategy", "roundrobin"});
     TENON_TRY(out->Start(call, settings, wanted_));
     return out;
   }
