@@ -47,6 +47,12 @@ monitor::MonitorSpec WithoutUnused(const pipeline::Project& project, const Refer
   return spec;
 }
 
+void HideSensitive(const pipeline::Project& project, monitor::WatchReport* report) {
+  std::vector<std::string> masked;
+  for (const auto& [column, treatment] : project.source.sensitive) masked.push_back(column);
+  monitor::HideValues(masked, report);
+}
+
 Result<void> WritePage(store::Store& store, const monitor::WatchReport& report, std::string* page) {
   const std::string folder = platform::JoinPath(store.folder(), "reports");
   TENON_TRY(store.files().MakeFolders(folder));
@@ -68,6 +74,7 @@ Result<monitor::WatchReport> LookForDrift(const Call& call, const pipeline::Proj
   monitor::MonitorSpec spec = WithoutUnused(project, reference);
   for (const auto* names : {&project.serve.log.drop, &project.serve.log.hash}) spec.drift.ignore.insert(spec.drift.ignore.end(), names->begin(), names->end());
   TENON_ASSIGN(auto report, monitor::Watch(call, reference.columns, reference.predictions, window, spec, kits.drift_tests));
+  HideSensitive(project, &report);
   TENON_TRY(WritePage(store, report, page));
   return report;
 }
@@ -99,6 +106,7 @@ Result<monitor::WatchReport> LookForDriftInFile(const Call& call, const pipeline
   }
   window.models[reference.version.id()] = window.rows;
   TENON_ASSIGN(auto report, monitor::Watch(call, reference.columns, reference.predictions, window, WithoutUnused(project, reference), kits.drift_tests));
+  HideSensitive(project, &report);
   TENON_TRY(WritePage(store, report, page));
   return report;
 }

@@ -70,14 +70,14 @@ ingest::Sensitive HiddenIn(const DatasetSnapshot& before, const DatasetSnapshot&
   return out;
 }
 
-// Missing share, mean and distinct values of a column in one snapshot, as members ending in _before or _after.
-void Describe(const table::ColumnProfile& profile, std::string_view when, Json* out) {
+// Missing share, mean (not of what is sensitive) and distinct values of a column in one snapshot, as members ending in _before or _after.
+void Describe(const table::ColumnProfile& profile, std::string_view when, bool hidden, Json* out) {
   const auto name = [&](std::string_view what) { return Str(what, "_", when); };
   const Type type = profile.field().type;
   (*out)[name("missing")] = profile.count() == 0 ? 0.0 : static_cast<double>(profile.missing()) / static_cast<double>(profile.count());
   if (type == Type::kString) {
     (*out)[name("distinct")] = static_cast<std::int64_t>(std::llround(profile.distinct()));
-  } else if (type != Type::kEmbedding) {
+  } else if (type != Type::kEmbedding && !hidden) {
     (*out)[name("mean")] = profile.count() == profile.missing() ? Json() : Json(profile.mean());
   }
 }
@@ -239,19 +239,20 @@ Result<Difference> Compare(const Call& call, const DatasetSnapshot& before, cons
   TENON_ASSIGN(difference.after, table::ProfileOf(call, *common, is.batches));
   const std::vector<Json> moved = Moved(call, was, is, difference.before);
   TENON_TRY(call.Check());
+  const ingest::Sensitive hidden = HiddenIn(before, after, names);
   Json columns = Json::MakeArray();
   for (int at = 0; at < common->size(); ++at) {
     Json item;
-    item["name"] = (*common)[at].name;
+    const std::string& name = (*common)[at].name;
+    item["name"] = name;
     item["type"] = table::NameOf((*common)[at].type);
-    Describe(difference.before.columns()[static_cast<std::size_t>(at)], "before", &item);
-    Describe(difference.after.columns()[static_cast<std::size_t>(at)], "after", &item);
+    Describe(difference.before.columns()[static_cast<std::size_t>(at)], "before", hidden.contains(name), &item);
+    Describe(difference.after.columns()[static_cast<std::size_t>(at)], "after", hidden.contains(name), &item);
     item["psi"] = moved[static_cast<std::size_t>(at)];
     item["rows_changed"] = changes.ChangedIn(at);
     columns.Push(std::move(item));
   }
   out["columns"] = std::move(columns);
-  const ingest::Sensitive hidden = HiddenIn(before, after, names);
   out["examples"] = changes.Examples(hidden);
   for (const auto& [column, treatment] : hidden) difference.hidden.push_back(column);
   return difference;

@@ -220,10 +220,15 @@ Result<void> ByTime(const DatasetSnapshot& snapshot, const SplitSpec& spec, Spli
                                                                              : Part::kUnused;
   }
   FoldByTime(times, spec.folds, out);
-  const auto said = [&](double moment) { return is_time ? FormatTimestamp(static_cast<Micros>(moment)) : FormatShort(moment, 10); };
-  out->how = Str("by time of ", name, ": train until ", said(spans.train.until));
-  if (spans.has_validation) out->how += Str(", validation from ", said(spans.validation.from));
-  out->how += Str(", test from ", said(spans.test.from));
+  // Durations back from the last row end a microsecond behind it: told as the moment itself, which the earlier part has.
+  const bool from_last = is_time && dated && spec.test_until.empty() && spec.test_from.empty() && std::fmod(last, 1e6) == 0;
+  const auto said = [&](std::string_view open, std::string_view closed, double moment) {
+    const bool behind = from_last && std::fmod(moment, 1e6) == 1;
+    return Str(behind ? closed : open, " ", is_time ? FormatTimestamp(static_cast<Micros>(moment) - (behind ? 1 : 0)) : FormatShort(moment, 10));
+  };
+  out->how = Str("by time of ", name, ": train ", said("until", "through", spans.train.until));
+  if (spans.has_validation) out->how += Str(", validation ", said("from", "after", spans.validation.from));
+  out->how += Str(", test ", said("from", "after", spans.test.from));
   return {};
 }
 

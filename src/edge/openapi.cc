@@ -67,7 +67,7 @@ Json Typed(std::string_view type, bool optional) {
 
 Json SchemaOf(const serve::Served::Field& field, bool strict) {
   using table::Type;
-  const bool optional = !field.required, ranged = field.least != 0 || field.most != 0;
+  const bool optional = !field.required, ranged = !field.masked && (field.least != 0 || field.most != 0);
   switch (field.type) {
     case Type::kBool: return Typed("boolean", optional);
     case Type::kFloat64:
@@ -100,7 +100,7 @@ Json SchemaOf(const serve::Served::Field& field, bool strict) {
     return out;
   }
   Json out = Typed("string", optional);
-  if (field.domain.empty()) return out;
+  if (field.domain.empty() || field.masked) return out;
   out["examples"] = Json::Array{Json(field.domain.front())};
   if (strict) {
     out["enum"] = Json::ListOf(field.domain);

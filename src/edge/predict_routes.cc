@@ -158,11 +158,11 @@ Json DescribeEndpoint(const serve::Route& route) {
     row["name"] = field.name;
     row["type"] = table::NameOf(field.type);
     row["required"] = field.required;
-    if (field.least != 0 || field.most != 0) {
+    if (!field.masked && (field.least != 0 || field.most != 0)) {
       row["least"] = field.least;
       row["most"] = field.most;
     }
-    if (!field.domain.empty()) row["domain"] = Json::ListOf(field.domain);
+    if (!field.domain.empty() && !field.masked) row["domain"] = Json::ListOf(field.domain);
     if (!field.shape.empty()) row["shape"] = Json::ListOf(field.shape);
     fields.Push(std::move(row));
   }

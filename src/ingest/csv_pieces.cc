@@ -115,6 +115,7 @@ class CsvPieces final : public PiecesOfMany {
     struct Found {
       std::uint64_t begin = 0, end = 0;
       std::vector<Looks> looks;
+      std::vector<Others> others;
     };
     std::vector<Found> found(starts.size());
     std::atomic<std::size_t> next = 0, done = 0;
@@ -123,10 +124,17 @@ class CsvPieces final : public PiecesOfMany {
     const auto look = [&](std::size_t i, std::uint64_t from) -> Result<void> {
       Piece piece;
       found[i].looks.assign(file_.names.size(), {});
+      found[i].others.assign(file_.names.size(), {});
       found[i].begin = from;
-      TENON_TRY(Scan(call, from, std::min(starts[i] + kLearnBytes, end()), &piece, [&](const std::vector<Cell>& cells, std::string_view) {
+      TENON_TRY(Scan(call, from, std::min(starts[i] + kLearnBytes, end()), &piece, [&](const std::vector<Cell>& cells, std::string_view text) {
         for (std::size_t c = 0; c < cells.size(); ++c) {
-          if (!given_[c]) ++found[i].looks[c].seen[static_cast<std::size_t>(LookOf(cells[c], missing_, file_.format.numbers))];
+          if (given_[c]) continue;
+          const Look is = LookOf(cells[c], missing_, file_.format.numbers);
+          ++found[i].looks[c].seen[static_cast<std::size_t>(is)];
+          if (is == Look::kText && OtherForm(file_.format.numbers, Trim(cells[c].text)) && found[i].others[c].count++ == 0) {
+            found[i].others[c].first = std::string(cells[c].text);
+            found[i].others[c].row = static_cast<std::uint64_t>(text.data() - View().data());
+          }
         }
         return std::string();
       }));
@@ -159,7 +167,15 @@ class CsvPieces final : public PiecesOfMany {
         for (std::size_t k = 0; k < all[c].seen.size(); ++k) all[c].seen[k] += found[i].looks[c].seen[k];
       }
     }
-    for (std::size_t c = 0; c < all.size(); ++c) (*looked)[c] = all[c].seen;
+    for (std::size_t c = 0; c < all.size(); ++c) {
+      (*looked)[c] = all[c].seen;
+      Others others;
+      for (const Found& part : found) {
+        if (others.count == 0) others = part.others[c];
+        else others.count += part.others[c].count;
+      }
+      if (others.count > 0 && all[c].Values() == others.count + all[c].Numbers()) return InAnotherForm(c, others);
+    }
     std::vector<table::Field> fields = schema_->fields();
     for (std::size_t c = 0; c < fields.size(); ++c) {
       if (!given_[c]) fields[c].type = all[c].Inferred();
@@ -169,6 +185,20 @@ class CsvPieces final : public PiecesOfMany {
   }
 
  private:
+  // Texts of a column that are numbers in another form than was found, and the first of them.
+  struct Others {
+    std::int64_t count = 0;
+    std::string first;
+    std::uint64_t row = 0;  // where its row begins in the file
+  };
+
+  Error InAnotherForm(std::size_t column, const Others& others) const {
+    const std::string_view before = View().substr(0, others.row);
+    return Error(Code::kInvalidArgument, Str(file_.path, ":", 1 + std::count(before.begin(), before.end(), '\n'), ": column '", file_.names[column], "': ", Quoted(others.first),
+                                             " is a number in another form than the file's first rows said. Write ", WayOut(file_.format.numbers),
+                                             " when all numbers of the file are written so, or `types: {", file_.names[column], ": string}` when these are texts"));
+  }
+
   std::string_view View() const { return file_.bytes->view(); }
 
   Result<std::shared_ptr<const Schema>> SchemaOf(const std::vector<int>& columns) const {

@@ -54,6 +54,17 @@ class InPieces : public ::testing::Test {
   Kinds<Reader> kinds_;
 };
 
+TEST_F(InPieces, ANumberInAnotherFormIsToldWithItsPlace) {
+  std::string text = "a;b\n";
+  for (int i = 0; i < 300; ++i) text += Str(i, ".5;x\n");
+  ASSERT_OK_AND_ASSIGN(auto pieces, Open(text + "1.234,5;x\n"));
+  const auto learned = pieces->Learn(Call());
+  ASSERT_FALSE(learned.ok());
+  EXPECT_NE(learned.error().message().find(path_ + ":302: column 'a': '1.234,5' is a number in another form"), std::string_view::npos) << learned.error().message();
+  ASSERT_OK_AND_ASSIGN(pieces, Open(text + "1.234,5;x\nten;y\n"));
+  ASSERT_OK(pieces->Learn(Call()));
+}
+
 struct Case {
   const char* name;
   std::string_view bytes;

@@ -87,6 +87,9 @@ struct WatchReport {
   std::string Html() const;            // a page that needs nothing else: verdicts, and both histograms of what drifted
 };
 
+// Takes what the values of sensitive columns are out of a report: drawings, examples. Statistics stay.
+void HideValues(const std::vector<std::string>& masked, WatchReport* report);
+
 // Compares a window with the reference a model was trained on. Timestamps, embeddings and ignored columns are passed
 // over; a column that the window lacks counts as drifted. With `test: auto`: population_stability and
 // kolmogorov_smirnov for numbers (chi_square when few-valued), chi_square and unseen_categories for texts, missing_rate

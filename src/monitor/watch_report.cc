@@ -118,6 +118,26 @@ std::string Headline(const WatchReport& report) {
 
 }  // namespace
 
+void HideValues(const std::vector<std::string>& masked, WatchReport* report) {
+  for (ColumnVerdict& column : report->columns) {
+    if (std::ranges::find(masked, column.column) == masked.end()) continue;
+    const auto why = [](const TestVerdict& test) {
+      return Str(test.test, " ", FormatShort(test.verdict.statistic), test.verdict.drifted ? ", above " : ", not above ", FormatShort(test.verdict.threshold), "; its values are sensitive and not shown");
+    };
+    // The strongest test's reason is the column's.
+    std::string strongest = "its values are sensitive and not shown";
+    for (TestVerdict& test : column.tests) {
+      const bool said = test.verdict.why == column.why;
+      test.verdict.why = why(test);
+      if (said) strongest = test.verdict.why;
+    }
+    column.why = std::move(strongest);
+    column.reference.clear();
+    column.window.clear();
+    column.values.clear();
+  }
+}
+
 bool WatchReport::drifted() const { return prediction.drifted || !DriftedColumns().empty(); }
 
 std::vector<std::string> WatchReport::DriftedColumns() const {

@@ -46,7 +46,7 @@ void AddLabels(const model::Predictor& predictor, std::span<const std::int64_t> 
 
 }  // namespace
 
-Result<Json> InputsOf(const transform::FittedGraph& graph, const table::Profile& profile) {
+Result<Json> InputsOf(const transform::FittedGraph& graph, const table::Profile& profile, const std::vector<std::string>& masked) {
   Json out = Json::MakeArray();
   for (const table::Field& field : graph.inputs()) {
     const table::ColumnProfile* seen = profile.Find(field.name);
@@ -55,6 +55,7 @@ Result<Json> InputsOf(const transform::FittedGraph& graph, const table::Profile&
     input["name"] = field.name;
     input["type"] = NameOf(field.type);
     input["required"] = seen->missing() == 0;
+    if (std::ranges::find(masked, field.name) != masked.end()) input["masked"] = true;
     if (field.type == table::Type::kString) {
       input["domain"] = Json::MakeArray();
       if (seen->distinct_is_exact() && seen->distinct() <= kMostDomain) {

@@ -47,6 +47,9 @@ Result<void> RunState::Release(bool deploy, RunResult* result) {
   from["card"] = card.ToJson();
   from["about"] = project.card;
   if (const Json* cascade = judged.Find("cascade"); cascade != nullptr) from["cascade"] = *cascade;
+  std::vector<std::string> masked;  // columns of which no document of the service tells values
+  for (const auto& [column, treatment] : project.source.sensitive) masked.push_back(column);
+  if (!masked.empty()) from["masked"] = Json::ListOf(masked);
   TENON_ASSIGN(Json packed, steps.Do("package", from, [&](const Call& step) -> Result<Json> {
     TENON_ASSIGN(auto graph, LoadGraph(candidate.graph));
     TENON_ASSIGN(auto loaded, LoadModel(candidate));
@@ -69,7 +72,7 @@ Result<void> RunState::Release(bool deploy, RunResult* result) {
     manifest["threshold"] = judged.NumberAt("threshold");
     manifest["calibration"] = *judged.Find("calibration");
     manifest["model_format"] = candidate.format;
-    TENON_ASSIGN(manifest["inputs"], InputsOf(*graph, profile));
+    TENON_ASSIGN(manifest["inputs"], InputsOf(*graph, profile, masked));
     for (Json& input : manifest["inputs"].array()) {
       if (MayBeMissing(project.features, input.StringAt("name"))) input["required"] = false;
     }

@@ -32,6 +32,7 @@ Result<std::vector<Served::Field>> ReadFields(const model::Predictor& predictor,
     const auto at = std::ranges::find(fields, name, &Served::Field::name);
     if (at == fields.end()) continue;  // a column that the graph does not read
     at->required = input.BoolAt("required", false);
+    at->masked = input.BoolAt("masked", false);
     at->least = input.NumberAt("least", 0);
     at->most = input.NumberAt("most", 0);
     if (const Json* shape = input.Find("shape"); shape != nullptr && shape->is_array()) {

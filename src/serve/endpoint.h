@@ -36,8 +36,9 @@ struct Served {
     double least = 0, most = 0;     // of numbers: the extremes seen in training, widened; outside is "out of range"
     std::vector<std::string> domain;  // of few-valued texts: values seen in training
     std::vector<std::int64_t> shape;  // of texts that carry a tensor (base64 or nested lists); empty: plain
-    bool bytes = false;               // a text that is base64 of bytes, a picture's; who brings bytes has them turned into it
     std::string element;              // of those: what the tensor's numbers are ("float", "uint8"); empty: not known
+    bool bytes = false;               // a text that is base64 of bytes, a picture's; who brings bytes has them turned into it
+    bool masked = false;              // sensitive: what training saw of it is told to nobody
     bool hashed = false;              // in a log: its texts are not those that were asked
   };
   std::vector<Field> fields;  // in slot order (graph().inputs())

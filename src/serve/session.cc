@@ -175,7 +175,7 @@ void RowReader::CheckRange(int slot, double value) {
   const Served::Field& field = served_->fields[static_cast<std::size_t>(slot)];
   if (field.least == 0 && field.most == 0) return;
   if (served_->strict) {
-    Problem(field.name, Str("out of range: ", value, " is not within ", field.least, " to ", field.most));
+    Problem(field.name, Str("out of range: ", value, field.masked ? std::string() : Str(" is not within ", field.least, " to ", field.most)));
   } else {
     ++surprises_.out_of_range;
   }
@@ -195,7 +195,7 @@ void RowReader::Text(int slot, std::string_view value) {
     }
     if (slots_.Allows(slot, value)) return;
     if (served_->strict) {
-      Problem(field.name, Str("unseen value ", Shown(value), DidYouMean(value, field.domain)));
+      Problem(field.name, Str("unseen value ", Shown(value), field.masked ? std::string() : DidYouMean(value, field.domain)));
     } else {
       ++surprises_.unseen;
     }

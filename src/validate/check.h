@@ -160,7 +160,7 @@ struct ValidationReport {
 
 // One row that is to be predicted, as an object, held against the same expectations as the rows of a snapshot: presence, type,
 // missing, range, domain, and the rules about one row that it has all columns for. The label need not be there.
-Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& schema, const ValidateSpec& spec, std::string_view label, const Json& row);
+Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& schema, const ValidateSpec& spec, std::string_view label, const Json& row, const std::vector<std::string>& masked = {});
 
 // What a source's owner wrote (owner, purpose, residency) against what the rows are used for; nothing when it may be.
 std::optional<Anomaly> ForbiddenUse(const Json& governance, const ValidateSpec& spec);

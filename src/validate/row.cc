@@ -63,8 +63,10 @@ table::Batch BatchOf(const std::vector<ColumnExpectation>& schema, const Json& r
   return table::Batch(std::make_shared<const table::Schema>(std::move(fields)), std::move(columns));
 }
 
+bool Has(const std::vector<std::string>& names, std::string_view name) { return std::ranges::find(names, name) != names.end(); }
+
 // The rules that the row has all columns for.
-Result<void> Rules(const std::vector<ColumnExpectation>& schema, const ValidateSpec& spec, const Json& row, std::vector<Anomaly>* out) {
+Result<void> Rules(const std::vector<ColumnExpectation>& schema, const ValidateSpec& spec, const Json& row, const std::vector<std::string>& masked, std::vector<Anomaly>* out) {
   std::vector<table::Field> all;
   for (const ColumnExpectation& one : schema) all.push_back({one.name, one.type, 0});
   const table::Schema whole(all);
@@ -76,7 +78,7 @@ Result<void> Rules(const std::vector<ColumnExpectation>& schema, const ValidateS
     const table::Column holds = bound.Evaluate(batch);
     if (holds.IsNull(0) || holds.bools()[0] != 0) continue;
     std::vector<std::string> values;
-    for (const std::string& name : parsed.inputs()) values.push_back(Str(name, " = ", row.Find(name)->Dump()));
+    for (const std::string& name : parsed.inputs()) values.push_back(Str(name, " = ", Has(masked, name) ? "***" : row.Find(name)->Dump()));
     out->push_back({"expectations", parsed.inputs().empty() ? "" : parsed.inputs()[0], rule.severity, Str("breaks '", rule.rule, "'"), Join(values, ", "), "correct it"});
   }
   return {};
@@ -86,9 +88,10 @@ std::string Shown(const Json& value) { return value.is_string() ? value.String()
 
 }  // namespace
 
-Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& schema, const ValidateSpec& spec, std::string_view label, const Json& row) {
+Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& schema, const ValidateSpec& spec, std::string_view label, const Json& row, const std::vector<std::string>& masked) {
   std::vector<Anomaly> out;
   const auto add = [&](std::string_view check, const std::string& column, Severity severity, std::string brief, std::string text, std::string fix) {
+    if (Has(masked, column)) text = Str("'", column, "' is sensitive: what its values are, and which are expected, stays out of reports");
     out.push_back({std::string(check), column, severity, std::move(brief), std::move(text), std::move(fix)});
   };
   std::vector<std::string> names;
@@ -126,7 +129,7 @@ Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& s
   for (const auto& [name, value] : row.object()) {
     if (std::ranges::find(names, name) == names.end()) add("presence", name, Severity::kWarning, "an unknown column", Str("'", name, "' is not among the ", names.size(), " columns", DidYouMean(name, names)), "leave it out, or correct its name");
   }
-  TENON_TRY(Rules(schema, spec, row, &out));
+  TENON_TRY(Rules(schema, spec, row, masked, &out));
   std::stable_sort(out.begin(), out.end(), [](const Anomaly& a, const Anomaly& b) { return a.severity > b.severity; });
   return out;
 }

@@ -15,6 +15,7 @@ void Mask(const table::Schema& schema, Anomaly* anomaly) {
   anomaly->accept.clear();  // it would be shown
   if (anomaly->check == "expectations") return;  // which hides its values itself
   anomaly->long_text = Str("'", anomaly->column, "' is sensitive: what its values are stays out of reports");
+  if (anomaly->check == "range" || anomaly->check == "domain") anomaly->fix = Str("correct them at the source; what is right is written under validate.columns.", anomaly->column);
   for (std::string* text : {&anomaly->short_text, &anomaly->fix}) {
     std::string out;
     std::size_t at = 0;

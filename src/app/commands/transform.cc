@@ -1,5 +1,8 @@
 // What the transforms of a version do: every op with what it learned, and some rows before and after.
 
+#include <algorithm>
+#include <set>
+
 #include "app/commands/all.h"
 #include "feature/event_rows.h"
 #include "model/bundle.h"
@@ -49,6 +52,21 @@ Result<table::Batch> SampleOf(const model::Bundle& bundle, const transform::Fitt
     }
   }
   return rows.Finish();
+}
+
+// Ports whose values are told nowhere: sensitive inputs, and what is made from them.
+std::set<std::string> HiddenPorts(const model::Bundle& bundle, const std::vector<transform::FittedNode>& nodes) {
+  std::set<std::string> hidden;
+  if (const Json* inputs = bundle.manifest().Find("inputs"); inputs != nullptr && inputs->is_array()) {
+    for (const Json& input : inputs->array()) {
+      if (input.BoolAt("masked", false)) hidden.insert(input.StringAt("name"));
+    }
+  }
+  for (const transform::FittedNode& node : nodes) {  // in an order in which they can run
+    if (std::ranges::none_of(node.in, [&](const transform::Port& port) { return hidden.contains(port.name); })) continue;
+    for (const transform::Port& port : node.out) hidden.insert(port.name);
+  }
+  return hidden;
 }
 
 Json NodeLine(const transform::FittedNode& node, const std::vector<Json>& traces) {
@@ -127,13 +145,14 @@ Result<int> Show(Context& context, const Args& args) {
   transform::FittedGraph::Scratch scratch;
   TENON_ASSIGN(const std::vector<Json> traces, graph->Trace(sample, scratch));
   const std::string only = args.Text("of");
-  const std::vector<transform::FittedNode> nodes = graph->Nodes();
+  std::vector<transform::FittedNode> nodes = graph->Nodes();
   std::size_t shown = 0;
   std::vector<std::string> names;
   if (!context.json) {
     context.terminal.Line(Str(opened.name, ": ", graph->inputs().size(), " columns become ", graph->width(), " features by ", nodes.size(), nodes.size() == 1 ? " op" : " ops"));
   }
-  for (const transform::FittedNode& node : nodes) {
+  const std::set<std::string> hidden = HiddenPorts(*opened.bundle, nodes);
+  for (transform::FittedNode& node : nodes) {
     bool reads = only.empty();
     for (const auto* side : {&node.in, &node.out}) {
       for (const transform::Port& port : *side) {
@@ -143,7 +162,9 @@ Result<int> Show(Context& context, const Args& args) {
     }
     if (!reads) continue;
     ++shown;
-    const Json line = NodeLine(node, traces);
+    const bool secret = std::ranges::any_of(node.out, [&](const transform::Port& port) { return hidden.contains(port.name); });
+    if (secret) node.words = {"of a sensitive column: not shown"};
+    const Json line = NodeLine(node, secret ? std::vector<Json>() : traces);
     context.json ? context.terminal.JsonLine(line) : PrintNode(context, node, line);
   }
   if (!only.empty() && shown == 0) return Error(Code::kNotFound, Str("no op of ", opened.name, " reads or makes '", only, "'", DidYouMean(only, names)));

@@ -94,7 +94,9 @@ Result<int> ValidateRow(Context& context, const pipeline::Project& project, cons
   if (!last) return Error(Code::kFailedPrecondition, "nothing is expected of rows yet; `tenon run` makes a schema");
   TENON_ASSIGN(auto schema, pipeline::ReadSchema(*opened, last->body));
   LeaveOutFeatures(project, &schema);
-  TENON_ASSIGN(const auto found, validate::ValidateRow(schema, project.validate, project.problem.label, row));
+  std::vector<std::string> masked;
+  for (const auto& [column, treatment] : project.source.sensitive) masked.push_back(column);
+  TENON_ASSIGN(const auto found, validate::ValidateRow(schema, project.validate, project.problem.label, row, masked));
   bool passed = true;
   Json list = Json::MakeArray();
   for (const validate::Anomaly& one : found) {
