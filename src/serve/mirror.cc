@@ -11,6 +11,8 @@ namespace tenon::serve {
 namespace {
 
 constexpr auto kRest = std::chrono::milliseconds(5);
+constexpr auto kLongRest = std::chrono::seconds(1);  // how late a row may be that came just when the thread lay down
+constexpr int kQuietRounds = 200;
 constexpr std::uint32_t kNoText = 0xffffffff;
 
 template <typename T>
@@ -119,7 +121,15 @@ bool Mirror::Offer(int thread, const Route& route, const Row& row, const model::
   for (const std::string_view text : row.texts) {
     text.data() == nullptr ? Put(kNoText, &out) : PutText(text, &out);
   }
-  return part.ring.Put(0, out);
+  const bool room = part.ring.Put(0, out);
+  if (resting_.load(std::memory_order_relaxed)) {
+    {
+      const std::lock_guard lock(mutex_);
+      resting_.store(false, std::memory_order_relaxed);
+    }
+    wake_.notify_all();
+  }
+  return room;
 }
 
 void Mirror::Flush() {
@@ -130,18 +140,25 @@ void Mirror::Flush() {
 }
 
 void Mirror::Run() {
-  while (true) {
+  for (int quiet = 0;;) {
     std::uint64_t wanted = 0;
     {
       std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, kRest, [&] { return ending_ || wanted_ > done_; });
+      const bool long_rest = resting_.load(std::memory_order_relaxed);
+      wake_.wait_for(lock, long_rest ? std::chrono::milliseconds(kLongRest) : kRest,
+                     [&] { return ending_ || wanted_ > done_ || (long_rest && !resting_.load(std::memory_order_relaxed)); });
       if (ending_) return;
       wanted = wanted_;
     }
+    ++quiet;
     for (auto& part : parts_) {
-      part->ring.Take([this](std::uint32_t, std::string_view record) { Compare(record); });
+      part->ring.Take([&](std::uint32_t, std::string_view record) {
+        Compare(record);
+        quiet = 0;
+      });
     }
     const std::lock_guard lock(mutex_);
+    resting_.store(quiet >= kQuietRounds, std::memory_order_relaxed);
     done_ = wanted;
     idle_.notify_all();
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -41,6 +42,7 @@ class Mirror {
   std::mutex mutex_;                          // guards these:
   std::condition_variable wake_, idle_;
   bool ending_ = false;
+  std::atomic<bool> resting_{false};          // nothing came for a while: who offers wakes the thread
   std::uint64_t wanted_ = 0, done_ = 0;
   std::thread thread_;  // last: it starts when all else is there
 };
