@@ -141,6 +141,28 @@ TEST_F(BatchingTest, AFullQueueIs503WithTheReason) {
   EXPECT_NE(waits.Read().find(R"({"value":1})"), std::string::npos);
 }
 
+TEST_F(BatchingTest, ARequestSaysHowLongItWaits) {
+  Start({.timeout = 0s});
+  const auto first = Occupy();
+  const auto infer = [](const char* timeout) {
+    return Str(R"({"parameters":{"timeout":)", timeout, R"(,"priority":1},"inputs":[{"name":"x0","datatype":"FP64","shape":[1,1],"data":[4.5]}]})");
+  };
+  const std::string late = Ask("POST", "/v2/models/price/infer", infer("20000"));
+  EXPECT_NE(late.find("HTTP/1.1 504"), std::string::npos) << late;
+  EXPECT_NE(late.find("the deadline passed while it waited for the model"), std::string::npos) << late;
+  for (const char* wrong : {"-1", "\"1s\"", "1.5"}) {
+    const std::string refused = Ask("POST", "/v2/models/price/infer", infer(wrong));
+    EXPECT_NE(refused.find("HTTP/1.1 400"), std::string::npos) << refused;
+    EXPECT_NE(refused.find("'timeout' must be microseconds"), std::string::npos) << refused;
+  }
+  Asked in_time(server_->port(), "POST", "/v2/models/price/infer", infer("9223372036854775807"));
+  AwaitRows(1);
+  EXPECT_NE(Ask("GET", "/metrics").find("model=\"price@1\",reason=\"deadline\"} 1\n"), std::string::npos);
+  *way_ = Way::kFine;
+  EXPECT_NE(in_time.Read().find(R"("data":[4.5])"), std::string::npos);
+  EXPECT_NE(first->Read().find("200 OK"), std::string::npos);
+}
+
 TEST_F(BatchingTest, WrongRowsAreRefusedWithoutWaiting) {
   Start();
   const auto first = Occupy();

@@ -252,6 +252,9 @@ Result<void> ReadOipProto(std::string_view message, OipRequest* out) {
       std::string_view name;
       std::int64_t number = 0;
       TENON_TRY(ReadParameter(reader.bytes(), &name, &number));
+      if (name != "timeout") continue;
+      if (number < 0) return Bad("the parameter 'timeout' must be microseconds, a whole number from 0 (none)");
+      out->timeout = number;
     } else if (reader.Is(5, ProtoWire::kBytes)) {
       const OipDatatype* like = out->inputs.empty() ? nullptr : out->inputs.back().type;
       TENON_TRY(ReadInput(reader.bytes(), like, out->inputs.emplace_back()));

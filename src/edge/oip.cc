@@ -119,6 +119,7 @@ Result<void> InferOip(Worker& worker, Lane& lane, std::chrono::steady_clock::tim
   serve::RowReader& reader = session.reader();
   reader.errors().clear();
   worker.DropKept();
+  if (memory.request.timeout > 0) worker.WaitAtMost(std::chrono::microseconds(memory.request.timeout));
   TENON_TRY(CompleteOip(worker, lane, memory));
   TENON_TRY(memory.rows.Bind(memory.request, reader));
   if (memory.rows.rows() > lane.served().most_instances) {

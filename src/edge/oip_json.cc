@@ -53,6 +53,15 @@ Result<bool> BoolOf(dom::object object, std::string_view key, bool otherwise) {
   return is;
 }
 
+// Triton's clients send it as a whole number of microseconds.
+Result<std::int64_t> TimeoutOf(dom::object object) {
+  dom::element value;
+  std::int64_t micros = 0;
+  if (object.at_key("timeout").get(value) != SUCCESS || value.is_null()) return micros;
+  if (value.get(micros) != SUCCESS || micros < 0) return Bad("the parameter 'timeout' must be microseconds, a whole number from 0 (none)");
+  return micros;
+}
+
 void Flatten(dom::array data, std::vector<OipElement>& out) {
   for (const dom::element item : data) {
     switch (item.type()) {
@@ -158,6 +167,7 @@ Result<void> ReadRequest(dom::element document, std::string_view raw, OipRequest
   TENON_ASSIGN(const bool has_parameters, ParametersOf(request, "the request", &parameters));
   if (has_parameters) {
     TENON_ASSIGN(out.binary_outputs, BoolOf(parameters, "binary_data_output", false));
+    TENON_ASSIGN(out.timeout, TimeoutOf(parameters));
   }
   dom::array inputs;
   if (request.at_key("inputs").get(inputs) != SUCCESS || inputs.size() == 0) return Bad("the request needs a list 'inputs'");

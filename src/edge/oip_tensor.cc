@@ -157,6 +157,7 @@ void OipRequest::Clear() {
   if (elements.capacity() > kMostKept) elements = {};
   elements.clear();
   made.clear();
+  timeout = 0;
   outputs.clear();
   binary_outputs = false;
   all_outputs = true;

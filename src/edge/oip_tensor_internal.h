@@ -69,6 +69,7 @@ struct OipRequest {
   std::vector<OipElement> elements;
   std::deque<std::string> made;        // texts of elements that were bytes
   std::vector<std::string_view> raws;  // of protobuf, not given to their tensors yet
+  std::int64_t timeout = 0;     // microseconds that it may wait for a batch, as Triton's clients ask; 0: as long as the endpoint lets it
   bool binary_outputs = false;  // unless an output says otherwise
   bool all_outputs = true;      // none were named
   std::vector<Output> outputs;

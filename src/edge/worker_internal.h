@@ -136,6 +136,8 @@ class Worker final : public HttpHandler {
   // request is to be read to its end (a fault in it drops what waits, by DropWait) and left; it is handled anew when the answers are there.
   std::span<const float> PredictRows(Lane& lane);
   bool suspended() const { return suspended_; }
+  // The request being answered waits for a batch no longer than that, counted from its arrival; a deadline before that stands.
+  void WaitAtMost(std::chrono::microseconds time);
   void DropWait();
   std::chrono::steady_clock::time_point began() const { return began_; }
   // Which rung gave row i of the rows predicted last; whether some row of the request has no answer of any rung: it is to

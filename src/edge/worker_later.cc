@@ -35,6 +35,13 @@ bool Worker::AskBatcher(Lane& lane) {
   return false;
 }
 
+void Worker::WaitAtMost(std::chrono::microseconds time) {
+  constexpr auto kLongest = std::chrono::hours(24);  // longer is as good as none, and must not overflow
+  if (time >= kLongest) return;
+  const auto by = began_ + time;
+  deadline_ = deadline_ == std::chrono::steady_clock::time_point{} ? by : std::min(deadline_, by);
+}
+
 std::span<const float> Worker::TakeBatched(Lane& lane) {
   const serve::BatchAsk& ask = *batched_;
   const serve::Rows& rows = lane.session.rows();

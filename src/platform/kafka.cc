@@ -36,6 +36,10 @@ class Reader final : public KafkaReader {
     // Not cooperative-sticky: that of librdkafka 2.0 ends the process by an assertion when a member leaves at the wrong moment.
     if (owner_ != nullptr) all.emplace_back("partition.assignment.strategy", "roundrobin");
     all.insert(all.end(), settings_.properties.begin(), settings_.properties.end());
+    for (const auto& [name, value] : settings_.properties) {
+      std::int64_t millis = 0;
+      if (name == "session.timeout.ms" && ParseInt64(value, &millis)) session_ = std::chrono::milliseconds(millis);
+    }
     TENON_ASSIGN(client_, MakeKafkaClient(k_, kConsumer, all, [this](void* conf) {
                    k_.conf_opaque(conf, this);
                    if (owner_ == nullptr) return;
@@ -88,7 +92,7 @@ class Reader final : public KafkaReader {
   }
 
   Result<std::int64_t> Lag() override {
-    if (owner_ != nullptr && !given_) return 1;
+    if (owner_ != nullptr && (!given_ || OthersMayBeDead())) return 1;
     std::int64_t behind = 0;
     for (const auto& [partition, one] : reading_) {
       if (one.at_end) continue;  // a transaction's mark may stand behind the last record
@@ -172,10 +176,17 @@ class Reader final : public KafkaReader {
     return {};
   }
 
+  // The group may have given partitions to a process that was killed a moment ago: they come here when its session is over. A quarter more,
+  // since that is told with a heartbeat.
+  bool OthersMayBeDead() const {
+    return static_cast<int>(reading_.size()) < partitions_ && std::chrono::steady_clock::now() < given_at_ + session_ + session_ / 4;
+  }
+
   void Rebalanced(int what, KafkaRawPlaces* places) {
     const bool step_by_step = std::string_view(k_.protocol(client_)) == "COOPERATIVE";
     // Of an eager group all is taken, then all is given: in between nobody knows what is behind.
     given_ = what == kAssign || (given_ && step_by_step);
+    if (what == kAssign) given_at_ = std::chrono::steady_clock::now();
     const std::span<KafkaRawPlace> all(places->at, static_cast<std::size_t>(places->count));
     for (KafkaRawPlace& place : all) {
       reading_.erase(place.partition);
@@ -241,6 +252,8 @@ class Reader final : public KafkaReader {
   void* queue_ = nullptr;
   int partitions_ = 0;
   bool given_ = false;  // the group has said which partitions are read here
+  std::chrono::steady_clock::time_point given_at_;
+  std::chrono::milliseconds session_ = std::chrono::seconds(45);  // librdkafka's own default
   std::map<int, Reading> reading_;
   std::vector<KafkaRawMessage*> held_;
   std::vector<KafkaRecord> records_;

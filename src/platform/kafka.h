@@ -59,7 +59,8 @@ class KafkaReader {
   virtual Result<std::span<const KafkaRecord>> Poll(const Call& call, std::size_t most, std::chrono::milliseconds wait) = 0;
   // First offset of a partition that is there, and the one that the next record will have.
   virtual Result<std::pair<std::int64_t, std::int64_t>> Bounds(int partition) = 0;
-  // Records of the partitions read here that are there and were not given yet. 0 once the end of each was seen; at least 1 until the group has said which.
+  // Records of the partitions read here that are there and were not given yet. 0 once the end of each was seen; at least 1 until the group has
+  // said which, and while partitions that it gave to others may be those of a process that was killed (a session's time).
   virtual Result<std::int64_t> Lag() = 0;
   // The same by what came with the records that were fetched last: asks nobody and does not wait, and may be old.
   virtual std::int64_t LagSeen() const = 0;
