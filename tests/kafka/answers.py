@@ -108,7 +108,8 @@ def check(project, answers, aside, records):
     by_part = {}
     for key, value, part in records:
         by_part.setdefault(part, []).append((key, value))
-    assert sorted(places) == sorted((p, i) for p, some in by_part.items() for i in range(len(some))), (len(places), len(records))
+    seen = {p: sum(1 for where, _ in places if where == p) for p in by_part}
+    assert sorted(places) == sorted((p, i) for p, some in by_part.items() for i in range(len(some))), ("answered and sent by partition", seen, {p: len(some) for p, some in by_part.items()})
     for key, answer in answers:
         sent_key, sent = by_part[answer["from"]["partition"]][answer["from"]["offset"]]
         assert key in (sent_key, None) and answer["key"] == sent_key and answer["id"] == json.loads(sent)["visit"], (key, answer, sent)
@@ -158,7 +159,8 @@ def kills(project, broker, count):
             process.send_signal(signal.SIGKILL)
             killed += 1
         assert process.wait() in (0, -signal.SIGKILL), project.errors()
-    project.to_end()
+    report = project.to_end()
+    assert report["behind"] == 0, report
     # The order within a partition holds.
     answers, aside = read_topic(broker, "kills-out"), read_topic(broker, "kills-out-aside")
     check(project, answers, aside, records)
