@@ -109,6 +109,8 @@ Result<std::unique_ptr<table::BatchReader>> QueryOver(const Call& call, std::uni
     TENON_TRY(engine->LockDown(call));
     return ByBatch::Make(call, std::move(engine), std::move(rows), sql);
   }
+  // Several threads add up in another order each time: sums and means of floating numbers, and rows without an order, would differ from run to run.
+  TENON_TRY(engine->Run(call, "SET threads = 1"));
   while (true) {
     TENON_ASSIGN(std::optional<table::Batch> batch, rows->Next(call));
     if (!batch) break;

@@ -81,6 +81,7 @@ def transactions(tenon, broker):
         producer.begin_transaction()
         for key, value, part in source.batch(500):
             producer.produce("transactions", value, key, partition=part)
+        producer.flush(30)  # what nothing was sent of cannot be given up
         producer.commit_transaction(30) if keep else producer.abort_transaction(30)
     project = Project(tenon, broker, "transactions", events.good[:5])
     same(project, project.stream("--to-end"), events)
