@@ -110,24 +110,10 @@ struct Pass {
           reader.Text(slot, lists);
           return SUCCESS;
         }
-        if (type == od::json_type::array && reader.served().fields[static_cast<std::size_t>(slot)].type == table::Type::kString) return ListAsText(slot, value);
         if (type == od::json_type::object && reader.served().fields[static_cast<std::size_t>(slot)].type == table::Type::kString) return Bytes(slot, value);
         reader.Wrong(slot, type == od::json_type::array ? "a list" : "an object");
         return Skim(value);
     }
-  }
-
-  // The text that a list is as a column of JSON lines: written again, without blanks.
-  error_code ListAsText(int slot, od::value value) {
-    od::array array;
-    std::string_view raw;
-    if (auto code = value.get_array().get(array); code != SUCCESS) return code;
-    if (auto code = array.raw_json().get(raw); code != SUCCESS) return code;
-    simdjson::dom::parser parser;
-    simdjson::dom::element list;
-    if (auto code = parser.parse(raw.data(), raw.size()).get(list); code != SUCCESS) return code;
-    reader.Text(slot, decoded.emplace_back(simdjson::minify(list)));
-    return SUCCESS;
   }
 
   // {"b64":"..."}, as clients of TensorFlow Serving send bytes: for a tensor or picture the base64 itself, else the text it stands for.
