@@ -19,6 +19,7 @@ import traceback
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 BUILD = pathlib.Path(os.environ.get("TENON_BUILD", ROOT / "build"))
+NAMES = ("http", "forest", "transforms", "profile", "asof", "attributions", "start", "online", "online_tcp", "feast", "batching")  # of bench/all
 CACHE = pathlib.Path(os.environ.get("TENON_CACHE", pathlib.Path.home() / ".cache/tenon")) / "bench"
 TICKS = os.sysconf("SC_CLK_TCK")
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS",

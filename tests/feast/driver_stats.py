@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Feast's own driver example by Feast and by us: tests/feast/driver_stats.py <tenon> [orders]
 Historical features of every order are compared row by row; then Feast's client, as it is, reads and writes our feature server.
-Times are printed, not tested."""
-import datetime, os, pathlib, shutil, subprocess, sys, tempfile, time, urllib.request, json
+Times are bench/feast's."""
+import datetime, os, pathlib, shutil, subprocess, sys, tempfile, time
 
 os.environ["FEAST_USAGE"] = "False"
 import numpy as np
@@ -66,12 +66,8 @@ def historical(tenon, store, repo, project, count):
     shutil.copy(repo / "data/driver_stats.parquet", project / "driver_stats.parquet")
     orders.assign(event_timestamp=orders["event_timestamp"].dt.strftime("%Y-%m-%dT%H:%M:%S.%fZ")).to_csv(project / "orders.csv", index=False)
     (project / "tenon.yaml").write_text(PROJECT)
-    began = time.perf_counter()
     theirs = store.get_historical_features(entity_df=orders.copy(), features=[f"driver_hourly_stats:{f}" for f in FEATURES]).to_df()
-    feast_seconds = time.perf_counter() - began
-    began = time.perf_counter()
     quiet([tenon, "features", "get", project, "--rows", project / "orders.csv", "--out", project / "with.parquet"], project)
-    seconds = time.perf_counter() - began
     ours = pd.read_parquet(project / "with.parquet").sort_values("order_id").reset_index(drop=True)
     theirs = theirs.sort_values("order_id").reset_index(drop=True)
     assert len(ours) == len(orders), (len(ours), len(orders))
@@ -93,8 +89,7 @@ def historical(tenon, store, repo, project, count):
     missing = len(FEATURES) * len(orders) - present
     assert present > 1000 and missing > 100, (present, missing)
     print(f"feast: {len(orders)} orders with {len(FEATURES)} features, {present} values and {missing} missing: equal; {gone.sum()} orders of which nothing is known, "
-          f"which Feast leaves out; Feast {feast_seconds:.2f} s, "
-          f"ours {seconds:.3f} s as a program of its own: {feast_seconds / seconds:.0f} x", flush=True)
+          "which Feast leaves out", flush=True)
 
 
 def serve(tenon, project):
@@ -108,40 +103,12 @@ def serve(tenon, project):
     raise SystemExit("the service does not begin")
 
 
-def percentile(calls, share):
-    return sorted(calls)[int(len(calls) * share)] * 1e3
-
-
-def post(url, body):
-    with urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"}), timeout=30) as answer:
-        return json.loads(answer.read())
-
-
-def timed(url, body, count):
-    import http.client
-    host, port = url.split("//")[1].split(":")
-    link, times, text = http.client.HTTPConnection(host, int(port)), [], json.dumps(body)
-    while len(times) < count:
-        began = time.perf_counter()
-        try:
-            link.request("POST", "/get-online-features", text, {"Content-Type": "application/json"})
-            answer = link.getresponse()
-            assert answer.status == 200, answer.read()
-            answer.read()
-        except (ConnectionError, http.client.RemoteDisconnected):  # a worker of Feast's ended: not counted
-            link.close()
-            continue
-        times.append(time.perf_counter() - began)
-    return times[count // 10:]
-
-
-def clients(tenon, store, repo, project, timing):
+def clients(tenon, store, repo, project):
     now = datetime.datetime.now(datetime.timezone.utc)
     store.materialize_incremental(end_date=now)
     quiet([tenon, "features", "materialize", project, "--until", now.strftime("%Y-%m-%dT%H:%M:%SZ")], project)
     quiet([tenon, "run", project], project)
     process, port = serve(tenon, project)
-    feast_server = None
     try:
         # The same repository with one change: where the online store is.
         text = yaml.safe_load((repo / "feature_store.yaml").read_text())
@@ -173,30 +140,12 @@ def clients(tenon, store, repo, project, timing):
         got = remote.get_online_features(features=["driver_hourly_stats_fresh:conv_rate"], entity_rows=entities[:2]).to_dict()
         assert got["conv_rate"] == [1.0, 1.0], got
         print("feast: its client with an online store of type remote reads, writes and pushes here; a service with an on-demand view: equal", flush=True)
-        if timing:
-            feast_port = port + 1 if port < 65000 else port - 1
-            feast_server = subprocess.Popen([pathlib.Path(sys.executable).parent / "feast", "serve", "-h", "127.0.0.1", "-p", str(feast_port), "--no-access-log"],
-                                            cwd=repo, stdout=subprocess.DEVNULL, stderr=open(repo / "serve.log", "w"))
-            until = time.monotonic() + 240
-            while True:
-                try:
-                    urllib.request.urlopen(f"http://127.0.0.1:{feast_port}/health", timeout=5)
-                    break
-                except OSError:
-                    assert feast_server.poll() is None and time.monotonic() < until, (repo / "serve.log").read_text()[-2000:]
-                    time.sleep(0.2)
-            body = {"features": wanted, "entities": {"driver_id": [1001, 1002, 1003, 1004, 1005] * 20}}
-            ours, theirs = (timed(f"http://127.0.0.1:{p}", body, n) for p, n in ((port, 3000), (feast_port, 400)))
-            print(f"feast: 100 entities a request, one connection, http.client: p99 ours {percentile(ours, .99):.2f} ms, Feast {percentile(theirs, .99):.2f} ms: "
-                  f"{percentile(theirs, .99) / percentile(ours, .99):.0f} x; p50 {percentile(ours, .5):.2f} and {percentile(theirs, .5):.2f} ms", flush=True)
     finally:
-        for one in (process, feast_server):
-            if one is not None:
-                one.terminate()
-                one.wait(timeout=60)
+        process.terminate()
+        process.wait(timeout=60)
 
 
-def main(tenon, count, timing):
+def main(tenon, count):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="tenon-feast-"))
     try:
         feast = pathlib.Path(sys.executable).parent / "feast"
@@ -207,11 +156,11 @@ def main(tenon, count, timing):
         project.mkdir()
         store = FeatureStore(repo_path=str(repo))
         historical(tenon, store, repo, project, count)
-        clients(tenon, store, repo, project, timing)
+        clients(tenon, store, repo, project)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    words = [w for w in sys.argv[1:] if not w.startswith("--")]
-    main(str(pathlib.Path(words[0]).resolve()), int(words[1]) if len(words) > 1 else 4000, "--time" in sys.argv)
+    words = sys.argv[1:]
+    main(str(pathlib.Path(words[0]).resolve()), int(words[1]) if len(words) > 1 else 4000)

@@ -121,15 +121,46 @@ class Soak:
                 [tool, str(self.bundles.port), str(TLS_CONNECTIONS), str(rates[1]), str(seconds), self.folder / f"{plan}-tls", self.bundles.roots_file]]
 
     def capacities(self):
-        """Good answers a second of both services when both are asked for as much as they can."""
-        running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in self.loads((0, 0), 5, "good")]
+        """Good answers a second of both services at once, beside all that goes on: the most, in tenths of what they give to who waits for each answer,
+        that comes at a constant rate and has a p99 below 20 ms. A machine that is asked for more only makes its queues longer."""
+        most = [sum(second["good"] for second in whole) / len(whole) for whole in self.try_loads((0, 0), "good")]
+        clients = self.beside()
+        for client in clients:
+            client.start()
+        for tenths in range(10, 0, -1):
+            rates = [tenths / 10 * one for one in most]
+            p99s = [sorted(second["p99"] for second in whole)[len(whole) // 2] for whole in self.try_loads(rates, "plan")]
+            if max(p99s) < 20_000:
+                break
+        self.stop(clients)
+        self.changes.run("rollout", "abort", fine=(0, 1, 5))  # what was under way
+        assert not (failures := [failure for client in clients for failure in client.failures]), failures
+        return rates
+
+    def try_loads(self, rates, plan):
+        """What both loads say of each whole second of 6."""
+        running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in self.loads(rates, 6, plan)]
         out = []
         for load in running:
             lines = load.communicate()[0].splitlines()
             assert load.returncode == 0, lines[-1:]
-            whole = [json.loads(line) for line in lines[1:-2]]
-            out.append(sum(second["good"] for second in whole) / len(whole))
+            out.append([json.loads(line) for line in lines[1:-2]])
         return out
+
+    def beside(self):
+        """All that goes on beside the load, not begun yet."""
+        clients = [Background("change", self.change, 1), Background("bundle", self.bundles.swap, 1), Background("slow client", self.slow, 0.5),
+                   Background("deaf client", self.deaf, 4), Background("stream", self.stream, 1), Background("sample", self.sample, 1)]
+        if hammer.grpc:
+            clients += [self.over_grpc(self.server, "gRPC"), self.over_grpc(self.bundles, "gRPC over TLS")]
+        return clients
+
+    @staticmethod
+    def stop(clients):
+        for client in clients:
+            client.stopped.set()
+        for client in clients:
+            client.join(60)
 
     # What goes on beside the load.
     def change(self, step):
@@ -213,15 +244,13 @@ class Soak:
         try:
             self.prepare()
             self.expected()
+            self.begun = time.monotonic()
             capacity = self.capacities()
             rates = [0.7 * one for one in capacity]
             print(f"capacity {capacity[0]:,.0f} good answers a second in clear and {capacity[1]:,.0f} over TLS; {rates[0]:,.0f} and {rates[1]:,.0f} a second for {self.seconds:.0f} s", flush=True)
             time.sleep(1.5)  # the log is written behind
-            self.begun, before = time.monotonic(), self.read_metrics()
-            clients = [Background("change", self.change, 1), Background("bundle", self.bundles.swap, 1), Background("slow client", self.slow, 0.5),
-                       Background("deaf client", self.deaf, 4), Background("stream", self.stream, 1), Background("sample", self.sample, 1)]
-            if hammer.grpc:
-                clients += [self.over_grpc(self.server, "gRPC"), self.over_grpc(self.bundles, "gRPC over TLS")]
+            self.begun, before, self.samples, self.swaps, self.bundles.swaps = time.monotonic(), self.read_metrics(), [], [], 0
+            clients = self.beside()
             for client in clients:
                 client.start()
             loads = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for words in self.loads(rates, self.seconds, "plan")]
@@ -237,10 +266,7 @@ class Soak:
                     self.tell(minute, [[s for s in seconds if "t" in s] for seconds in list(told)])
             for load in loads:
                 assert load.wait() == 0, "a load ended with an error"
-            for client in clients:
-                client.stopped.set()
-            for client in clients:
-                client.join(60)
+            self.stop(clients)
             time.sleep(1.5)
             after = self.read_metrics()
             self.server.stop()

@@ -1,5 +1,7 @@
 // What there is of feature views, their tests, and rows with features as known at their times.
 
+#include <set>
+
 #include "app/commands/all.h"
 #include "base/time.h"
 #include "pipeline/features.h"
@@ -169,9 +171,31 @@ Result<int> Test(Context& context, const Args& args) {
   return failed == 0 ? 0 : 1;
 }
 
+// Leaves in the views what `names` names ("customer.amount_sum_7d, terminal.risk_7d"), and no view without a feature.
+Result<void> KeepOnly(std::string_view names, std::vector<FeatureView>* views) {
+  std::set<std::string> wanted;
+  for (const std::string& name : Split(names, ',')) wanted.emplace(Trim(name));
+  std::vector<std::string> known;
+  for (const FeatureView& view : *views) {
+    for (const FeatureSpec& spec : view.features) known.push_back(feature::ColumnOf(view, spec));
+  }
+  for (const std::string& name : wanted) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    const std::string near = Nearest(name, known);
+    return Error(Code::kInvalidArgument, Str("--features: no view has a feature '", name, "'", near.empty() ? "" : Str("; did you mean ", near, "?"),
+                                             " All: tenon features ls and show"));
+  }
+  for (FeatureView& view : *views) {
+    std::erase_if(view.features, [&](const FeatureSpec& spec) { return !wanted.contains(feature::ColumnOf(view, spec)); });
+  }
+  std::erase_if(*views, [](const FeatureView& view) { return view.features.empty(); });
+  return {};
+}
+
 Result<int> Get(Context& context, const Args& args) {
-  TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
+  TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
   if (project.features.views.empty()) return Error(Code::kFailedPrecondition, Str(project.file, " has no feature views"));
+  if (!args.Text("features").empty()) TENON_TRY(KeepOnly(args.Text("features"), &project.features.views));
   TENON_ASSIGN(const auto sources, pipeline::ReadViewSources(context.call, context.kits.readers, project));
   const std::string time = args.Text("time").empty() ? project.source.time : args.Text("time");
   ingest::SourceSpec asking;
@@ -217,10 +241,11 @@ void AddFeatures(std::vector<Command>& to) {
                 .flags = {ProjectFlag()},
                 .run = Test});
   to.push_back({.name = "features get",
-                .summary = "Rows with the features of every view, as known at each row's time",
+                .summary = "Rows with the features of the views, as known at each row's time",
                 .example = "tenon features get card-fraud --rows asked.csv --out with_features.parquet",
                 .flags = {ProjectFlag(),
                           {.name = "--rows", .help = "file of rows with the entity columns and a time", .required = true},
+                          {.name = "--features", .help = "which, with commas between: customer.amount_sum_7d,terminal.risk_7d; all by default"},
                           {.name = "--time", .help = "column of the rows with their time; the source's own by default"},
                           {.name = "--out", .help = "csv, json_lines or parquet by its ending; JSON lines on standard output without it"}},
                 .run = Get});
