@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Predicts rows of a real PostgreSQL server and of a server of S3: tests/sources/predict.py <tenon> <python with moto>."""
-import csv, json, os, re, signal, subprocess, sys, time, urllib.request
+import csv, json, os, re, signal, subprocess, sys, time
 
 from project import Project
-from servers import Postgres, free_port
+from servers import Objects, Postgres
 
 ROWS = 150_000
 
@@ -74,19 +74,10 @@ def of_a_table(project, head):
 
 
 def of_objects(project, python):
-    port = free_port()
-    server = subprocess.Popen([python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              env=dict(os.environ, INITIAL_NO_AUTH_ACTION_COUNT="1000000"))
-    base = f"http://127.0.0.1:{port}"
+    server = Objects(python)
+    base, put = server.base, server.put
     try:
-        def put(key, body=b""):
-            urllib.request.urlopen(urllib.request.Request(f"{base}/{key}", method="PUT", data=body, headers={"Content-Type": "text/csv"})).read()
-        for _ in range(100):
-            try:
-                put("lake")
-                break
-            except OSError:
-                time.sleep(0.1)
+        put("lake")
         project.env.update(S3_KEY="AKIAEXAMPLE", S3_SECRET="bracken")
         connect = f"{{endpoint: '{base}', access_key: 'env:S3_KEY', secret_key: 'env:S3_SECRET'}}"
         text = (project.folder / "many.csv").read_bytes()
@@ -100,8 +91,7 @@ def of_objects(project, python):
         project.fails(3, "NoSuchKey", words=["predict", "churn", "s3://lake/none.csv", "--connect", connect, "--out", "none.csv"])
         print(f"predict: {ROWS} rows of two objects of S3 as of a file, byte for byte")
     finally:
-        server.terminate()
-        server.wait(timeout=20)
+        server.remove()
 
 
 if __name__ == "__main__":

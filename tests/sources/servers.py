@@ -1,5 +1,5 @@
 """Real servers for the tests of sources: started on free ports in temporary folders, stopped by their process."""
-import glob, os, pathlib, shutil, signal, socket, subprocess, tempfile, threading, time
+import glob, os, pathlib, shutil, signal, socket, subprocess, tempfile, threading, time, urllib.request
 
 
 def free_port():
@@ -53,6 +53,34 @@ class Postgres:
         if self.process.poll() is None:
             self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Objects:
+    """A server of S3 (moto) run by `python`, that lets everybody in until check_keys()."""
+
+    def __init__(self, python):
+        port = free_port()
+        self.base = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen([python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        env=dict(os.environ, INITIAL_NO_AUTH_ACTION_COUNT="1000000"))
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(self.base + "/moto-api/").read()
+                return
+            except OSError:
+                time.sleep(0.1)
+        raise SystemExit("the server of S3 does not begin")
+
+    def put(self, key, body=b""):
+        """An object, or a bucket: "lake", "lake/day/1.csv"."""
+        urllib.request.urlopen(urllib.request.Request(f"{self.base}/{key}", method="PUT", data=body, headers={"Content-Type": "text/csv"})).read()
+
+    def check_keys(self):
+        urllib.request.urlopen(urllib.request.Request(f"{self.base}/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"})).read()
+
+    def remove(self):
+        self.process.terminate()
+        self.process.wait(timeout=20)
 
 
 class Cutter:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Reads files from HTTP, HTTPS and S3 servers: tests/sources/web.py <tenon> [<python with moto>]."""
-import hashlib, http.server, os, ssl, subprocess, sys, threading, time, urllib.request
+import hashlib, http.server, os, ssl, subprocess, sys, threading, time
 
 from project import Project
-from servers import free_port
+from servers import Objects
 
 ROWS = "id,paid\n" + "".join(f"{i},{'yes' if i % 3 else 'no'}\n" for i in range(200000))
 
@@ -115,20 +115,9 @@ def over_https(project, plain):
 
 
 def over_s3(project, python):
-    port = free_port()
-    server = subprocess.Popen([python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              env=dict(os.environ, INITIAL_NO_AUTH_ACTION_COUNT="1000000"))
-    base = f"http://127.0.0.1:{port}"
+    server = Objects(python)
+    base, put = server.base, server.put
     try:
-        for _ in range(600):
-            try:
-                urllib.request.urlopen(base + "/moto-api/").read()
-                break
-            except OSError:
-                time.sleep(0.1)
-
-        def put(key, text=b""):
-            urllib.request.urlopen(urllib.request.Request(f"{base}/{key}", method="PUT", data=text, headers={"Content-Type": "text/csv"})).read()
         put("lake")
         for day in range(3):
             put(f"lake/shop/day%20{day}.csv", ("id,paid\n" + "".join(f"{day * 100 + i},yes\n" for i in range(100))).encode())
@@ -145,15 +134,13 @@ def over_s3(project, python):
         project.fails(3, "no object matches")
         project.data(f'read: "s3://nowhere/*.csv"\nconnect: {{endpoint: "{base}", {keys}}}')
         project.fails(3, "NoSuchBucket")
-        # from here the server checks who asks
-        urllib.request.urlopen(urllib.request.Request(f"{base}/moto-api/reset-auth", data=b"0", headers={"Content-Type": "text/plain"})).read()
+        server.check_keys()
         project.data(f'read: "s3://lake/shop/*.csv"\nconnect: {{endpoint: "{base}", {keys}}}')
         assert "bracken" not in project.fails(6, "InvalidAccessKeyId")
         project.data(f'read: "s3://lake/shop/*.csv"\nconnect: {{endpoint: "{base}", access_key: bracken}}')
         assert "bracken" not in project.fails(2, "a secret does not stand in the project file")
     finally:
-        server.terminate()
-        server.wait(timeout=20)
+        server.remove()
 
 
 if __name__ == "__main__":
