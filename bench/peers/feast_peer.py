@@ -28,7 +28,7 @@ def moments(count):
 known = pd.DataFrame({"entity": rng.integers(0, entities, events), "at": moments(events)} | {name: rng.random(events) for name in names})
 known.to_parquet(folder / "events.parquet", index=False)
 orders = pd.DataFrame({"id": np.arange(asked), "entity": rng.integers(0, entities, asked), "event_timestamp": moments(asked)})
-orders["y"] = (rng.random(asked) < 0.5).astype(int)
+orders["y"] = ((orders["entity"] < entities // 2) ^ (rng.random(asked) < 0.1)).astype(int)  # something to learn, so that a model is served
 orders.to_parquet(folder / "asked.parquet", index=False)
 
 (folder / "feature_store.yaml").write_text("project: bench\nprovider: local\nregistry: registry.db\nonline_store: {type: sqlite, path: online.db}\nentity_key_serialization_version: 3\n")
