@@ -16,7 +16,7 @@ from worker import obey
 folder = pathlib.Path(sys.argv[1])
 entities, events, asked, features = map(int, sys.argv[2:])
 names = [f"f{i}" for i in range(features)]
-HISTORICAL = names[:3]
+HISTORICAL = names[:1]
 rng = np.random.default_rng(1)
 first, month = pd.Timestamp("2024-01-01T00:00:00Z").value // 1000, 30 * 86_400_000_000
 
@@ -30,6 +30,10 @@ known.to_parquet(folder / "events.parquet", index=False)
 orders = pd.DataFrame({"id": np.arange(asked), "entity": rng.integers(0, entities, asked), "event_timestamp": moments(asked)})
 orders["y"] = ((orders["entity"] < entities // 2) ^ (rng.random(asked) < 0.1)).astype(int)  # something to learn, so that a model is served
 orders.to_parquet(folder / "asked.parquet", index=False)
+for side, frame, at in (("asking", orders, "event_timestamp"), ("known", known, "at")):  # the columns alone, for ours in process
+    frame["entity"].to_numpy("<i8").tofile(folder / f"{side}_key")
+    (frame[at].astype("int64") // (1000 if frame[at].dt.unit == "ns" else 1)).to_numpy("<i8").tofile(folder / f"{side}_time")
+known["f0"].to_numpy("<f8").tofile(folder / "value")
 
 (folder / "feature_store.yaml").write_text("project: bench\nprovider: local\nregistry: registry.db\nonline_store: {type: sqlite, path: online.db}\nentity_key_serialization_version: 3\n")
 store = FeatureStore(repo_path=str(folder))
