@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "table/pattern.h"
 #include "table/schema.h"
 
 namespace tenon::table {
@@ -25,7 +26,7 @@ enum class ExpressionOp : std::uint8_t {
   kLower, kUpper, kTrim, kLength, kSubstr, kConcat, kConcatNulls, kReplace, kContains, kStartsWith,
   kYear, kMonth, kDay, kHour, kMinute, kWeekday, kEpoch,
   kSin, kCos, kTan, kAsin, kAcos, kAtan, kAtan2, kLog2, kCbrt, kTrunc, kDegrees, kRadians, kPi,
-  kTrimLeft, kTrimRight, kLeft, kRight, kPadLeft, kPadRight, kReverse, kRepeat, kSplitPart, kPosition, kEndsWith,
+  kTrimLeft, kTrimRight, kLeft, kRight, kPadLeft, kPadRight, kReverse, kRepeat, kSplitPart, kPosition, kEndsWith, kMatches,
   kSecond, kQuarter, kWeek, kDayOfYear, kDateTrunc, kDateDiff,  // units are texts that the parser has checked
   kTextToNumber, kTextToTime, kNumberToText, kTruthToText, kTimeToText,
 };
@@ -39,6 +40,7 @@ struct ExpressionNode {
   int depth = 1;
   double number = 0;
   std::string text;
+  std::shared_ptr<const Pattern> pattern;  // of kMatches
   std::size_t at = 0;          // where it begins in the text, for messages
   std::vector<std::unique_ptr<ExpressionNode>> args;
 };
