@@ -39,9 +39,6 @@ class Kept final : public BatchReader {
   std::shared_ptr<const table::Schema> schema_;
 };
 
-// How the source is called in the project file.
-std::string WhereOf(const SourceSpec& spec) { return spec.name == "data" ? "data" : Str("data.", spec.name); }
-
 std::string FormatByName(std::string_view path) {
   std::string name = ToLower(platform::NameOf(path));
   if (name.ends_with(".gz")) name.resize(name.size() - 3);
@@ -80,7 +77,7 @@ Result<std::shared_ptr<const table::Schema>> Named(const table::Schema& schema, 
   std::vector<table::Field> fields = schema.fields();
   if (!spec.columns.empty()) {
     if (spec.columns.size() != fields.size()) {
-      return Error(Code::kInvalidArgument, Str("`columns` names ", spec.columns.size(), " columns, but there are ", fields.size(), ": ",
+      return Error(Code::kInvalidArgument, Str(spec.Where(), ".columns: `columns` names ", spec.columns.size(), " columns, but there are ", fields.size(), ": ",
                                                Join(schema.Names(), ", ")));
     }
     for (std::size_t i = 0; i < fields.size(); ++i) fields[i].name = spec.columns[i];
@@ -89,7 +86,7 @@ Result<std::shared_ptr<const table::Schema>> Named(const table::Schema& schema, 
     const auto has = [&](const std::string& wanted) { return std::ranges::find(fields, wanted, &table::Field::name); };
     if (has(name) != fields.end()) continue;  // a file that has the new name already
     const auto at = has(old);
-    if (at == fields.end()) return Error(Code::kInvalidArgument, Str("rename: no column '", old, "'", DidYouMean(old, schema.Names())));
+    if (at == fields.end()) return Error(Code::kInvalidArgument, Str(spec.Where(), ".rename.", name, ": no column '", old, "'", DidYouMean(old, schema.Names())));
     at->name = name;
   }
   if (fields.empty()) return Error(Code::kInvalidArgument, "there are no columns");
@@ -118,7 +115,7 @@ Result<Brought> FromPlace(const Call& call, const SourceSpec& spec) {
   TENON_ASSIGN(const std::string kind, PlaceOf(spec.paths[0]));
   Kinds<Place> places;
   TENON_TRY(AddAll(places));
-  TENON_ASSIGN(auto place, places.Create(kind, spec.connect, Str(WhereOf(spec), ".connect")));
+  TENON_ASSIGN(auto place, places.Create(kind, spec.connect, Str(spec.Where(), ".connect")));
   return place->Bring(call, spec.paths[0], spec);
 }
 
@@ -138,14 +135,23 @@ Result<void> AddFolder(const std::string& folder, std::vector<std::string>* file
   return {};
 }
 
+// A reader names an option by itself; the project file has it under the source.
+Result<std::unique_ptr<Reader>> ReaderOf(const SourceSpec& spec, const Kinds<Reader>& kinds, const std::string& format) {
+  auto made = kinds.Create(format, spec.options, spec.Where());
+  if (made.ok()) return made;
+  const std::string option = made.error().message().substr(0, made.error().message().find(':'));
+  if (spec.options.Find(option) == nullptr) return made;
+  return std::move(made).error().Context(Str(spec.Where(), ".", option));
+}
+
 Result<void> CheckRoles(const table::Schema& schema, const SourceSpec& spec) {
   const std::pair<std::string_view, const std::string*> roles[] = {{"key", &spec.key}, {"time", &spec.time}, {"group", &spec.group}};
   for (const auto& [role, column] : roles) {
     if (column->empty() || schema.Find(*column) >= 0) continue;
-    return Error(Code::kInvalidArgument, Str(WhereOf(spec), ".", role, ": no column '", *column, "'", DidYouMean(*column, schema.Names())));
+    return Error(Code::kInvalidArgument, Str(spec.Where(), ".", role, ": no column '", *column, "'", DidYouMean(*column, schema.Names())));
   }
   for (const auto& [column, folder] : spec.contents) {
-    if (schema.Find(column) < 0) return Error(Code::kInvalidArgument, Str(WhereOf(spec), ".files: no column '", column, "'", DidYouMean(column, schema.Names())));
+    if (schema.Find(column) < 0) return Error(Code::kInvalidArgument, Str(spec.Where(), ".files.", column, ": no column '", column, "'", DidYouMean(column, schema.Names())));
   }
   return {};
 }
@@ -208,13 +214,13 @@ Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& sp
   std::unique_ptr<BatchReader> rows = std::move(brought.rows);
   if (rows == nullptr) {
     TENON_ASSIGN(const std::string format, FormatOf(call, spec, brought.files[0]));
-    TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, WhereOf(spec)), Str("source ", spec.name));
+    TENON_ASSIGN(auto reader, ReaderOf(spec, kinds, format), Str("source ", spec.name));
     TENON_ASSIGN(rows, reader->Open(call, brought.files, spec), Str("source ", spec.name));
   }
   TENON_ASSIGN(auto schema, Named(*rows->schema(), spec), Str("source ", spec.name));
   rows = std::make_unique<Kept>(std::move(rows), std::move(schema), std::move(brought.keeper));
   if (!spec.sql.empty()) {
-    TENON_ASSIGN(rows, QueryOver(call, std::move(rows), spec.sql), Str("source ", spec.name));
+    TENON_ASSIGN(rows, QueryOver(call, std::move(rows), spec.sql), Str("source ", spec.name, ": ", spec.Where(), ".sql"));
     SourceSpec plain;
     TENON_TRY(Named(*rows->schema(), plain), Str("source ", spec.name, ": sql"));
   }
@@ -230,7 +236,7 @@ Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& s
   TENON_ASSIGN(const std::vector<std::string> files, FindFiles(spec), Str("source ", spec.name));
   if (files.size() != 1) return std::unique_ptr<Pieces>();
   TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));
-  TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, WhereOf(spec)), Str("source ", spec.name));
+  TENON_ASSIGN(auto reader, ReaderOf(spec, kinds, format), Str("source ", spec.name));
   TENON_ASSIGN(auto pieces, reader->OpenPieces(call, files[0], spec), Str("source ", spec.name));
   if (pieces != nullptr) TENON_TRY(CheckRoles(*pieces->schema(), spec), Str("source ", spec.name));
   return pieces;
