@@ -250,7 +250,9 @@ Result<void> RunState::Validate() {
   body["profile"] = validation.Find("artifacts")->StringAt("profile");
   body["schema"] = validation.Find("artifacts")->StringAt("schema");
   body["previous"] = previous;
-  if (!last || last->body.Canonical() != body.Canonical()) {
+  // Rows that are not fit are no measure: what comes next is held against those before them.
+  const bool measure = validation.BoolAt("passed", true) || previous.object().empty();
+  if (measure && (!last || last->body.Canonical() != body.Canonical())) {
     TENON_TRY(store.PutRecord("validated", project.source.name, body));
   }
   if (!validation.BoolAt("passed", true)) {
