@@ -80,14 +80,8 @@ std::string NumberPlot(const table::ColumnProfile& column, const table::ColumnPr
   const bool time = column.field().type == table::Type::kTimestamp;
   const std::string range = time ? Str(FormatTimestamp(static_cast<Micros>(column.min())).substr(0, 10), " to ", FormatTimestamp(static_cast<Micros>(column.max())).substr(0, 10))
                                  : Str("median ", Shown(column.Quantile(0.5)), ", mean ", Shown(column.mean()), ", deviation ", Shown(column.stddev()));
-  const double scale = time ? 86'400'000'000.0 : 1;
-  if (time) {
-    for (Points* points : {&now, &then}) {
-      for (auto& point : *points) point.first = (point.first - column.min()) / scale;
-    }
-  }
   evaluate::Plot plot(column.field().name, Str(range, "; ", Share(static_cast<double>(column.missing()) / static_cast<double>(std::max<std::int64_t>(1, column.count()))), " missing"),
-                      {time ? "days from the first" : column.field().name, time ? 0 : low, time ? std::max(1e-9, (column.max() - column.min()) / scale) : most}, {"share of values", 0, std::max(high * 1.08, 1e-6), true});
+                      {column.field().name, low, most, false, time}, {"share of values", 0, std::max(high * 1.08, 1e-6), true});
   plot.Area(now, Ink::kFirst, before != nullptr ? "now" : "");
   if (!then.empty()) plot.Line(then, Ink::kSecond, "before");
   return plot.Html();

@@ -196,8 +196,7 @@ Result<std::string> TimeSection(const dataset::DatasetSnapshot& snapshot, const 
     label_count[bin] += 1;
     label_sum[bin] += target->profile->numeric() ? target->numbers[i] : target->bins[i] == 0 ? 1 : 0;
   }
-  const double days = static_cast<double>(last - first) / 86'400'000'000.0;
-  const auto x = [&](std::size_t bin) { return (static_cast<double>(bin) + 0.5) / kMoments * days; };
+  const auto x = [&](std::size_t bin) { return static_cast<double>(first) + (static_cast<double>(bin) + 0.5) / kMoments * static_cast<double>(last - first); };
   std::vector<std::pair<double, double>> rows_line, label_line, missing_line;
   double most = 1;
   double low = INFINITY;
@@ -214,7 +213,7 @@ Result<std::string> TimeSection(const dataset::DatasetSnapshot& snapshot, const 
     low = std::min(low, label_line.back().second);
     high = std::max(high, label_line.back().second);
   }
-  const evaluate::Axis axis{Str("days from ", FormatTimestamp(first).substr(0, 10)), 0, days};
+  const evaluate::Axis axis{when, static_cast<double>(first), static_cast<double>(last), false, true};
   std::string body;
   evaluate::Plot volume("Rows", Str("From ", FormatTimestamp(first).substr(0, 16), " to ", FormatTimestamp(last).substr(0, 16)), axis, {"rows", 0, most * 1.08});
   volume.Area(rows_line, Ink::kFirst, "");
