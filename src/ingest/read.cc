@@ -139,7 +139,7 @@ Result<void> AddFolder(const std::string& folder, std::vector<std::string>* file
 Result<std::unique_ptr<Reader>> ReaderOf(const SourceSpec& spec, const Kinds<Reader>& kinds, const std::string& format) {
   auto made = kinds.Create(format, spec.options, spec.Where());
   if (made.ok()) return made;
-  const std::string option = made.error().message().substr(0, made.error().message().find(':'));
+  const std::string option(made.error().message().substr(0, made.error().message().find(':')));
   if (spec.options.Find(option) == nullptr) return made;
   return std::move(made).error().Context(Str(spec.Where(), ".", option));
 }

@@ -310,7 +310,8 @@ constexpr const char* kMacros[] = {
     "CREATE MACRO t_date_diff(u, x, y) AS CASE WHEN u IN ('second', 'minute', 'hour', 'week') THEN CAST(epoch_us(date_trunc(u, y)) - "
     "epoch_us(date_trunc(u, x)) AS DOUBLE) / CASE u WHEN 'second' THEN 1e6 WHEN 'minute' THEN 6e7 WHEN 'hour' THEN 3.6e9 ELSE 6.048e11 END "
     "ELSE CAST(date_diff(u, x, y) AS DOUBLE) END",
-    "CREATE MACRO t_date_trunc(u, x) AS CAST(date_trunc(u, x) AS TIMESTAMP)",
+    // The nothing that is added keeps DuckDB's optimizer from calling NULL <> a constant true.
+    "CREATE MACRO t_date_trunc(u, x) AS CAST(date_trunc(u, x) AS TIMESTAMP) + INTERVAL 0 SECOND",
     "CREATE MACRO t_strpos(x, y) AS CAST(strpos(x, y) AS DOUBLE)",
     "CREATE MACRO t_log2(x) AS CASE WHEN x > 0 THEN log2(x) END",
     "CREATE MACRO t_sin(x) AS sin(x)",

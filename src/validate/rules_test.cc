@@ -82,15 +82,16 @@ TEST(ColumnRules, MostlyOfRangeAndDomain) {
     EXPECT_EQ(Found(range, "range").size(), findings) << mostly;  // row 2 alone has 1
   }
   ASSERT_OK_AND_ASSIGN(const ValidationReport half, Look(Codes(), R"({"columns": {"meter": {"domain": ["left"], "mostly": 0.5}}})"));
-  EXPECT_TRUE(Found(half, "domain").empty());
+  const auto of_meter = [](const ValidationReport& report) { return std::ranges::count(Found(report, "domain"), "meter", &Anomaly::column); };
+  EXPECT_EQ(of_meter(half), 0);
   ASSERT_OK_AND_ASSIGN(const ValidationReport most, Look(Codes(), R"({"columns": {"meter": {"domain": ["left"], "mostly": 0.51}}})"));
-  EXPECT_EQ(Found(most, "domain").size(), 1u);
+  EXPECT_EQ(of_meter(most), 1);
 }
 
 TEST(ColumnRules, Orders) {
   ASSERT_OK_AND_ASSIGN(const ValidationReport report, Look(Codes(), R"({"columns": {"reading": {"increasing": "strictly", "within": "meter"}}})"));
   ASSERT_EQ(Found(report, "order").size(), 1u);
-  EXPECT_EQ(Found(report, "order")[0].long_text, "1 values of 'reading' are not above the one before of the same 'meter': row 51 has 3 after 1048 in row 49");
+  EXPECT_EQ(Found(report, "order")[0].long_text, "1 value of 'reading' is not above the one before of the same 'meter': row 51 has 3 after 1048 in row 49");
   ASSERT_OK_AND_ASSIGN(const ValidationReport alone, Look(Codes(), R"({"columns": {"reading": {"increasing": true}}})"));
   EXPECT_EQ(Found(alone, "order")[0].short_text, "50 values out of order");
   const auto big = Of({{"n", Column::Of(std::vector<std::int64_t>{9007199254740992, 9007199254740993, 9007199254740993})}});
@@ -134,7 +135,7 @@ TEST(ColumnRules, WhatCannotBeMeantIsRefused) {
            {R"({"matches": "(a"})", "validate.columns.x.matches: the pattern '(a': a ')' is missing"},
            {R"({"match": "a"})", "did you mean 'matches'"},
            {R"({"format": "emial"})", "did you mean 'email'"},
-           {R"({"length": {"min": 3, "max": 2}})", "validate.columns.x.length.min: 3.0 is above max 2.0"},
+           {R"({"length": {"min": 3, "max": 2}})", "validate.columns.x.length.min: 3 is above max 2"},
            {R"({"length": {}})", "bounds nothing"},
            {R"({"increasing": "weakly"})", "expected true, or strictly"},
            {R"({"increasing": true, "decreasing": true})", "cannot rise and fall"},
@@ -248,7 +249,7 @@ TEST(Outliers, DensityFindsWhatIsolationDoesNot) {
   const auto found = Found(report, "outliers");
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].short_text, "1 row where others are not");
-  EXPECT_NE(found[0].long_text.find("row 701 (x 0.0, y 0.0)"), std::string::npos) << found[0].long_text;
+  EXPECT_NE(found[0].long_text.find("row 701 (x 0, y 0)"), std::string::npos) << found[0].long_text;
   x[700] = x[701];
   y[700] = y[701];
   ASSERT_OK_AND_ASSIGN(const ValidationReport clean, Look(Of({{"x", Column::Of(x)}, {"y", Column::Of(y)}}), "{}"));

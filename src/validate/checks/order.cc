@@ -62,7 +62,7 @@ Result<void> LookAt(const Evidence& evidence, const std::string& name, const Col
   if (wrong == 0) return {};
   const std::string each = rules.within.empty() ? "" : Str(" of the same '", rules.within, "'");
   out->push_back({"", name, Severity::kError, Str(FormatCount(wrong), wrong == 1 ? " value out of order" : " values out of order"),
-                  Str(FormatCount(wrong), " values of '", name, "' are ", Words(rules.order), " the one before", each, ": ", Join(first, ", ")),
+                  Str(FormatCount(wrong), wrong == 1 ? " value of '" : " values of '", name, wrong == 1 ? "' is " : "' are ", Words(rules.order), " the one before", each, ": ", Join(first, ", ")),
                   "see whether rows are missing, came twice or were mixed up, or have the source sort them; data.sql may order them too"});
   return {};
 }

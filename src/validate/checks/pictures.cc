@@ -64,7 +64,7 @@ class Pictures final : public Check {
         TENON_TRY(call.Check());
         ++present;
         const auto bytes = platform::PictureBytes(column.Text(i));
-        const auto picture = bytes.ok() ? platform::DecodePicture(*bytes, kMostPixels) : Result<platform::Picture>(Error(bytes.error().code(), bytes.error().message()));
+        const auto picture = bytes.ok() ? platform::DecodePicture(*bytes, kMostPixels) : Result<platform::Picture>(Error(bytes.error().code(), std::string(bytes.error().message())));
         if (picture.ok()) continue;
         if (picture.error().code() != Code::kInvalidArgument) {  // the library is missing, which says nothing of the data
           out->push_back({"", name, Severity::kInfo, "pictures were not looked at", Str("'", name, "' holds pictures, and none was read: ", picture.error().message()), "install what is missing and validate again"});
