@@ -12,6 +12,16 @@ namespace {
 
 using evaluate::Ink;
 using Points = std::vector<std::pair<double, double>>;
+constexpr int kMostBars = 12;
+
+std::string MissingShare(const table::ColumnProfile& column) {
+  return Share(static_cast<double>(column.missing()) / static_cast<double>(std::max<std::int64_t>(1, column.count())));
+}
+
+// A column without a picture.
+std::string Bare(const table::ColumnProfile& column, std::string_view why) {
+  return Str("<figure><figcaption><b>", EscapeHtml(column.field().name), "</b><span>", why, "</span></figcaption></figure>");
+}
 
 // Stairs over the bins: their share of the values, per bin.
 Points Stairs(const std::vector<table::Bin>& bins, double total) {
@@ -33,9 +43,28 @@ std::vector<table::Bin> SameBins(const table::ColumnProfile& column, std::vector
   return bins;
 }
 
+// "2,000 values; 0 % missing", of long texts also how long.
+std::string NoteOf(const table::ColumnProfile& column) {
+  std::string out = Str(Shown(column.distinct()), column.distinct() == 1 ? " value" : " values", column.distinct_is_exact() ? "" : ", about", "; ", MissingShare(column), " missing");
+  if (column.field().type == table::Type::kString && column.longest() > 40) out += Str("; ", FormatCount(column.shortest()), " to ", FormatCount(column.longest()), " bytes long, ", Shown(std::round(column.mean_length())), " on average");
+  return out;
+}
+
+// Numbers of few values stand in their order, all else by how often it comes.
+std::vector<table::Frequency> BarsOf(const table::ColumnProfile& column) {
+  auto out = column.Top(kMostBars);
+  const auto number = [](const table::Frequency& one) {
+    double value = 0;
+    ParseDouble(one.value, &value);
+    return value;
+  };
+  if (column.field().type != table::Type::kString && column.field().type != table::Type::kBool) std::ranges::stable_sort(out, {}, number);
+  return out;
+}
+
 std::string TextPlot(const table::ColumnProfile& column, const table::ColumnProfile* before) {
-  constexpr int kMost = 10;
-  const auto top = column.Top(kMost);
+  const auto top = BarsOf(column);
+  if (top.empty()) return Bare(column, Str(NoteOf(column), "; none comes often"));
   const double present = static_cast<double>(column.count() - column.missing());
   std::vector<std::string> names;
   double most = 0.01;
@@ -51,7 +80,7 @@ std::string TextPlot(const table::ColumnProfile& column, const table::ColumnProf
     names.push_back(value.value.empty() ? "(empty)" : value.value);
     most = std::max({most, value.count / present, share_before(value.value)});
   }
-  evaluate::RowPlot plot(column.field().name, Str(Shown(column.distinct()), " values", column.distinct_is_exact() ? "" : ", about", "; ", Share(static_cast<double>(column.missing()) / static_cast<double>(std::max<std::int64_t>(1, column.count()))), " missing"),
+  evaluate::RowPlot plot(column.field().name, NoteOf(column),
                          {"share of values", 0, most * 1.15, true}, names, before != nullptr ? 30 : 24);
   for (std::size_t i = 0; i < top.size(); ++i) {
     plot.Bar(i, top[i].count / present, Ink::kFirst, 0, before != nullptr ? 2 : 1);
@@ -80,7 +109,7 @@ std::string NumberPlot(const table::ColumnProfile& column, const table::ColumnPr
   const bool time = column.field().type == table::Type::kTimestamp;
   const std::string range = time ? Str(FormatTimestamp(static_cast<Micros>(column.min())).substr(0, 10), " to ", FormatTimestamp(static_cast<Micros>(column.max())).substr(0, 10))
                                  : Str("median ", Shown(column.Quantile(0.5)), ", mean ", Shown(column.mean()), ", deviation ", Shown(column.stddev()));
-  evaluate::Plot plot(column.field().name, Str(range, "; ", Share(static_cast<double>(column.missing()) / static_cast<double>(std::max<std::int64_t>(1, column.count()))), " missing"),
+  evaluate::Plot plot(column.field().name, Str(range, "; ", MissingShare(column), " missing"),
                       {column.field().name, low, most, false, time}, {"share of values", 0, std::max(high * 1.08, 1e-6), true});
   plot.Area(now, Ink::kFirst, before != nullptr ? "now" : "");
   if (!then.empty()) plot.Line(then, Ink::kSecond, "before");
@@ -128,11 +157,11 @@ std::string DistributionPlot(const table::ColumnProfile& column, const table::Co
   const bool same = before != nullptr && before->field().type == column.field().type;
   if (masked || column.count() == column.missing() || column.field().type == table::Type::kEmbedding) {
     const std::string_view why = masked ? "sensitive: its values are not shown" : column.field().type == table::Type::kEmbedding ? "an embedding" : "no value at all";
-    return Str("<figure><figcaption><b>", EscapeHtml(column.field().name), "</b><span>", why, "; ", Shown(column.distinct()), " values, ",
-               Share(static_cast<double>(column.missing()) / static_cast<double>(std::max<std::int64_t>(1, column.count()))), " missing</span></figcaption></figure>");
+    return Bare(column, Str(why, "; ", Shown(column.distinct()), " values, ", MissingShare(column), " missing"));
   }
   const bool numbers = column.numeric() && column.field().type != table::Type::kBool && std::isfinite(column.min()) && std::isfinite(column.max());
-  return numbers ? NumberPlot(column, same ? before : nullptr) : TextPlot(column, same ? before : nullptr);
+  const bool few = column.distinct_is_exact() && column.distinct() <= kMostBars && column.field().type != table::Type::kTimestamp;
+  return numbers && !few ? NumberPlot(column, same ? before : nullptr) : TextPlot(column, same ? before : nullptr);
 }
 
 std::string ValidationPage(const DataPage& page, const validate::ValidationReport& report, const table::Profile* previous) {

@@ -87,7 +87,7 @@ double AssociationOf(const View& a, const View& b) {
 std::string Matrix(const std::vector<View>& views) {
   const std::size_t shown = std::min(views.size(), kMostInMatrix);
   if (shown < 2) return "";
-  std::string out = "<div class=\"scroll\"><table class=\"heat\"><tr><th></th>";
+  std::string out = Str("<div class=\"scroll\"><table class=\"heat", shown > 8 ? " few" : "", "\"><tr><th></th>");
   for (std::size_t i = 0; i < shown; ++i) out += Str("<th>", i + 1, "</th>");
   out += "</tr>";
   for (std::size_t i = 0; i < shown; ++i) {
@@ -123,7 +123,7 @@ std::string LabelPlot(const std::vector<View>& views, const std::string& label) 
   evaluate::RowPlot plot(Str("What each column tells of ", label), "Mutual information in bits: 0 is nothing; each column alone, numbers in ten bins", {"bits", 0, std::max(order[0].first * 1.15, 0.01)}, names);
   for (std::size_t i = 0; i < order.size(); ++i) {
     plot.Bar(i, order[i].first, Ink::kFirst);
-    plot.Note(i, order[i].first, FormatShort(order[i].first, 2));
+    plot.Note(i, order[i].first, FormatShort(order[i].first < 5e-4 ? 0 : order[i].first, 2));
   }
   return Str("<section><h2>The label</h2><div class=\"grid\">", plot.Html(), "</div></section>");
 }
@@ -309,7 +309,7 @@ Result<std::string> ExplorePage(const Call& call, const DataPage& page, const da
   for (const table::ColumnProfile& column : profile.columns()) body += DistributionPlot(column, nullptr, masked(column.field().name));
   body += "</div></section>";
   body += LabelPlot(views, label);
-  body += Str("<section><h2>How columns go together</h2><p class=\"lead\">Pearson's correlation of two numbers (-1 to 1), Cramér's V of others (0 to 1; numbers in ten bins)",
+  if (views.size() > 1) body += Str("<section><h2>How columns go together</h2><p class=\"lead\">Pearson's correlation of two numbers (-1 to 1), Cramér's V of others (0 to 1; numbers in ten bins)",
               static_cast<std::int64_t>(rows.size()) < snapshot.rows() ? Str(", of ", FormatCount(kept), " rows spread evenly") : "", views.size() > kMostInMatrix ? Str("; the first ", kMostInMatrix, " columns") : "", ".</p>",
               Matrix(views), "</section>");
   TENON_ASSIGN(const std::string time, TimeSection(snapshot, rows, views, label));
