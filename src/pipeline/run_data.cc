@@ -14,6 +14,22 @@
 namespace tenon::pipeline {
 namespace {
 
+// Names, sizes and times of the files below a folder, of which there may be many large ones: enough to see that one changed.
+Result<void> AddListing(const platform::Files& files, const std::string& folder, std::string* out) {
+  TENON_ASSIGN(const std::vector<std::string> names, files.List(folder), "data.files");
+  for (const std::string& name : names) {
+    if (name.starts_with('.')) continue;  // the data folder, say
+    const std::string path = platform::JoinPath(folder, name);
+    TENON_ASSIGN(const platform::FileInfo info, files.Info(path));
+    if (info.folder) {
+      TENON_TRY(AddListing(files, path, out));
+    } else {
+      *out += Str(path, "\n", info.bytes, " ", info.modified, "\n");
+    }
+  }
+  return {};
+}
+
 // Names and content hashes of the files of a source: a snapshot is made again only when a byte of them changed.
 Result<Json> FilesOf(const platform::Files& files, const ingest::SourceSpec& source) {
   Json out = Json::MakeArray();
@@ -32,6 +48,14 @@ Result<Json> FilesOf(const platform::Files& files, const ingest::SourceSpec& sou
       file["hash"] = HashOf(bytes->view());
       out.Push(std::move(file));
     }
+  }
+  for (const auto& [column, folder] : source.contents) {
+    std::string listing;
+    TENON_TRY(AddListing(files, folder.empty() ? source.contents_folder : platform::JoinPath(source.contents_folder, folder), &listing));
+    Json named;
+    named["name"] = column;
+    named["hash"] = HashOf(listing);
+    out.Push(std::move(named));
   }
   return out;
 }

@@ -16,6 +16,13 @@ struct Broken {
   std::vector<Json> rows;
 };
 
+// Days and times as ISO 8601 writes them: a column all of whose texts are such was read as times.
+std::string TextToTell(const table::Column& column, std::int64_t row) {
+  std::string text = TextOf(column, row);
+  if (column.type() == table::Type::kTimestamp && text.ends_with("T00:00:00Z")) text.resize(text.size() - 10);
+  return text;
+}
+
 Broken Count(const Evidence& evidence, const std::string& name, const ColumnRules& rules, const ingest::Sensitive& hidden) {
   Broken out;
   std::int64_t before = 0;
@@ -27,10 +34,10 @@ Broken Count(const Evidence& evidence, const std::string& name, const ColumnRule
       ++out.present;
       signed char unknown = -1;
       signed char& fault = known.empty() ? unknown : known[static_cast<std::size_t>(column.codes()[static_cast<std::size_t>(i)])];
-      if (fault < 0) fault = FormFault(rules, TextOf(column, i)).empty() ? 0 : 1;
+      if (fault < 0) fault = FormFault(rules, TextToTell(column, i)).empty() ? 0 : 1;
       if (fault == 0) continue;
       ++out.values;
-      if (out.first.size() < 3) out.first.push_back(Str(Some({TextOf(column, i)}), " in row ", before + i + 1));
+      if (out.first.size() < 3) out.first.push_back(Str(Some({TextToTell(column, i)}), " in row ", before + i + 1));
       if (out.rows.size() < kShownRows) out.rows.push_back(ShownRow(batch, i, hidden));
     }
     before += batch.rows();
