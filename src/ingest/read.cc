@@ -52,6 +52,31 @@ std::string FormatByName(std::string_view path) {
   return "";
 }
 
+// What a file is that holds no table we could read, by its first bytes; and what to do about it. Empty: nothing known.
+std::string Foreign(std::string_view head) {
+  const struct {
+    std::string_view start, what;
+  } kinds[] = {{"PK\x03\x04", "a workbook of Excel or a zip archive; save the sheet as CSV, or unpack it"},
+               {"\xD0\xCF\x11\xE0", "a workbook of Excel 97; save the sheet as CSV"},
+               {"%PDF", "a PDF; a table in it has to be saved as CSV first"},
+               {"\x89PNG", "a picture (PNG); name pictures in a table, and the table here: `files:` reads them"},
+               {"\xFF\xD8\xFF", "a picture (JPEG); name pictures in a table, and the table here: `files:` reads them"},
+               {"GIF8", "a picture (GIF)"},
+               {"SQLite format 3", "a database of SQLite; export its table as CSV or Parquet"},
+               {"\x93NUMPY", "an array of NumPy; save it as Parquet or CSV"},
+               {"\x89HDF", "HDF5; save it as Parquet or CSV"},
+               {"BZh", "packed with bzip2; pack it with gzip or zstd, or not at all"},
+               {"\xFD" "7zXZ", "packed with xz; pack it with gzip or zstd, or not at all"},
+               {"7z\xBC\xAF", "a 7-Zip archive; unpack it"},
+               {"Rar!", "a RAR archive; unpack it"}};
+  for (const auto& one : kinds) {
+    if (head.starts_with(one.start)) return std::string(one.what);
+  }
+  const std::string begin = ToLower(Trim(head).substr(0, 15));
+  if (begin.starts_with("<!doctype html") || begin.starts_with("<html")) return "a page of HTML and no table: perhaps a log-in or an error page was saved in its place";
+  return "";
+}
+
 Result<std::string> FormatByBytes(const Call& call, const std::string& path) {
   TENON_ASSIGN(auto bytes, platform::RealFiles()->Map(path));
   std::string_view head = bytes->view();
@@ -106,6 +131,10 @@ Result<std::shared_ptr<const table::Schema>> Named(const table::Schema& schema, 
 // The kind of readers/ for files of which this is the first.
 Result<std::string> FormatOf(const Call& call, const SourceSpec& spec, const std::string& file) {
   if (!spec.format.empty()) return spec.format;
+  {
+    TENON_ASSIGN(const auto bytes, platform::RealFiles()->Map(file));
+    if (const std::string what = Foreign(bytes->view().substr(0, 64)); !what.empty()) return Error(Code::kInvalidArgument, Str(file, ": this is ", what));
+  }
   if (std::string format = FormatByName(file); !format.empty()) return format;
   return FormatByBytes(call, file);
 }
@@ -139,6 +168,7 @@ Result<void> AddFolder(const std::string& folder, std::vector<std::string>* file
 Result<std::unique_ptr<Reader>> ReaderOf(const SourceSpec& spec, const Kinds<Reader>& kinds, const std::string& format) {
   auto made = kinds.Create(format, spec.options, spec.Where());
   if (made.ok()) return made;
+  if (!spec.format.empty() && kinds.Find(format).ok() == false) return std::move(made).error().Context(Str(spec.Where(), ".format"));
   const std::string option(made.error().message().substr(0, made.error().message().find(':')));
   if (spec.options.Find(option) == nullptr) return made;
   return std::move(made).error().Context(Str(spec.Where(), ".", option));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/text.h"
 #include "base/time.h"
@@ -153,6 +154,11 @@ std::string Shown(double value) {
 
 std::string Share(double share) { return Str(FormatShort(100 * share, 3), " %"); }
 
+std::string OfHowMany(std::size_t columns) {
+  if (columns <= kMostPlots) return "";
+  return Str("The first ", kMostPlots, " of ", FormatCount(static_cast<std::int64_t>(columns)), " columns.");
+}
+
 std::string DistributionPlot(const table::ColumnProfile& column, const table::ColumnProfile* before, bool masked) {
   const bool same = before != nullptr && before->field().type == column.field().type;
   if (masked || column.count() == column.missing() || column.field().type == table::Type::kEmbedding) {
@@ -176,8 +182,9 @@ std::string ValidationPage(const DataPage& page, const validate::ValidationRepor
                          report.passed ? "Yes: nothing was found that would stop a run." : Str("Not yet: ", errors, errors == 1 ? " finding stops" : " findings stop", " a run."), "</p><div class=\"tiles\">",
                          Tile("Rows", FormatCount(report.profile.rows()), Str(report.profile.columns().size(), " columns")), Tile("Errors", Str(errors), "stop a run"),
                          Tile("Warnings", Str(warnings), "people should look"), Tile("Notes", Str(rest), "worth knowing"), "</div></div>");
-  body += Str("<section><h2>Findings</h2>", Findings(report), "</section><section><h2>Columns</h2><p class=\"lead\">", previous != nullptr ? "Beside the rows that were there before." : "How the values of each are distributed.", "</p><div class=\"grid\">");
-  for (const table::ColumnProfile& column : report.profile.columns()) {
+  body += Str("<section><h2>Findings</h2>", Findings(report), "</section><section><h2>Columns</h2><p class=\"lead\">", previous != nullptr ? "Beside the rows that were there before." : "How the values of each are distributed.", " ", OfHowMany(report.profile.columns().size()), "</p><div class=\"grid\">");
+  const std::span<const table::ColumnProfile> columns(report.profile.columns());
+  for (const table::ColumnProfile& column : columns.first(std::min(columns.size(), kMostPlots))) {
     const bool masked = std::ranges::find(report.masked, column.field().name) != report.masked.end();
     body += DistributionPlot(column, previous != nullptr ? previous->Find(column.field().name) : nullptr, masked);
   }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <limits>
 #include <map>
+#include <span>
 #include <unordered_map>
 
 #include "base/text.h"
@@ -305,8 +306,10 @@ Result<std::string> ExplorePage(const Call& call, const DataPage& page, const da
   const auto tile = [](std::string_view name, const std::string& value) { return Str("<div class=\"tile\"><small>", name, "</small><b>", value, "</b></div>"); };
   std::string body = Str("<div class=\"verdict\"><div class=\"tiles\">", tile("Rows", FormatCount(profile.rows())), tile("Columns", Str(profile.columns().size())), tile("Missing values", Share(missing / cells)),
                          tile("Findings of validation", Str(report.anomalies.size())), "</div></div>");
-  body += "<section><h2>Columns</h2><div class=\"grid\">";
-  for (const table::ColumnProfile& column : profile.columns()) body += DistributionPlot(column, nullptr, masked(column.field().name));
+  const std::string few = OfHowMany(profile.columns().size());
+  body += Str("<section><h2>Columns</h2>", few.empty() ? "" : Str("<p class=\"lead\">", few, "</p>"), "<div class=\"grid\">");
+  const std::span<const table::ColumnProfile> columns(profile.columns());
+  for (const table::ColumnProfile& column : columns.first(std::min(columns.size(), kMostPlots))) body += DistributionPlot(column, nullptr, masked(column.field().name));
   body += "</div></section>";
   body += LabelPlot(views, label);
   if (views.size() > 1) body += Str("<section><h2>How columns go together</h2><p class=\"lead\">Pearson's correlation of two numbers (-1 to 1), Cramér's V of others (0 to 1; numbers in ten bins)",
