@@ -125,10 +125,9 @@ std::string Examples(const validate::Anomaly& one) {
 
 std::string Findings(const validate::ValidationReport& report) {
   if (report.anomalies.empty()) return "<p class=\"lead\">Nothing to find fault with.</p>";
-  std::string out = "<div class=\"scroll\"><table><tr><th>Severity</th><th>Column</th><th>Finding</th><th>What to do</th></tr>";
+  std::string out = "<div class=\"scroll\"><table class=\"stack\"><tr><th>Severity</th><th>Column</th><th>Finding</th><th>What to do</th></tr>";
   for (const validate::Anomaly& one : report.anomalies) {
-    const char* badge = one.severity == validate::Severity::kError ? "fail" : "pass";
-    const std::string severity = one.severity == validate::Severity::kInfo ? std::string(NameOf(one.severity)) : Str("<span class=\"", one.severity == validate::Severity::kError ? badge : "", "\">", NameOf(one.severity), "</span>");
+    const std::string severity = one.severity == validate::Severity::kInfo ? std::string(NameOf(one.severity)) : Str("<span class=\"", one.severity == validate::Severity::kError ? "fail" : "warn", "\">", NameOf(one.severity), "</span>");
     out += Str("<tr><td>", severity, "</td><td>", EscapeHtml(one.column), "<small>", EscapeHtml(one.check), "</small></td><td>", EscapeHtml(one.short_text), "<small>", EscapeHtml(one.long_text), "</small>", Examples(one),
                "</td><td>", EscapeHtml(one.fix), one.accept.empty() ? "" : Str("<small>accept with --accept ", EscapeHtml(one.check), ":", EscapeHtml(one.column), "</small>"), "</td></tr>");
   }
