@@ -156,7 +156,7 @@ class CsvRecords final : public Records {
 
   Result<void> CheckCount(std::size_t found) const {
     if (columns_.size() == found) return {};
-    return Error(Code::kInvalidArgument, Str(Where(), ": ", where_, ".columns names ", columns_.size(), " columns, but a row has ", found, " values",
+    return Error(Code::kInvalidArgument, Str(Where(), ": ", where_, ".columns: `columns` names ", columns_.size(), " columns, but a row has ", found, " values",
                                              found == 1 ? "; is `separator` right?" : ""));
   }
 
