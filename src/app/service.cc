@@ -103,6 +103,12 @@ class ProjectService final : public Service {
     return Join(lines, "; ");
   }
 
+  std::string missing() const override {
+    auto all = log_->missing();
+    std::erase_if(all, [](const serve::MissingAnswers& one) { return !one.fresh; });
+    return serve::Describe(all);
+  }
+
   std::vector<edge::AnswerStreamState> streams() const override { return server_ == nullptr ? std::vector<edge::AnswerStreamState>() : server_->streams(); }
 
   void StopStreams() override {
