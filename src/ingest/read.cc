@@ -39,6 +39,20 @@ class Kept final : public BatchReader {
   std::shared_ptr<const table::Schema> schema_;
 };
 
+// Tells beside the rows up to where was read.
+class Positioned final : public BatchReader {
+ public:
+  Positioned(std::unique_ptr<BatchReader> rows, std::string position) : rows_(std::move(rows)), position_(std::move(position)) {}
+  const std::shared_ptr<const table::Schema>& schema() const override { return rows_->schema(); }
+  Result<std::optional<table::Batch>> Next(const Call& call) override { return rows_->Next(call); }
+  std::string library() const override { return rows_->library(); }
+  const std::string& position() const { return position_; }
+
+ private:
+  std::unique_ptr<BatchReader> rows_;
+  std::string position_;
+};
+
 // How the source is called in the project file.
 std::string WhereOf(const SourceSpec& spec) { return spec.name == "data" ? "data" : Str("data.", spec.name); }
 
@@ -220,7 +234,13 @@ Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& sp
   }
   TENON_TRY(CheckRoles(*rows->schema(), spec), Str("source ", spec.name));
   if (!spec.contents.empty()) rows = WithContents(std::move(rows), Contents(spec.contents, spec.contents_folder));
+  if (!brought.position.empty()) rows = std::make_unique<Positioned>(std::move(rows), std::move(brought.position));
   return rows;
+}
+
+std::string PositionOf(const BatchReader& rows) {
+  const auto* told = dynamic_cast<const Positioned*>(&rows);
+  return told == nullptr ? std::string() : told->position();
 }
 
 Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds) {
