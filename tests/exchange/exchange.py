@@ -35,10 +35,10 @@ def tenon(*arguments, fails=None):
 
 
 @contextlib.contextmanager
-def service(folder):
+def service(folder, command=None):
     port_file = pathlib.Path(folder) / "port"
     port_file.unlink(missing_ok=True)
-    process = subprocess.Popen([TENON, "serve", str(folder), "--port", "0", "--port-file", str(port_file), "--threads", "1"],
+    process = subprocess.Popen([*(command or [TENON, "serve", str(folder)]), "--port", "0", "--port-file", str(port_file), "--threads", "1"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         for _ in range(600):
@@ -417,6 +417,23 @@ def part_export():
             print(f"ok    exported {learner}: {len(rows)} rows in ONNX Runtime, the most apart {worst:.2g}, labels agree {agree:.4f}", flush=True)
 
 
+def same_or_near(found, alone, exact, what):
+    """Answers given together, beside those that each row has alone: the same bits where the service says so, else within the tolerance."""
+    different, worst = int((bits(found) != bits(alone)).sum()), float(np.abs(found - alone).max())
+    assert worst <= 1e-5 and (not exact or different == 0), (what, different, worst)
+    return different
+
+
+def in_a_stream(project, settings, name, rows):
+    """Answers to records of a log, which come in order, by a service with these settings."""
+    text = (project / "tenon.yaml").read_text().split("\nserve:")[0]
+    (project / "tenon.yaml").write_text(f"{text}\nserve:\n  endpoint: net\n{settings}  streams:\n    {name}: {{from: log, to: {{kind: json_lines, path: {name}.jsonl}}, id: number, threads: 2}}\n")
+    said = tenon("stream", project, "--to-end", "--json")
+    answers = [json.loads(line) for line in (project / f"{name}.jsonl").read_text().splitlines()]
+    assert said["answered"] == len(answers) and [a["id"] for a in answers] == [row["number"] for row in rows], said
+    return values(answers)
+
+
 def part_batching():
     """A slow network, asked for by many at once: whoever is answered together gets what it gets alone."""
     draw, names, width = np.random.default_rng(1), [f"p{i}" for i in range(16)], 1536
@@ -447,8 +464,24 @@ def part_batching():
             assert all("expected a number" in str(answer) for answer in wrong), wrong
             many = values(ask(url, "net", rows))
             metrics = urllib.request.urlopen(f"{url}/metrics").read().decode()
+        # Records of a stream, several by one run, and the small server.
+        numbered = [{**row, "number": i} for i, row in enumerate(rows * 8)]
+        (folder / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in numbered))
+        tenon("features", "publish", project, "--in", folder / "events.jsonl", "--json")
+        streamed = {name: in_a_stream(project, settings, name, numbered).reshape(8, len(rows), 3) for name, settings in (("one", ""), ("several", "  batching: {}\n"))}
+        assert (bits(streamed["one"]) == bits(np.broadcast_to(alone, streamed["one"].shape).copy())).all(), "a record of a stream has other bits than its request"
+        with service(project, [str(pathlib.Path(TENON).with_name("tenon-serve")), "--project", str(project), "--log", "none", "--batching", '{"delay": "2ms"}']) as url:
+            small = json.load(urllib.request.urlopen(f"{url}/v1/endpoints/net"))["arms"][0]["batching"]
+            with concurrent.futures.ThreadPoolExecutor(32) as pool:
+                by_small = values(list(pool.map(lambda row: ask(url, "net", [row])[0], rows * 8))).reshape(8, len(rows), 3)
+            small_metrics = urllib.request.urlopen(f"{url}/metrics").read().decode()
         worst = float(np.abs(together - alone).max())
         assert worst <= 1e-5 and np.abs(many - alone).max() <= 1e-5, worst
+        for what, found, exact in (("a stream", streamed["several"], said["on"] and said["bits"] == "same"), ("tenon-serve", by_small, small["on"] and small["bits"] == "same")):
+            print(f"ok    batching: {what}, {found.size} numbers, {same_or_near(found, np.broadcast_to(alone, found.shape).copy(), exact, what)} of them with other bits than alone", flush=True)
+        if small["on"]:
+            count = lambda what: float(next(line for line in small_metrics.splitlines() if line.startswith(what + "{")).split()[-1])
+            assert count("tenon_batch_rows_sum") == 8 * len(rows) and count("tenon_batch_rows_count") < 8 * len(rows), small_metrics
         if said["on"]:
             exact = said["bits"] == "same"
             different = int((bits(together) != bits(alone)).sum())
