@@ -203,16 +203,41 @@ Result<void> CompareRecorded(const ImportSpec& spec, const Samples& samples, con
                                            ShownRow(rows, found.row)));
 }
 
+Result<std::vector<float>> AnswersOf(const Call& call, const model::Predictor& predictor, const table::Batch& rows) {
+  model::Predictor::Scratch scratch;
+  return predictor.PredictBatch(call, rows, scratch);
+}
+
+// The answers that the file itself brings along.
+Result<void> CompareVerification(const Call& call, const model::Predictor& predictor, const model::Verification& verification, ImportedVersion* out) {
+  TENON_ASSIGN(const std::vector<float> answers, AnswersOf(call, predictor, verification.rows));
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
+  const auto refuse = [&](std::int64_t row, const std::string& ours, const std::string& theirs) {
+    return Error(Code::kInvalidArgument, Str("row ", row + 1, " of the file's own ModelVerification gives ", ours, " where it says ", theirs,
+                                             "; nothing was registered. The row: ", ShownRow(verification.rows, row)));
+  };
+  for (std::size_t row = 0; row < verification.labels.size(); ++row) {
+    const std::string& ours = predictor.classes()[static_cast<std::size_t>(predictor.Decide(answers.data() + row * outputs))];
+    if (ours != verification.labels[row]) return refuse(static_cast<std::int64_t>(row), ours, verification.labels[row]);
+  }
+  if (!verification.answers.empty()) {
+    const Difference found = Compare(answers, verification.answers, outputs, verification.tolerance);
+    out->difference = found.most;
+    if (found.row >= 0) {
+      const std::size_t at = static_cast<std::size_t>(found.row) * outputs + found.output;
+      return refuse(found.row, Str(static_cast<double>(answers[at])), Str(verification.answers[at]));
+    }
+  }
+  out->rows = verification.rows.rows();
+  out->compared_with = verification.labels.empty() ? "the file's own ModelVerification" : "the classes of the file's own ModelVerification";
+  return {};
+}
+
 // What is kept of a model brought in: it and its answers on the rows.
 struct Checked {
   std::shared_ptr<const model::Predictor> predictor;
   std::vector<float> answers;
 };
-
-Result<std::vector<float>> AnswersOf(const Call& call, const model::Predictor& predictor, const table::Batch& rows) {
-  model::Predictor::Scratch scratch;
-  return predictor.PredictBatch(call, rows, scratch);
-}
 
 // Our translation of it, when it answers as its own runtime does on every row; else the runtime.
 Result<Checked> Choose(const Call& call, const Kits& kits, const ImportSpec& spec, model::Imported& imported, const table::Batch& rows,
@@ -283,7 +308,7 @@ Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const
   if (samples.there) {
     TENON_ASSIGN(rows, Typed(call, kits, spec, imported), "the sample rows");
   } else {
-    rows = MadeRows(imported);
+    rows = imported.verification.rows.rows() > 0 ? imported.verification.rows : MadeRows(imported);
   }
   if (!imported.reference_problem.empty() && spec.outputs.empty()) {
     return Error(Code::kFailedPrecondition, Str("our reading of ", spec.file, " cannot be checked: ", imported.reference_problem,
@@ -291,6 +316,7 @@ Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const
   }
   TENON_ASSIGN(const Checked checked, Choose(call, kits, spec, imported, rows, &out), spec.file);
   const model::Predictor& predictor = *checked.predictor;
+  if (imported.verification.rows.rows() > 0) TENON_TRY(CompareVerification(call, predictor, imported.verification, &out), spec.file);
   if (!spec.outputs.empty()) TENON_TRY(CompareRecorded(spec, samples, rows, predictor, checked.answers, &out), spec.file);
   out.format = predictor.model().format();
 
@@ -336,7 +362,7 @@ Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const
     Json gate;
     gate["name"] = Str("answers equal ", out.compared_with);
     gate["value"] = out.difference;
-    gate["limit"] = spec.outputs.empty() ? imported.tolerance : spec.tolerance;
+    gate["limit"] = !spec.outputs.empty() ? spec.tolerance : imported.verification.rows.rows() > 0 ? imported.verification.tolerance : imported.tolerance;
     gate["passed"] = true;
     gate["why"] = Str(out.rows, " rows compared");
     version.gates.Push(std::move(gate));

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "table/schema.h"
+#include "table/expression.h"
 
 namespace tenon::table {
 
@@ -46,6 +46,10 @@ struct ExpressionNode {
 struct ParsedExpression {
   std::unique_ptr<ExpressionNode> root;
   std::vector<std::string> inputs;
+};
+struct Expression::Body {
+  std::string text;
+  ParsedExpression parsed;
 };
 Result<ParsedExpression> ParseExpression(std::string_view text, const Schema& columns);
 

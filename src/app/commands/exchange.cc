@@ -83,8 +83,8 @@ Result<int> Export(Context& context, const Args& args) {
   TENON_ASSIGN(const registry::ModelVersion version, registry.Resolve(args.Text("model")));
   TENON_ASSIGN(auto bytes, opened->Get(version.bundle), version.id());
   std::string out = args.Text("out"), format = args.Text("format");
-  if (format.empty()) format = out.ends_with(".onnx") ? "onnx" : "bundle";
-  if (out.empty()) out = Str(version.id(), format == "bundle" ? ".tenon" : ".onnx");
+  if (format.empty()) format = out.ends_with(".onnx") ? "onnx" : out.ends_with(".pmml") ? "pmml" : "bundle";
+  if (out.empty()) out = Str(version.id(), format == "bundle" ? ".tenon" : Str(".", format));
   std::string written;
   if (format == "bundle") {
     written = bytes->view();
@@ -112,12 +112,12 @@ Result<int> Export(Context& context, const Args& args) {
 
 void AddExchange(std::vector<Command>& to) {
   to.push_back({.name = "models import",
-                .summary = "Bring in a model that XGBoost, LightGBM or scikit-learn (as ONNX) made, checked on sample rows",
+                .summary = "Bring in a model that others made (XGBoost, LightGBM, ONNX, PMML, SavedModel), checked on sample rows",
                 .example = "tenon models import fraud-project model.json --name fraud --samples rows.csv --outputs p --promote",
                 .flags = {ProjectFlag(),
-                          {.name = "file", .help = "the model: XGBoost JSON or UBJSON, LightGBM text, ONNX", .required = true},
+                          {.name = "file", .help = "the model: XGBoost JSON or UBJSON, LightGBM text, ONNX, PMML, or a SavedModel's folder", .required = true},
                           {.name = "--name", .help = "of the model it becomes; the project's when not given"},
-                          {.name = "--format", .help = "when the file does not show it", .choices = {"xgboost", "lightgbm", "onnx", "sklearn"}},
+                          {.name = "--format", .help = "when the file does not show it", .choices = {"xgboost", "lightgbm", "onnx", "sklearn", "pmml"}},
                           {.name = "--samples", .help = "rows of its inputs: CSV, JSON lines, Parquet, Arrow"},
                           {.name = "--outputs", .help = "columns of the samples, a,b,c: what its own library answered"},
                           {.name = "--label", .help = "column of the samples that is the label, not an input"},
@@ -133,8 +133,8 @@ void AddExchange(std::vector<Command>& to) {
                 .example = "tenon models export loan-approval@1 --project examples/loan-approval --format onnx --out loan.onnx",
                 .flags = {{.name = "model", .help = "name, name@7, name@champion or name@latest", .required = true},
                           {.name = "--project", .help = "folder with tenon.yaml", .fallback = "."},
-                          {.name = "--format", .help = "what to write; when not given, onnx where --out ends so, else bundle", .choices = {"bundle", "onnx"}},
-                          {.name = "--out", .help = "file to write; name@7.tenon or name@7.onnx when not given"}},
+                          {.name = "--format", .help = "what to write; when not given, onnx or pmml where --out ends so, else bundle", .choices = {"bundle", "onnx", "pmml"}},
+                          {.name = "--out", .help = "file to write; name@7.tenon, name@7.onnx or name@7.pmml when not given"}},
                 .run = Export});
 }
 
