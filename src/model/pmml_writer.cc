@@ -56,8 +56,8 @@ std::string PmmlPieces::Begin(std::string_view name, const Attributes& attribute
 std::string PmmlPieces::Element(std::string_view name, const Attributes& attributes, std::string_view inside) {
   std::string out = Begin(name, attributes);
   if (inside.empty()) {
-    out.insert(out.size() - 1, "/");
-    return out;
+    out.back() = '/';
+    return out + ">";
   }
   return Str(out, inside, "</", name, ">");
 }

@@ -52,7 +52,6 @@ class Writer {
     out += xml_.Begin("PMML", {{"xmlns", "http://www.dmg.org/PMML-4_4"}, {"version", "4.4"}}) + "\n";
     out += xml_.Element("Header", {{"description", std::string(name)}}, xml_.Element("Application", {{"name", "tenon"}, {"version", TENON_VERSION}})) + "\n";
     out += "<DataDictionary>\n" + fields_.dictionary() + TargetField() + "</DataDictionary>\n";
-    if (!fields_.derived().empty()) out += "<TransformationDictionary>\n" + fields_.derived() + "</TransformationDictionary>\n";
     out += model + "</PMML>\n";
     if (xml_.bad()) return PmmlCannot("a name or a value among its inputs has bytes that are no UTF-8, or control characters, which XML does not hold");
     return out;
@@ -97,6 +96,12 @@ class Writer {
       out += xml_.Element("OutputField", {{"name", fields_.Unused("value")}, {"optype", "continuous"}, {"dataType", "double"}, {"feature", "predictedValue"}}) + "\n";
     }
     return "<Output>\n" + out + "</Output>\n";
+  }
+
+  // Models within others find fields that are computed by the one around them.
+  std::string Head() {
+    const std::string head = OuterSchema() + OuterOutput();
+    return fields_.derived().empty() ? head : head + "<LocalTransformations>\n" + fields_.derived() + "</LocalTransformations>\n";
   }
 
   std::string InnerOutput(const std::string& name) {
@@ -188,7 +193,7 @@ class Writer {
   };
   using LeafOf = std::function<Leaf(const Tree::Node&)>;
 
-  Result<std::string> TreeModel(const Tree& tree, std::string_view function, const LeafOf& leaf, const std::string& outer) {
+  Result<std::string> TreeModel(const Tree& tree, std::string_view function, const LeafOf& leaf, bool outermost) {
     std::set<std::string> used;
     std::string nodes;
     struct Open {
@@ -218,7 +223,7 @@ class Writer {
       open.push_back({node.left, std::move(sides.left), false});
     }
     return xml_.Begin("TreeModel", {{"functionName", std::string(function)}, {"missingValueStrategy", "defaultChild"}, {"splitCharacteristic", "binarySplit"}}) + "\n" +
-           (outer.empty() ? InnerSchema({used.begin(), used.end()}) : outer) + nodes + "</TreeModel>\n";
+           (outermost ? Head() : InnerSchema({used.begin(), used.end()})) + nodes + "</TreeModel>\n";
   }
 
   static double LeafValue(const Tree& tree, const Tree::Node& leaf, std::size_t output, std::size_t outputs) {
@@ -233,7 +238,7 @@ class Writer {
     for (const Tree& tree : spec.trees) {
       if (tree.output != Tree::kEveryOutput && tree.output != static_cast<int>(output)) continue;
       const LeafOf leaf = [&](const Tree::Node& node) { return Leaf{FormatDouble(LeafValue(tree, node, output, outputs)), {}}; };
-      TENON_ASSIGN(const std::string model, TreeModel(tree, "regression", leaf, ""));
+      TENON_ASSIGN(const std::string model, TreeModel(tree, "regression", leaf, false));
       segments += Segment(++id, model);
     }
     if (id == 0) segments = Segment(1, Str("<TreeModel functionName=\"regression\">", InnerSchema({}), "<Node score=\"0\"><True/></Node></TreeModel>\n"));
@@ -280,15 +285,15 @@ class Writer {
     const bool as_is = spec.divisor == 1 && std::ranges::all_of(spec.base, [](double base) { return base == 0; });
     if (spec.trees.size() == 1 && as_is && !classes() && (spec.link == Link::kOfTask || spec.link == Link::kIdentity)) {
       const Tree& tree = spec.trees[0];
-      return TreeModel(tree, "regression", [&](const Tree::Node& node) { return Leaf{FormatDouble(LeafValue(tree, node, 0, 1)), {}}; }, OuterSchema() + OuterOutput());
+      return TreeModel(tree, "regression", [&](const Tree::Node& node) { return Leaf{FormatDouble(LeafValue(tree, node, 0, 1)), {}}; }, true);
     }
     if (MeanOfProbabilities(spec)) {
       std::string segments;
       for (std::size_t t = 0; t < spec.trees.size(); ++t) {
         const Tree& tree = spec.trees[t];
         const LeafOf leaf = [&](const Tree::Node& node) { return Distribution(tree, node); };
-        if (spec.trees.size() == 1) return TreeModel(tree, "classification", leaf, OuterSchema() + OuterOutput());
-        TENON_ASSIGN(const std::string model, TreeModel(tree, "classification", leaf, ""));
+        if (spec.trees.size() == 1) return TreeModel(tree, "classification", leaf, true);
+        TENON_ASSIGN(const std::string model, TreeModel(tree, "classification", leaf, false));
         segments += Segment(t + 1, model);
       }
       return Mining("average", segments);
@@ -307,7 +312,7 @@ class Writer {
   }
 
   std::string Mining(std::string_view method, const std::string& segments) {
-    return xml_.Begin("MiningModel", {{"functionName", FunctionName()}}) + "\n" + OuterSchema() + OuterOutput() +
+    return xml_.Begin("MiningModel", {{"functionName", FunctionName()}}) + "\n" + Head() +
            xml_.Begin("Segmentation", {{"multipleModelMethod", std::string(method)}}) + "\n" + segments + "</Segmentation>\n</MiningModel>\n";
   }
 
@@ -409,25 +414,15 @@ class Writer {
         terms[k].emplace_back(names[f], weight);
       }
     }
-    const std::string head = OuterSchema() + OuterOutput();
+    const Json calibration = predictor_.calibration().ToJson();
+    const std::string method = calibration.StringAt("method", "none");
+    if (spec.task == Task::kBinary && method == "isotonic") return ChainedSum(intercepts[0], terms[0]);
+    const std::string head = Head();
     if (spec.task == Task::kRegression) return Regression("none", head, Table(intercepts[0], terms[0], ""));
     if (spec.task == Task::kMulticlass) {
       std::string tables;
       for (std::size_t k = 0; k < outputs; ++k) tables += Table(intercepts[k], terms[k], ClassName(k));
       return Regression("softmax", head, tables);
-    }
-    const Json calibration = predictor_.calibration().ToJson();
-    const std::string method = calibration.StringAt("method", "none");
-    if (method == "isotonic") {
-      std::string inside;
-      for (const auto& [name, weight] : terms[0]) inside += xml_.Element("NumericPredictor", {{"name", name}, {"coefficient", FormatDouble(weight)}});
-      std::set<std::string> used;
-      for (const auto& [name, weight] : terms[0]) used.insert(name);
-      const Term margin{.field = fields_.Unused("margin")};
-      const std::string sum = Str("<RegressionModel functionName=\"regression\">\n", InnerSchema({used.begin(), used.end()}), InnerOutput(margin.field),
-                                  xml_.Element("RegressionTable", {{"intercept", FormatDouble(intercepts[0])}}, inside), "\n</RegressionModel>\n");
-      TENON_ASSIGN(const std::string end, End({margin}, Link::kOfTask));
-      return Mining("modelChain", Segment(1, sum) + Segment(2, end));
     }
     if (method == "platt") {
       const double a = calibration.NumberAt("a");
@@ -435,6 +430,21 @@ class Writer {
       intercepts[0] = intercepts[0] * a + calibration.NumberAt("b");
     }
     return Regression("logit", head, BinaryTables(intercepts[0], terms[0]));
+  }
+
+  // Its margin as a model of its own, before one that turns it into what is answered.
+  Result<std::string> ChainedSum(double intercept, const std::vector<std::pair<std::string, double>>& terms) {
+    std::string inside;
+    std::set<std::string> used;
+    for (const auto& [name, weight] : terms) {
+      inside += xml_.Element("NumericPredictor", {{"name", name}, {"coefficient", FormatDouble(weight)}});
+      used.insert(name);
+    }
+    const Term margin{.field = fields_.Unused("margin")};
+    const std::string sum = Str("<RegressionModel functionName=\"regression\">\n", InnerSchema({used.begin(), used.end()}), InnerOutput(margin.field),
+                                xml_.Element("RegressionTable", {{"intercept", FormatDouble(intercept)}}, inside), "\n</RegressionModel>\n");
+    TENON_ASSIGN(const std::string end, End({margin}, Link::kOfTask));
+    return Mining("modelChain", Segment(1, sum) + Segment(2, end));
   }
 
   const Predictor& predictor_;
