@@ -291,7 +291,7 @@ class ModelReader {
     static const std::vector<std::string> kMethods = {"sum", "weightedSum", "average", "weightedAverage", "majorityVote", "weightedMajorityVote", "modelChain", "selectFirst"};
     if (std::ranges::find(kMethods, how) == kMethods.end()) return PmmlWrong(*segmentation, Str("the multipleModelMethod '", how, "' is not read; there are: ", Join(kMethods, ", ")));
     const bool of_classes = OfClasses(model), weighted = how.starts_with("weighted"), vote = how.ends_with("ote"), sum = how.ends_with("um");
-    if (of_classes == sum || (vote && !of_classes)) return PmmlWrong(*segmentation, Str("the method '", how, "' of a ", Xml::At(model, "functionName"), " is not read"));
+    if ((of_classes && sum) || (vote && !of_classes)) return PmmlWrong(*segmentation, Str("the method '", how, "' of a ", Xml::At(model, "functionName"), " is not read"));
     PmmlSum out{.classes = of_classes, .outputs = of_classes ? static_cast<int>(classes_.size()) : 1};
     out.base.assign(static_cast<std::size_t>(out.outputs), 0.0);
     double weights = 0;

@@ -37,8 +37,7 @@ struct Aim {
   }
 };
 
-Result<Tree::Node> TextTest(const Xml::Element& at, const PmmlPort& port, bool is, const std::vector<std::string>& values, Aim aim, PmmlInputs* fields) {
-  static_cast<void>(at);
+Tree::Node TextTest(const PmmlPort& port, bool is, const std::vector<std::string>& values, Aim aim, PmmlInputs* fields) {
   Tree::Node node;
   node.feature = fields->Places(port);
   node.split = Comparison::kCategory;
@@ -56,7 +55,7 @@ Result<Tree::Node> SimpleTest(const Xml& xml, const Xml::Element& predicate, con
     const std::string_view how = Xml::At(predicate, "booleanOperator");
     if (array == nullptr || (how != "isIn" && how != "isNotIn")) return PmmlWrong(predicate, "SimpleSetPredicate has no Array, or is neither isIn nor isNotIn");
     const std::vector<std::string> words = PmmlArray(*array);
-    if (port.kind == Kind::kText) return TextTest(predicate, port, how == "isIn", words, aim, fields);
+    if (port.kind == Kind::kText) return TextTest(port, how == "isIn", words, aim, fields);
     if (words.size() == 1) {
       TENON_ASSIGN(const double value, fields->ValueAs(predicate, port, words[0]));
       node.feature = fields->Number(port);
@@ -84,7 +83,7 @@ Result<Tree::Node> SimpleTest(const Xml& xml, const Xml::Element& predicate, con
   if (Xml::Find(predicate, "value") == nullptr) return PmmlWrong(predicate, "SimplePredicate has no value");
   if (port.kind == Kind::kText) {
     if (operation != "equal" && operation != "notEqual") return PmmlWrong(predicate, Str("the text '", port.name, "' is compared by ", operation));
-    return TextTest(predicate, port, operation == "equal", {value}, aim, fields);
+    return TextTest(port, operation == "equal", {value}, aim, fields);
   }
   TENON_ASSIGN(const double number, fields->ValueAs(predicate, port, value));
   if (std::abs(number) > static_cast<double>(std::numeric_limits<float>::max())) return PmmlWrong(predicate, Str(value, " is beyond the range of floats"));
@@ -260,8 +259,6 @@ class TreeReader {
   // A test whether the predicate is unknown.
   Result<Tree::Node> UnknownTest(const Xml::Element& test, std::int32_t yes, std::int32_t no) {
     Tree::Node node;
-    bool missing_is_true = false;
-    static_cast<void>(missing_is_true);
     if (test.name == "SimplePredicate" || test.name == "SimpleSetPredicate") {
       TENON_ASSIGN(const PmmlPort port, fields_->Port(test, std::string(Xml::At(test, "field")), scope_));
       node.feature = port.kind == Kind::kText ? fields_->Places(port) : fields_->Number(port);
@@ -313,7 +310,7 @@ class TreeReader {
     bool unknown_is_yes = false;
     if (truth.missing) {
       const bool next_is_usual = usual == static_cast<std::ptrdiff_t>(i) + 1 && covered && i + 2 == children.size();
-      const bool none = strategy_ == Strategy::kNull || (strategy_ == Strategy::kNone && !keeps_last_) || (strategy_ == Strategy::kDefaultChild && usual < 0);
+      const bool none = strategy_ == Strategy::kNull || (strategy_ == Strategy::kNone && !keeps_last_ && tests.back()->name != "True") || (strategy_ == Strategy::kDefaultChild && usual < 0);
       if (none) {
         fields_->Require(truth.inputs);
       } else if (strategy_ == Strategy::kDefaultChild && usual == static_cast<std::ptrdiff_t>(i)) {
