@@ -20,6 +20,7 @@ constexpr std::int64_t kMadeNumbers = 1 << 20;  // of a field in all made rows
 
 struct Samples {
   table::Batch rows;       // columns of inputs, as they are read without knowing the model
+  table::Column label;     // when there is one
   table::Batch recorded;   // what the maker's library answered; no columns: nothing was recorded
   bool there = false;
 };
@@ -57,7 +58,9 @@ Result<Samples> ReadSamples(const Call& call, const Kits& kits, const ImportSpec
   if (!spec.outputs.empty()) {
     TENON_ASSIGN(out.recorded, all.Select(spec.outputs), spec.samples);
   }
-  if (!spec.label.empty()) TENON_TRY(all.schema().At(spec.label), spec.samples);
+  if (!spec.label.empty()) {
+    TENON_ASSIGN(out.label, all.Named(spec.label), spec.samples);
+  }
   out.there = true;
   return out;
 }
@@ -233,6 +236,29 @@ Result<void> CompareVerification(const Call& call, const model::Predictor& predi
   return {};
 }
 
+// How it does beside a version that is there, on the samples' labels.
+Result<ImportLoss> JudgeBeside(const Call& call, store::Store& store, const Kits& kits, const ImportSpec& spec, const Samples& samples, const table::Batch& rows,
+                               const model::Predictor& predictor) {
+  if (!samples.there || spec.label.empty()) return Error(Code::kInvalidArgument, "--against is judged on labelled rows: give them with --samples and --label");
+  const registry::Registry versions(store);
+  TENON_ASSIGN(const registry::ModelVersion other, versions.Resolve(spec.against), "--against");
+  TENON_ASSIGN(auto bytes, store.Get(other.bundle), other.id());
+  TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes), other.id());
+  TENON_ASSIGN(const auto theirs, model::Predictor::Load(bundle, kits.ops, kits.formats), other.id());
+  return LossBeside(call, kits, rows, samples.label, predictor, *theirs, other.id(), spec.metric, spec.most_loss);
+}
+
+Json GateOf(const ImportLoss& loss) {
+  Json gate;
+  gate["name"] = Str("loss of ", loss.metric, " <= ", loss.limit);
+  gate["value"] = loss.loss.high;
+  gate["limit"] = loss.limit;
+  gate["passed"] = loss.passed();
+  gate["why"] = Str("it loses ", FormatShort(loss.loss.value, 3), " [", FormatShort(loss.loss.low, 3), ", ", FormatShort(loss.loss.high, 3), "] beside ", loss.against, " on ",
+                    loss.rows, " rows");
+  return gate;
+}
+
 // What is kept of a model brought in: it and its answers on the rows.
 struct Checked {
   std::shared_ptr<const model::Predictor> predictor;
@@ -318,6 +344,9 @@ Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const
   const model::Predictor& predictor = *checked.predictor;
   if (imported.verification.rows.rows() > 0) TENON_TRY(CompareVerification(call, predictor, imported.verification, &out), spec.file);
   if (!spec.outputs.empty()) TENON_TRY(CompareRecorded(spec, samples, rows, predictor, checked.answers, &out), spec.file);
+  if (!spec.against.empty()) {
+    TENON_ASSIGN(out.loss, JudgeBeside(call, store, kits, spec, samples, rows, predictor));
+  }
   out.format = predictor.model().format();
 
   Json lineage;
@@ -367,8 +396,13 @@ Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const
     gate["why"] = Str(out.rows, " rows compared");
     version.gates.Push(std::move(gate));
   }
-  version.lineage = lineage;
   version.gates_passed = true;
+  if (!out.loss.metric.empty()) {
+    version.gates.Push(GateOf(out.loss));
+    version.gates_passed = out.loss.passed();
+    version.metrics["test"][out.loss.metric] = out.loss.after;
+  }
+  version.lineage = lineage;
   version.author = call.actor;
   registry::Registry versions(store);
   TENON_ASSIGN(out.version, versions.Add(call, std::move(version)), "register");

@@ -417,6 +417,92 @@ def part_export():
             print(f"ok    exported {learner}: {len(rows)} rows in ONNX Runtime, the most apart {worst:.2g}, labels agree {agree:.4f}", flush=True)
 
 
+def part_export_vectors():
+    """Trees whose leaves are vectors, one number a class: brought in, taken out, and asked in ONNX Runtime."""
+    draw = np.random.default_rng(5)
+    x = pd.DataFrame(draw.normal(size=(1500, 6)).astype(np.float32), columns=list("abcdef"))
+    y = np.digitize(x.a + x.b * x.c, [-0.7, 0, 0.9])
+    x.iloc[::9, 2] = np.nan
+    boosted = xgb.XGBClassifier(n_estimators=12, max_depth=4, n_jobs=1, tree_method="hist", multi_strategy="multi_output_tree").fit(x, y)
+    full = x.fillna(0)
+    forest = RandomForestClassifier(15, max_depth=6, random_state=1).fit(full.to_numpy(), y)
+    files = {"XGBoost, leaves with vectors": (*to_bytes(boosted.save_model, "m.ubj"), x),
+             "scikit-learn's forest of four classes": ("m.onnx", to_onnx(forest, full[:1].to_numpy(), options={"zipmap": False}).SerializeToString(), full)}
+    for what, (name, content, rows) in files.items():
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / name).write_bytes(content)
+            rows.to_csv(folder / "rows.csv", index=False)
+            said = tenon("models", "import", folder / "p", folder / name, "--name", "m", "--labels", "p,q,r,s", "--samples", folder / "rows.csv", "--json")
+            assert said["format"] == "forest", said
+            tenon("models", "export", "m@1", "--project", folder / "p", "--format", "onnx", "--out", folder / "out.onnx")
+            tenon("predict", folder / "p", folder / "rows.csv", "--out", folder / "ours.csv", "--model", "m@1")
+            ours = pd.read_csv(folder / "ours.csv")
+            onnx.checker.check_model(str(folder / "out.onnx"))
+            feeds = {c: rows[c].to_numpy(dtype=np.float64).reshape(-1, 1) for c in rows}
+            p, label = run_onnx((folder / "out.onnx").read_bytes(), feeds)
+            worst = float(np.abs(p.astype(float) - ours[[f"probability_{c}" for c in "pqrs"]].to_numpy()).max())
+            assert worst <= 1e-5, (what, worst)
+            agree = float((label.reshape(-1) == ours.decision.to_numpy().astype(str)).mean())
+            assert agree >= 0.999, (what, agree)
+            print(f"ok    exported {what}: {len(rows)} rows in ONNX Runtime, the most apart {worst:.2g}, labels agree {agree:.4f}", flush=True)
+
+
+class Rows:
+    """What ONNX Runtime's static quantisation is calibrated on."""
+    def __init__(self, rows): self.left = iter([{"x": rows[i:i + 50]} for i in range(0, len(rows), 50)])
+    def get_next(self): return next(self.left, None)
+
+
+def part_quantised():
+    """Networks in whole numbers of eight bits, made by ONNX Runtime's own tools: brought in beside the floats, what they lose is measured and gated."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+    CalibrationDataReader.register(Rows)
+    draw = np.random.default_rng(3)
+    x = draw.normal(size=(2000, 12)).astype(np.float32)
+    inner, outer = draw.normal(size=(12, 48)).astype(np.float32) / 3, draw.normal(size=(48, 3)).astype(np.float32) / 4
+    scores = np.maximum(x @ inner, 0) @ outer
+    nodes = [helper.make_node("MatMul", ["x", "w0"], ["s0"]), helper.make_node("Relu", ["s0"], ["l0"]), helper.make_node("MatMul", ["l0", "w1"], ["s1"]), helper.make_node("Softmax", ["s1"], ["p"], axis=1)]
+    value = lambda name, n: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", n])
+    model = helper.make_model(helper.make_graph(nodes, "net", [value("x", 12)], [value("p", 3)], [numpy_helper.from_array(inner, "w0"), numpy_helper.from_array(outer, "w1")]),
+                              opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    frame = pd.DataFrame(x.astype(float), columns=[f"x{i}" for i in range(12)])
+    frame["kind"] = np.array(["a", "b", "c"])[(scores + draw.gumbel(size=scores.shape) * 0.3).argmax(1)]
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        onnx.save(model, folder / "float.onnx")
+        quantize_dynamic(folder / "float.onnx", folder / "dynamic.onnx", weight_type=QuantType.QInt8)
+        quantize_static(folder / "float.onnx", folder / "static.onnx", Rows(x[:500]), quant_format=QuantFormat.QDQ)
+        quantize_static(folder / "float.onnx", folder / "operators.onnx", Rows(x[:500]), quant_format=QuantFormat.QOperator)
+        # A quantised network that is spoilt: its second layer is all but gone.
+        spoilt = onnx.load(folder / "float.onnx")
+        for tensor in spoilt.graph.initializer:
+            if tensor.name == "w1":
+                tensor.CopyFrom(numpy_helper.from_array(outer[:, ::-1].copy(), "w1"))
+        onnx.save(spoilt, folder / "spoilt_float.onnx")
+        quantize_dynamic(folder / "spoilt_float.onnx", folder / "spoilt.onnx", weight_type=QuantType.QInt8)
+        frame.to_csv(folder / "rows.csv", index=False)
+        base = ["--name", "net", "--labels", "a,b,c", "--samples", folder / "rows.csv", "--label", "kind", "--json"]
+        tenon("models", "import", folder / "p", folder / "float.onnx", *base, "--promote")
+        for name in ("dynamic", "static", "operators"):
+            said = tenon("models", "import", folder / "p", folder / f"{name}.onnx", *base, "--against", "net@1", "--max-loss", "0.01")
+            gate = said["loss"]
+            assert said["format"] == "onnx" and gate["passed"] and gate["before"] > 0.5 and gate["rows"] == 2000, said
+            with service(folder / "p") as url:
+                tenon("models", "promote", said["model"], "--project", folder / "p")
+                time.sleep(1.5)
+                p = values(ask(url, "net", records(frame.drop(columns="kind").head(100))), ["a", "b", "c"])
+            want = run_onnx((folder / f"{name}.onnx").read_bytes(), {"x": x[:100]})[0]
+            worst = float(np.abs(p - want).max())
+            assert worst <= 0.02, (name, worst)  # rows together and alone are scaled by other ranges
+            print(f"ok    quantised, {name}: {gate['metric']} {gate['before']:.4f} before, {gate['after']:.4f} after, at most {gate['high']:.2g} lost; served, {worst:.2g} from ONNX Runtime's batch", flush=True)
+        before = tenon("models", "ls", folder / "p")
+        done = subprocess.run([TENON, "models", "import", str(folder / "p"), str(folder / "spoilt.onnx"), *map(str, base), "--against", "net@1", "--max-loss", "0.01", "--promote"], capture_output=True, text=True)
+        assert done.returncode == 1 and not json.loads(done.stdout.splitlines()[-1])["loss"]["passed"], (done.returncode, done.stdout, done.stderr)
+        assert not json.loads(done.stdout.splitlines()[-1])["promoted"]
+        print("ok    a spoilt quantised network fails its gate, exit 1, and is not promoted", flush=True)
+
+
 def part_batching():
     """A slow network, asked for by many at once: whoever is answered together gets what it gets alone."""
     draw, names, width = np.random.default_rng(1), [f"p{i}" for i in range(16)], 1536

@@ -197,7 +197,12 @@ def part_nyoka():
             columns = [f"wanted_{k}" for k in want]
             full = pd.concat([rows, want.set_axis(columns, axis=1)], axis=1)
             full.to_csv(folder / "rows.csv", index=False)
-            got = tenon("models", "import", folder / "p", folder / "m.pmml", "--name", "m", "--samples", folder / "rows.csv", "--outputs", ",".join(columns), "--tolerance", 1e-5, "--json")
+            arguments = ["models", "import", folder / "p", folder / "m.pmml", "--name", "m", "--samples", folder / "rows.csv", "--outputs", ",".join(columns), "--tolerance", 1e-5, "--json"]
+            if name == "softmax of three classes":  # nyoka writes one model against the rest for each class, which is not what scikit-learn answers any more
+                tenon(*arguments, fails="'simplemax' of 3 classes is not read")
+                print(f"ok    nyoka, {name}: refused with its reason", flush=True)
+                continue
+            got = tenon(*arguments)
             print(f"ok    nyoka, {name}: {got['rows']} rows as {got['format']}, the most apart {got['difference']:.2g}", flush=True)
 
 
