@@ -47,6 +47,12 @@ std::string PmmlPieces::Escaped(std::string_view text) {
   return out;
 }
 
+std::string PmmlPieces::Content(std::string_view text) {
+  const std::string escaped = Escaped(text);  // and remembers what XML does not hold
+  if (text.find_first_of("&<>") == std::string_view::npos || text.find('\r') != std::string_view::npos || text.find("]]>") != std::string_view::npos) return escaped;
+  return Str("<![CDATA[", text, "]]>");
+}
+
 std::string PmmlPieces::Begin(std::string_view name, const Attributes& attributes) {
   std::string out = Str("<", name);
   for (const auto& [key, value] : attributes) out += Str(" ", key, "=\"", Escaped(value), "\"");
@@ -308,7 +314,7 @@ std::string PmmlFields::Looked(const Port& port, const std::vector<std::string>&
   if (missing != "NaN") attributes.emplace_back("mapMissingTo", missing);
   std::string rows;
   for (std::size_t k = 0; k < keys.size(); ++k) {
-    rows += xml_.Element("row", {}, Str(xml_.Element("from", {}, xml_.Escaped(keys[k])), xml_.Element("to", {}, xml_.Escaped(values[k]))));
+    rows += xml_.Element("row", {}, Str(xml_.Element("from", {}, xml_.Content(keys[k])), xml_.Element("to", {}, xml_.Content(values[k]))));
   }
   if (keys.empty()) {
     // A table must have a row: one that no number and no text of a column equals.

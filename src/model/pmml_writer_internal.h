@@ -20,10 +20,12 @@ class PmmlPieces {
   std::string Element(std::string_view name, const Attributes& attributes, std::string_view inside = {});
   std::string Begin(std::string_view name, const Attributes& attributes);
   std::string Escaped(std::string_view text);
+  // A text between tags: in one piece, as some readers keep only the last of several.
+  std::string Content(std::string_view text);
 
   std::string Ref(std::string_view field) { return Element("FieldRef", {{"field", std::string(field)}}); }
   std::string Number(double value);
-  std::string Text(std::string_view value) { return Element("Constant", {{"dataType", "string"}}, Escaped(value)); }
+  std::string Text(std::string_view value) { return Element("Constant", {{"dataType", "string"}}, Content(value)); }
   std::string Null() { return Element("Constant", {{"dataType", "double"}, {"missing", "true"}}); }
   std::string Apply(std::string_view function, const std::vector<std::string>& arguments);
   std::string If(std::string_view condition, std::string_view yes, std::string_view no) { return Apply("if", {std::string(condition), std::string(yes), std::string(no)}); }

@@ -52,14 +52,14 @@ transform:
         print(f"skipped adult, segment and houses: there is no {DATA}", flush=True)
         return
     names = "age workclass fnlwgt education education_num marital occupation relationship race sex gain loss hours country income".split()
-    adult = pd.read_csv(DATA / "adult_income" / "adult-train.csv.gz", header=None, names=names, skipinitialspace=True, na_values="?").head(6000)
+    adult = pd.read_csv(DATA / "adult_income" / "adult-train.csv.gz", header=None, names=names, skipinitialspace=True, na_values="?").head(2500)
     yield "adult", adult, "income", ""
     lines = [l for l in open(DATA / "segment" / "segment.arff") if l.strip() and not l.startswith(("%", "@"))]
     import io
     segment = pd.read_csv(io.StringIO("".join(lines)), header=None)
     segment.columns = [f"s{i}" for i in range(19)] + ["class"]
     yield "segment", segment, "class", ""
-    yield "houses", pd.read_csv(DATA / "california_housing" / "housing.csv.gz").head(5000), "median_house_value", ""
+    yield "houses", pd.read_csv(DATA / "california_housing" / "housing.csv.gz").head(2500), "median_house_value", ""
 
 
 def made(folder, frame, label, learner, settings):
@@ -101,8 +101,8 @@ def part_export():
                 tenon("models", "export", "m@1", "--project", project, "--format", "pmml", "--out", folder / "m.pmml")
                 frame.drop(columns=label).to_csv(folder / "rows.csv", index=False)
                 tenon("predict", project, folder / "rows.csv", "--out", folder / "ours.csv", "--model", "m@1")
-                ours = pd.read_csv(folder / "ours.csv").head(1500)
-                compare(f"{name}, {learner}", folder / "m.pmml", frame.drop(columns=label).head(1500), ours)
+                ours = pd.read_csv(folder / "ours.csv").head(600)
+                compare(f"{name}, {learner}", folder / "m.pmml", frame.drop(columns=label).head(600), ours)
 
 
 def brought_in(what, folder, path, frame, classes=None, tolerance=1e-6, said=None):

@@ -12,7 +12,7 @@ if ! command -v java >/dev/null; then
 fi
 if [ ! -e "$venv/ready" ]; then
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet jpmml_evaluator==0.16.0 pypmml==1.5.8 sklearn2pmml==0.133.1 nyoka==5.5.0 scikit-learn==1.9.1 pandas==3.1.1 numpy==2.4.6
+  "$venv/bin/pip" install --quiet jpmml_evaluator==0.16.0 pypmml==1.5.8 sklearn2pmml==0.133.1 nyoka==5.5.0 scikit-learn==1.8.0 pandas==3.1.1 numpy==2.4.6
   touch "$venv/ready"
 fi
 exec nice -n 5 "$venv/bin/python" tests/exchange/pmml.py "$tenon" "$@"

@@ -173,7 +173,7 @@ class Writer {
       if (node.missing_left) return {"<True/>", "<False/>"};
       return {Missing(tested, false), Missing(tested, true)};
     }
-    const std::string array = xml_.Element("Array", {{"n", Str(count)}, {"type", type}}, xml_.Escaped(members));
+    const std::string array = xml_.Element("Array", {{"n", Str(count)}, {"type", type}}, xml_.Content(members));
     const auto set = [&](std::string_view how) { return xml_.Element("SimpleSetPredicate", {{"field", name}, {"booleanOperator", std::string(how)}}, array); };
     return {set("isNotIn"), set("isIn")};
   }
