@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "model/importer.h"
 #include "pipeline/release.h"
+#include "pipeline/saved_model.h"
 #include "platform/tensor_program.h"
 #include "serve/endpoint.h"
 
@@ -236,6 +237,43 @@ Result<void> CompareVerification(const Call& call, const model::Predictor& predi
   return {};
 }
 
+// A SavedModel's own outputs of a row as our answers: the link that the user said, and of two classes the second.
+void AddWanted(const ImportSpec& spec, model::Task task, std::span<const double> raw, std::vector<double>* wanted) {
+  std::vector<double> values(raw.begin(), raw.end());
+  if (spec.link == "logistic") {
+    for (double& value : values) value = 1 / (1 + std::exp(-value));
+  } else if (spec.link == "softmax") {
+    const double most = *std::ranges::max_element(values);
+    double sum = 0;
+    for (double& value : values) sum += value = std::exp(value - most);
+    for (double& value : values) value /= sum;
+  }
+  if (task == model::Task::kBinary && values.size() == 2) values.erase(values.begin());
+  wanted->insert(wanted->end(), values.begin(), values.end());
+}
+
+// The converted network beside the SavedModel itself, run by TensorFlow.
+Result<void> CompareSaved(const Call& call, store::Store& store, const ImportSpec& spec, std::string_view onnx, const table::Batch& rows, const model::Predictor& predictor,
+                          const std::vector<float>& answers, ImportedVersion* out) {
+  TENON_ASSIGN(const SavedAnswers told, AskSavedModel(call, store.files(), spec.file, spec.python, onnx, rows));
+  if (!told.problem.empty()) {
+    out->notes.push_back(Str("not compared with TensorFlow: ", told.problem));
+    return {};
+  }
+  std::vector<double> wanted;
+  for (std::size_t at = 0; at < told.values.size(); at += told.width) AddWanted(spec, predictor.task(), std::span(told.values).subspan(at, told.width), &wanted);
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
+  if (wanted.size() != answers.size()) return Error(Code::kInvalidArgument, Str("the SavedModel gives ", told.width, " numbers a row where ", outputs, " are answered"));
+  constexpr double kTolerance = 1e-5;  // the two add up in other orders
+  const Difference found = Compare(answers, wanted, outputs, kTolerance);
+  out->difference = found.most;
+  out->rows = rows.rows();
+  out->compared_with = Str("TensorFlow ", told.version);
+  if (found.row < 0) return {};
+  const std::size_t at = static_cast<std::size_t>(found.row) * outputs + found.output;
+  return Error(Code::kInvalidArgument, Str("row ", found.row + 1, " gives ", static_cast<double>(answers[at]), " where the SavedModel gives ", wanted[at], "; nothing was registered. The row: ", ShownRow(rows, found.row)));
+}
+
 // How it does beside a version that is there, on the samples' labels.
 Result<ImportLoss> JudgeBeside(const Call& call, store::Store& store, const Kits& kits, const ImportSpec& spec, const Samples& samples, const table::Batch& rows,
                                const model::Predictor& predictor) {
@@ -324,8 +362,14 @@ Result<Json> ManifestInputs(const Call& call, const model::Predictor& predictor,
 
 Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const Kits& kits, const ImportSpec& spec) {
   ImportedVersion out;
-  TENON_ASSIGN(const std::string bytes, store.files().Read(spec.file), Str("reading the model ", spec.file));
-  TENON_ASSIGN(const auto importer, model::ChooseImporter(kits.importers, spec.format, bytes), spec.file);
+  const bool saved = IsSavedModel(store.files(), spec.file);
+  std::string bytes;
+  if (saved) {
+    TENON_ASSIGN(bytes, ConvertSavedModel(call, store.files(), spec.file, spec.python));
+  } else {
+    TENON_ASSIGN(bytes, store.files().Read(spec.file), Str("reading the model ", spec.file));
+  }
+  TENON_ASSIGN(const auto importer, model::ChooseImporter(kits.importers, saved ? "onnx" : spec.format, bytes), spec.file);
   TENON_ASSIGN(const Samples samples, ReadSamples(call, kits, spec));
   const model::ImportRequest request{.bytes = bytes, .samples = samples.there ? &samples.rows : nullptr, .task = spec.task, .link = spec.link, .classes = spec.classes};
   TENON_ASSIGN(model::Imported imported, importer->Import(request), spec.file);
@@ -343,6 +387,7 @@ Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const
   TENON_ASSIGN(const Checked checked, Choose(call, kits, spec, imported, rows, &out), spec.file);
   const model::Predictor& predictor = *checked.predictor;
   if (imported.verification.rows.rows() > 0) TENON_TRY(CompareVerification(call, predictor, imported.verification, &out), spec.file);
+  if (saved) TENON_TRY(CompareSaved(call, store, spec, bytes, rows, predictor, checked.answers, &out), spec.file);
   if (!spec.outputs.empty()) TENON_TRY(CompareRecorded(spec, samples, rows, predictor, checked.answers, &out), spec.file);
   if (!spec.against.empty()) {
     TENON_ASSIGN(out.loss, JudgeBeside(call, store, kits, spec, samples, rows, predictor));

@@ -12,7 +12,8 @@ namespace tenon::pipeline {
 
 // What to bring in, as the user said it.
 struct ImportSpec {
-  std::string file;                   // the model
+  std::string file;                   // the model, or the folder of a SavedModel
+  std::string python = "python3";     // which converts SavedModels
   std::string name;                   // of the model it becomes
   std::string format;                 // kind of importer; "": by the file's bytes
   std::string samples;                // rows of the inputs, any file that can be read; "": none

@@ -42,6 +42,7 @@ Result<int> Import(Context& context, const Args& args) {
   spec.link = args.Text("link");
   spec.tolerance = args.Number("tolerance");
   spec.threshold = args.Number("threshold");
+  spec.python = args.Text("python");
   spec.against = args.Text("against");
   spec.metric = args.Text("metric");
   spec.most_loss = args.Number("max-loss");
@@ -140,6 +141,7 @@ void AddExchange(std::vector<Command>& to) {
                           {.name = "--link", .help = "from an ONNX model's outputs to predictions", .choices = {"identity", "logistic", "softmax"}},
                           {.name = "--tolerance", .help = "how far from --outputs an answer may be", .kind = Flag::Kind::kNumber, .fallback = "1e-6"},
                           {.name = "--threshold", .help = "of the decision for the second class", .kind = Flag::Kind::kNumber, .fallback = "0.5"},
+                          {.name = "--python", .help = "of a SavedModel: the Python that has TensorFlow and tf2onnx", .fallback = "python3"},
                           {.name = "--against", .help = "name@7: a version that it may not be worse than, on the samples with their --label (a quantised network beside the floats)"},
                           {.name = "--metric", .help = "of --against; roc_auc, accuracy or rmse by the task when not given"},
                           {.name = "--max-loss", .help = "of --metric beside --against: the upper end of the interval of the loss", .kind = Flag::Kind::kNumber, .fallback = "0.002"},
