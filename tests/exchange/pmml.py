@@ -295,7 +295,14 @@ def part_refused():
 def main():
     parts = {name[5:]: part for name, part in globals().items() if name.startswith("part_")}
     failed = passed = 0
-    for name in sys.argv[2:] or parts:
+    wanted = sys.argv[2:] or list(parts)
+    if len(wanted) > 1:  # a Java machine in a process changes what is imported there later: each part has a process of its own
+        for name in wanted:
+            bad = subprocess.run([sys.executable, __file__, TENON, name]).returncode != 0
+            failed, passed = failed + bad, passed + (not bad)
+        print(f"{passed} passed, {failed} failed")
+        return failed != 0
+    for name in wanted:
         started = time.time()
         try:
             parts[name]()
