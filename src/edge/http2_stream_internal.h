@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "edge/hpack_internal.h"
 #include "edge/http2_internal.h"
 #include "edge/http_server.h"
 
@@ -17,12 +18,9 @@ struct Http2Stream {
   Http2Stream* previous = nullptr;
 
   // What was asked.
-  struct Field {
-    std::uint32_t name, name_size, value, value_size;  // places in `head`
-  };
   std::string head;
-  std::vector<Field> fields;
-  Field method{}, target{}, type{};
+  std::vector<HpackField> fields;  // places in `head`, without the pseudo-headers
+  HpackField method{}, target{}, type{};
   bool too_large = false;        // its head
   std::chrono::steady_clock::time_point arrived{}, deadline{}, moved{};  // moved: it last made progress
   std::string in;                // of its body, not handled yet
@@ -34,7 +32,6 @@ struct Http2Stream {
   std::string_view coding;       // of its messages: "", "gzip", "deflate"
   bool answered = false;         // the head of the answer is on its way
   bool finished = false;         // nothing is added to `out`
-  bool deferred = false;         // waits for `out`
   bool reset = false;            // ended by us before the client was done
   int status = 0;                // of gRPC
   std::string problem;
@@ -45,7 +42,17 @@ struct Http2Stream {
   std::unique_ptr<HttpLater> later;  // what its answer waits for
   std::string asked;                 // of a call that waits: the message, and kPadding behind it
   std::string watched, told;     // of a watching call: what was asked, what was answered last
-  std::size_t unconsumed = 0;    // bytes that the client is not yet told to replace
+  std::size_t unconsumed = 0;    // bytes that are not handled yet
+
+  // As frames (http2.cc, http2_send.cc).
+  Http2Stream* chain = nullptr;       // of the same place by its id
+  Http2Stream* next_ready = nullptr;  // of those that have something to write
+  bool ready = false;
+  bool said = false;                  // its last frame is written
+  std::int64_t window = 0;            // bytes that it may be sent
+  std::int64_t room = 0;              // bytes that the client may still send
+  std::size_t replaced = 0;           // bytes handled that the client is not yet told to replace
+  std::int64_t length = -1, came = 0;  // bytes of its body: as declared, -1 for not; as they came
 
   std::string_view At(std::uint32_t from, std::uint32_t size) const { return std::string_view(head).substr(from, size); }
   void Clear();

@@ -417,9 +417,9 @@ def part_export():
             print(f"ok    exported {learner}: {len(rows)} rows in ONNX Runtime, the most apart {worst:.2g}, labels agree {agree:.4f}", flush=True)
 
 
-def part_batching():
-    """A slow network, asked for by many at once: whoever is answered together gets what it gets alone."""
-    draw, names, width = np.random.default_rng(1), [f"p{i}" for i in range(16)], 1536
+def network(width):
+    """A network of two hidden layers as wide as that, over 16 numbers, with three classes."""
+    draw = np.random.default_rng(1)
     sizes = [16, width, width, 3]
     weights = [numpy_helper.from_array((draw.standard_normal(pair) / np.sqrt(pair[0])).astype(np.float32), f"w{i}") for i, pair in enumerate(zip(sizes, sizes[1:]))]
     nodes = [helper.make_node("MatMul", ["x", "w0"], ["s0"]), helper.make_node("Relu", ["s0"], ["l0"]), helper.make_node("MatMul", ["l0", "w1"], ["s1"]),
@@ -427,7 +427,42 @@ def part_batching():
     value = lambda name, n: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", n])
     model = helper.make_model(helper.make_graph(nodes, "net", [value("x", 16)], [value("p", 3)], weights), opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
-    frame = pd.DataFrame(draw.standard_normal((64, 16)).astype(np.float32), columns=names).astype(float)
+    return model, pd.DataFrame(draw.standard_normal((64, 16)).astype(np.float32), columns=[f"p{i}" for i in range(16)]).astype(float)
+
+
+def part_apart():
+    """A network that takes milliseconds a row: nothing is set, and yet it keeps nobody waiting on the only thread; its bits are those of a file."""
+    model, frame = network(4096)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "net.onnx").write_bytes(model.SerializeToString())
+        frame.to_csv(folder / "rows.csv", index=False)
+        project = folder / "project"
+        tenon("models", "import", project, folder / "net.onnx", "--name", "net", "--labels", "a,b,c", "--samples", folder / "rows.csv", "--promote", "--json")
+        rows = records(frame)
+        with service(project) as url:
+            said = json.load(urllib.request.urlopen(f"{url}/v1/endpoints/net"))["arms"][0]["batching"]
+            assert said["apart"] and not said["on"] and said["alone_us"] > 1000, said
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                asked = [pool.submit(ask, url, "net", [row]) for row in rows]
+                many = pool.submit(ask, url, "net", rows)
+                alive = 0
+                while not many.done():
+                    alive += urllib.request.urlopen(f"{url}/healthz").status == 200
+                together = values([one.result()[0] for one in asked])
+            assert alive > 20, f"{alive} probes answered while {2 * len(rows)} rows were"
+            assert (bits(values(many.result())) == bits(together)).all()
+            metrics = urllib.request.urlopen(f"{url}/metrics").read().decode()
+            assert 'tenon_batch_rows_bucket{endpoint="net",model="net@1",le="1"} 64' in metrics, [line for line in metrics.splitlines() if "batch_rows" in line]
+        tenon("predict", project, folder / "rows.csv", "--out", folder / "out.csv", "--model", "net")
+        offline = pd.read_csv(folder / "out.csv")[["probability_a", "probability_b", "probability_c"]].to_numpy()
+        assert (bits(offline) == bits(together)).all(), "batch differs from the service"
+        print(f"ok    apart: {said['why']}; {alive} probes meanwhile", flush=True)
+
+
+def part_batching():
+    """A slow network, asked for by many at once: whoever is answered together gets what it gets alone."""
+    model, frame = network(1536)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / "net.onnx").write_bytes(model.SerializeToString())
