@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The real tritonclient, kserve, curl, grpcurl and Google's client of Vertex AI against `tenon serve` on a project and against the benchmark's server.
+# h2spec, the real tritonclient, kserve, curl, grpcurl and Google's client of Vertex AI against `tenon serve` on a project and against the benchmark's server.
 # Usage: tests/clients/run.sh [<build folder>]
-# The clients live in a virtual environment outside of the tree, made when it is missing; grpcurl needs Go, else it is left out.
+# The clients live in a virtual environment outside of the tree, made when it is missing; grpcurl and h2spec need Go, else they are left out.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${1:-${TENON_BUILD:-build}}
@@ -17,6 +17,7 @@ if [ ! -x "$grpcurl" ]; then
   fi
 fi
 ninja -C "$build" tenon edge_bench_server >/dev/null
+tests/clients/h2spec.sh "$build"
 "$venv/bin/python" tests/clients/descriptors.py
 "$venv/bin/python" tests/clients/oip_clients.py "$build/bin/edge_bench_server"
 "$venv/bin/python" tests/clients/project_clients.py "$build/bin/tenon" "$grpcurl"
