@@ -25,7 +25,7 @@ CALLS = (("receive", r"sys_recv"), ("send", r"sys_send"), ("wait", r"sys_epoll")
 # The first that fits the innermost function counts.
 PARTS = (
     ("wire", r"HttpLoop|Http2|Hpack|ParseHead|ParseBody|ParseHttp|HttpRequest|HttpParser|TimerWheel|HttpProgress|FrameHead"),
-    ("read rows", r"simdjson|JsonDecoder|ProtoReader|ReadOipProto|OipRows|OipRequest|OipTensor|RowReader|serve::Slots|ReadInput|OipDatatype|CheckOip|SetOipRaw|IsUtf8"),
+    ("read rows", r"simdjson|JsonDecoder|edge::\(anonymous namespace\)::Pass::|ProtoReader|ReadOipProto|OipRows|OipRequest|OipTensor|RowReader|serve::Slots|ReadInput|OipDatatype|CheckOip|SetOipRaw|IsUtf8"),
     ("predict", r"tenon::model|tenon::transform|serve::Session|serve::Rows|Forest|Quick|Kernel|Walk"),
     ("write", r"AppendFloat|to_chars|__ryu|ryu|AppendPrediction|WriteAnswer|AppendJson|AppendOip|ProtoWriter|AppendInt|AppendDouble"),
     ("count, clock", r"VersionCounters|Worker::Count|Metrics|clock_gettime|steady_clock|vdso|InferenceLog|LogKept"),
