@@ -44,11 +44,11 @@ def run_quiet(command, seconds, **more):
     return done.stdout
 
 
-def program(name):
-    """A program of Debian's package of the same name, installed when it is not there."""
+def program(name, package=None):
+    """A program of Debian's package of the same name, or of the one named, installed when it is not there."""
     if shutil.which(name) is None:
         root = [] if os.getuid() == 0 else ["sudo", "-n"]
-        run_quiet(root + ["apt-get", "install", "-y", "-qq", "--no-install-recommends", name], 300,
+        run_quiet(root + ["apt-get", "install", "-y", "-qq", "--no-install-recommends", package or name], 300,
                   env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
     return shutil.which(name)
 

@@ -7,11 +7,11 @@ what=${1:-build}
 deps=${TENON_DEPS:-$HOME/.cache/tenon/deps}
 
 packages="g++ cmake ninja-build ccache mold pkg-config ca-certificates libssl-dev libsqlite3-dev libyaml-cpp-dev
-  nlohmann-json3-dev libsimdjson-dev libcli11-dev libxxhash-dev zlib1g-dev libnghttp2-dev python3 unzip"
+  nlohmann-json3-dev libsimdjson-dev libcli11-dev libxxhash-dev zlib1g-dev python3 unzip"
 [ "$what" = onnx ] && packages="ca-certificates python3 locales"  # one library beside those that are there
 images="libpng16-16 libturbojpeg0"
 [ "$what" = images ] && packages=$images
-[ "$what" = test ] && packages="$packages $images libgtest-dev curl procps python3-venv locales"
+[ "$what" = test ] && packages="$packages $images libgtest-dev libnghttp2-dev curl procps python3-venv locales"
 
 missing=""
 for package in $packages; do

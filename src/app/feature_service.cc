@@ -13,8 +13,8 @@ Result<std::unique_ptr<FeatureService>> FeatureService::Make(const Call& call, p
   pipeline::FeastDoor::Work work;
   work.service = project.name;
   work.event_source = project.stream.source.empty() ? project.source.name : project.stream.source;
-  work.materialize = [self, &project, &kits](const std::vector<std::string>& views, Micros until) -> Result<void> {
-    TENON_ASSIGN(const pipeline::FeatureRows rows, pipeline::ReadFeatureRows(Call(), project, kits));
+  work.materialize = [self, &files, &project, &kits](const std::vector<std::string>& views, Micros until) -> Result<void> {
+    TENON_ASSIGN(const pipeline::FeatureRows rows, pipeline::ReadFeatureRows(Call(), files, project, kits));
     TENON_ASSIGN(const auto done, self->features_->Materialize(Call(), rows, views, until, false));
     (void)done;
     return {};

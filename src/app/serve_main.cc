@@ -150,17 +150,21 @@ class Program {
 
   void Announce(const std::string& url, bool json) {
     const auto all = endpoints_.all();
+    auto lacks = log_ == nullptr ? std::vector<serve::MissingAnswers>() : log_->missing();
+    std::erase_if(lacks, [](const serve::MissingAnswers& one) { return !one.fresh; });
     if (json) {
       Json line;
       line["url"] = url;
       line["grpc_port"] = server_->grpc_port();
       for (const auto& [name, route] : *all) line["models"][name] = route->champion()->model;
       line["access"] = access_.rules()->open ? "open" : "keys";
+      if (!lacks.empty()) line["log_lacks"] = serve::Describe(lacks);
       terminal_.JsonLine(line);
       return;
     }
     for (const auto& [name, route] : *all) terminal_.Line(Str(route->champion()->model, " answers at ", url, "/v1/endpoints/", name, ":predict"));
     terminal_.Line(access_.rules()->open ? "open to everybody who reaches it" : "for holders of an API key or a client certificate");
+    if (!lacks.empty()) terminal_.Note(serve::Describe(lacks));
   }
 
   // What to tell people now. Each part by itself: a model that is refused keeps no key from being withdrawn.

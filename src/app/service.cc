@@ -98,9 +98,15 @@ class ProjectService final : public Service {
     std::vector<std::string> lines;
     const auto route = endpoints_.Find(project_.serve.endpoint);
     for (const serve::Arm& arm : route->arms) {
-      if (arm.batching != nullptr) lines.push_back(Str("batching of ", arm.served->model, arm.batching->on ? " is on: " : " is off: ", arm.batching->why));
+      if (arm.batching != nullptr) lines.push_back(Str("batching of ", arm.served->model, arm.batching->on ? " is on: " : project_.serve.batching ? " is off: " : " is not asked for, but ", arm.batching->why));
     }
     return Join(lines, "; ");
+  }
+
+  std::string missing() const override {
+    auto all = log_->missing();
+    std::erase_if(all, [](const serve::MissingAnswers& one) { return !one.fresh; });
+    return serve::Describe(all);
   }
 
   std::vector<edge::AnswerStreamState> streams() const override { return server_ == nullptr ? std::vector<edge::AnswerStreamState>() : server_->streams(); }

@@ -29,6 +29,8 @@ class Service {
   virtual std::string who() const = 0;
   // Of each version that answers: whether its rows are asked in batches, and why. Empty where the project does not ask for it.
   virtual std::string batching() const = 0;
+  // What the process before did not write to the inference log any more; "": nothing that is known.
+  virtual std::string missing() const = 0;
   virtual std::vector<edge::AnswerStreamState> streams() const = 0;  // as serve.streams
   virtual void StopStreams() = 0;  // what is under way is kept; requests are still answered
   virtual void Stop() = 0;

@@ -13,6 +13,7 @@
 #include "dataset/offsets_internal.h"
 #include "dataset/rows_internal.h"
 #include "dataset/sensitive.h"
+#include "ingest/place.h"
 
 namespace tenon::dataset {
 namespace {
@@ -28,6 +29,7 @@ struct Table {
   std::shared_ptr<const Schema> schema;
   std::vector<Batch> batches;
   std::string library;
+  std::string position = {};  // up to where was read (ingest::PositionOf)
   std::int64_t Rows() const {
     std::int64_t rows = 0;
     for (const Batch& batch : batches) rows += batch.rows();
@@ -44,6 +46,7 @@ Result<Table> ReadTable(const Call& call, const ingest::SourceSpec& spec, const 
     out.batches.push_back(*std::move(batch));
   }
   out.library = reader->library();
+  out.position = ingest::PositionOf(*reader);
   // What is appended to is treated already, so what is new is before they meet.
   if (!out.batches.empty()) {
     TENON_ASSIGN(out.batches, Treat(spec.sensitive, std::move(out.batches), store), Str("source ", spec.name));
@@ -203,6 +206,7 @@ class Acquiring {
       TENON_ASSIGN(all_, ReadTable(call_, spec_, kinds_, store_));
       out_.read = all_.Rows();
     }
+    if (OfTopic(spec_)) SortByPlace(&all_.batches);
     if (spec_.incremental()) Compact(&all_.batches);
     auto reader = table::ReaderOver(all_.schema, std::move(all_.batches));
     TENON_ASSIGN(out_.snapshot, Snapshot(call_, *reader, spec_, store_, true));
@@ -212,7 +216,7 @@ class Acquiring {
     body["snapshot"] = out_.snapshot->hash();
     body["files"] = std::move(files_);
     if (OfTopic(spec_)) {
-      body["offsets"] = OffsetsOf(out_.snapshot->schema(), out_.snapshot->batches(), before != nullptr ? record->body.Find("offsets") : nullptr);
+      body["offsets"] = OffsetsOf(out_.snapshot->schema(), out_.snapshot->batches(), before != nullptr ? record->body.Find("offsets") : nullptr, all_.position);
       TENON_TRY(NoteOffsets(store_, out_.snapshot->hash(), *body.Find("offsets")));
     }
     if (!record || !(record->body == body)) TENON_TRY(store_.PutRecord(kKind, spec_.name, body));
@@ -261,6 +265,7 @@ class Acquiring {
     out_.read = fresh.Rows();
     out_.whole = false;
     all_ = {before.shared_schema(), before.batches(), ""};
+    all_.position = fresh.position;
     return fresh.batches.empty() ? Result<void>() : Append(fresh, spec_, &all_);
   }
 

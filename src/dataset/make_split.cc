@@ -33,10 +33,16 @@ std::string Shares(const SplitSpec& spec) {
 
 std::string Default(const DatasetSnapshot& snapshot, std::string_view role) { return snapshot.about().StringAt(role); }
 
-Result<int> ColumnAt(const DatasetSnapshot& snapshot, const std::string& name, std::string_view way, std::string_view how_to_say) {
-  if (name.empty()) return Error(Code::kInvalidArgument, Str("split by ", way, ": which column? Write ", how_to_say));
+Error Wrong(std::string_view way, std::string_view what) { return Error(Code::kInvalidArgument, Str("split.by: ", way, ": ", what)); }
+
+// The column of that name; who named it is said by how it may be written.
+Result<int> ColumnAt(const DatasetSnapshot& snapshot, const SplitSpec& spec, const std::string& name, std::string_view way, std::string_view how_to_say) {
+  if (name.empty()) return Wrong(way, Str("which column? Write ", how_to_say));
   if (const int at = snapshot.schema().Find(name); at >= 0) return at;
-  return Error(Code::kInvalidArgument, Str("split by ", way, ": no column '", name, "'", DidYouMean(name, snapshot.schema().Names())));
+  const std::string source = snapshot.about().StringAt("source", "data");
+  std::string setting = source == "data" ? "data" : Str("data.", source);
+  setting = !spec.column.empty() && name == spec.column ? "split.column" : Str(setting, way == "time" ? ".time" : way == "group" ? ".group" : ".key");
+  return Error(Code::kInvalidArgument, Str(setting, ": split by ", way, ": no column '", name, "'", DidYouMean(name, snapshot.schema().Names())));
 }
 
 std::vector<int> AllColumns(const DatasetSnapshot& snapshot) {
@@ -88,10 +94,10 @@ void ByFolds(const std::vector<std::uint64_t>& identities, const SplitSpec& spec
 }
 
 Result<void> ByColumn(const DatasetSnapshot& snapshot, const SplitSpec& spec, Split* out) {
-  TENON_ASSIGN(const int at, ColumnAt(snapshot, spec.column, "column", "`split: {by: column, column: name}`"));
+  TENON_ASSIGN(const int at, ColumnAt(snapshot, spec, spec.column, "column", "`split: {by: column, column: name}`"));
   TENON_ASSIGN(const table::Column names, snapshot.Column(spec.column));
   if (snapshot.schema()[at].type != table::Type::kString) {
-    return Error(Code::kInvalidArgument, Str("split by column: '", spec.column, "' holds ", table::NameOf(names.type()), ", not train, validation and test"));
+    return Wrong("column", Str("'", spec.column, "' holds ", table::NameOf(names.type()), ", not train, validation and test"));
   }
   const std::vector<std::uint64_t> identities = Identities(snapshot, -1, spec.seed);
   for (std::int64_t i = 0; i < names.size(); ++i) {
@@ -99,8 +105,7 @@ Result<void> ByColumn(const DatasetSnapshot& snapshot, const SplitSpec& spec, Sp
     const std::string name = names.IsNull(i) ? "unused" : ToLower(Trim(names.Text(i)));
     const auto found = std::ranges::find(kPartNames, name);
     if (found == kPartNames.end()) {
-      return Error(Code::kInvalidArgument,
-                   Str("split by column: '", names.Text(i), "' in row ", i + 1, " of '", spec.column, "'; it holds train, validation, test, or unused"));
+      return Wrong("column", Str("'", names.Text(i), "' in row ", i + 1, " of '", spec.column, "'; it holds train, validation, test, or unused"));
     }
     out->part[row] = static_cast<Part>(found - kPartNames.begin());
     out->fold[row] = FoldOf(identities[row], spec.folds);
@@ -187,12 +192,12 @@ void FoldByTime(const std::vector<double>& times, int folds, Split* out) {
 
 Result<void> ByTime(const DatasetSnapshot& snapshot, const SplitSpec& spec, Split* out) {
   const std::string name = spec.column.empty() ? Default(snapshot, "time") : spec.column;
-  TENON_ASSIGN(const int at, ColumnAt(snapshot, name, "time", "`time: name` under data, or `split: {by: time, column: name}`"));
+  TENON_ASSIGN(const int at, ColumnAt(snapshot, spec, name, "time", "`time: name` under data, or `split: {by: time, column: name}`"));
   const table::Type type = snapshot.schema()[at].type;
   const bool dated = !spec.test_span.empty() || !spec.test_from.empty();
   const bool is_time = type == table::Type::kTimestamp;
   if (!is_time && (dated || !spec.gap.empty() || !spec.known_after.empty() || (type != table::Type::kInt64 && type != table::Type::kFloat64))) {
-    return Error(Code::kInvalidArgument, Str("split by time: '", name, "' holds ", table::NameOf(type), "; ",
+    return Wrong("time", Str("'", name, "' holds ", table::NameOf(type), "; ",
                                              type == table::Type::kString ? "its texts are no ISO dates such as 2024-02-29T23:59:59" : "only shares can part it"));
   }
   TENON_ASSIGN(const table::Column column, snapshot.Column(name));
@@ -200,18 +205,18 @@ Result<void> ByTime(const DatasetSnapshot& snapshot, const SplitSpec& spec, Spli
   for (std::int64_t i = 0; i < column.size(); ++i) {
     times.push_back(column.Number(i));
     if (std::isnan(times.back())) {
-      return Error(Code::kInvalidArgument, Str("split by time: row ", i + 1, " has no '", name, "'; leave such rows out with `sql: select * from data where ", name, " is not null`"));
+      return Wrong("time", Str("row ", i + 1, " has no '", name, "'; leave such rows out with `sql: select * from data where ", name, " is not null`"));
     }
   }
-  if (times.empty()) return Error(Code::kInvalidArgument, "split by time: there are no rows");
+  if (times.empty()) return Wrong("time", "there are no rows");
   TENON_ASSIGN(const double late, Length(spec.known_after));
   const double last = *std::ranges::max_element(times) - late;
   std::vector<double> known = times;
   std::erase_if(known, [&](double moment) { return moment > last; });
-  if (known.empty()) return Error(Code::kInvalidArgument, Str("split by time: no label is known yet, ", spec.known_after, " before the last row"));
+  if (known.empty()) return Wrong("time", Str("no label is known yet, ", spec.known_after, " before the last row"));
   TENON_ASSIGN(const Spans spans, dated ? DatedSpans(spec, last) : SharedSpans(spec, known));
   if (spans.train.until > spans.test.from) {
-    return Error(Code::kInvalidArgument, "split by time: train ends after test begins; test is later than train");
+    return Wrong("time", "train ends after test begins; test is later than train");
   }
   for (std::size_t i = 0; i < times.size(); ++i) {
     out->part[i] = spans.train.Has(times[i])                                   ? Part::kTrain
@@ -238,7 +243,7 @@ Result<void> CheckParts(const SplitSpec& spec, const Split& split) {
   for (std::size_t i = 0; i < 3; ++i) {
     if (split.count[i] > 0 || !wanted[i] || (spec.by == "column" && i == 1)) continue;
     return Error(Code::kInvalidArgument,
-                 Str("the ", kPartNames[i], " part would be empty: ", split.part.size(), " rows ", split.how,
+                 Str("split.", kPartNames[i], ": the ", kPartNames[i], " part would be empty: ", split.part.size(), " rows ", split.how,
                      dated ? "; look at the durations and dates" : "; give it a larger share, or another `seed`"));
   }
   return {};
@@ -259,9 +264,9 @@ std::string WayOf(const DatasetSnapshot& snapshot, const SplitSpec& spec, std::s
 Result<void> LeaveOutUnknown(const DatasetSnapshot& snapshot, const SplitSpec& spec, Split* out) {
   if (spec.known_after.empty()) return {};
   const std::string name = Default(snapshot, "time");
-  TENON_ASSIGN(const int at, ColumnAt(snapshot, name, spec.by, "`time: name` under data: label.known_after counts from it"));
+  TENON_ASSIGN(const int at, ColumnAt(snapshot, spec, name, "time", "`time: name` under data: label.known_after counts from it"));
   if (snapshot.schema()[at].type != table::Type::kTimestamp) {
-    return Error(Code::kInvalidArgument, Str("label.known_after counts from '", name, "', which holds ", table::NameOf(snapshot.schema()[at].type), ", not times"));
+    return Error(Code::kInvalidArgument, Str("problem.label.known_after: counts from '", name, "', which holds ", table::NameOf(snapshot.schema()[at].type), ", not times"));
   }
   TENON_ASSIGN(const double late, Length(spec.known_after));
   TENON_ASSIGN(const table::Column times, snapshot.Column(name));
@@ -286,7 +291,7 @@ Result<Split> MakeSplit(const Call& call, const DatasetSnapshot& snapshot, const
   SplitSpec spec = given;
   spec.by = WayOf(snapshot, given, label);
   if (!label.empty() && snapshot.schema().Find(label) < 0) {
-    return Error(Code::kInvalidArgument, Str("split: no label '", label, "'", DidYouMean(label, snapshot.schema().Names())));
+    return Error(Code::kInvalidArgument, Str("problem.label: split: no label '", label, "'", DidYouMean(label, snapshot.schema().Names())));
   }
   Split out;
   out.part.assign(static_cast<std::size_t>(snapshot.rows()), Part::kUnused);
@@ -295,17 +300,17 @@ Result<Split> MakeSplit(const Call& call, const DatasetSnapshot& snapshot, const
   int identity = -1;
   if (spec.by == "key" || spec.by == "stratified" || spec.by == "folds") {
     if (!key.empty()) {
-      TENON_ASSIGN(identity, ColumnAt(snapshot, key, spec.by, "`key: name` under data"));
+      TENON_ASSIGN(identity, ColumnAt(snapshot, spec, key, spec.by, "`key: name` under data"));
     }
     const std::string hashed = Str(" by hash of ", key.empty() ? "row" : key);
     out.how = spec.by == "folds" ? Str(spec.folds, " folds", hashed) : Str(Shares(spec), hashed);
     if (spec.by == "stratified") {
-      if (label.empty()) return Error(Code::kInvalidArgument, "split: stratified needs a label; write `by: key`");
+      if (label.empty()) return Error(Code::kInvalidArgument, "split.by: stratified needs a label; write `by: key`");
       out.how = Str("stratified by ", label, ", ", out.how);
     }
   } else if (spec.by == "group") {
     const std::string group = spec.column.empty() ? Default(snapshot, "group") : spec.column;
-    TENON_ASSIGN(identity, ColumnAt(snapshot, group, "group", "`group: name` under data, or `split: {by: group, column: name}`"));
+    TENON_ASSIGN(identity, ColumnAt(snapshot, spec, group, "group", "`group: name` under data, or `split: {by: group, column: name}`"));
     out.how = Str("by group, ", Shares(spec), " by hash of ", group);
   }
   if (spec.by == "time") {

@@ -93,7 +93,7 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
     batches.push_back(*std::move(batch));
   }
   if (batches.empty()) {
-    return Error(Code::kInvalidArgument, Str("source ", spec.name, " has no rows", spec.sql.empty() ? "" : "; look at its `sql`"));
+    return Error(Code::kInvalidArgument, Str("source ", spec.name, " has no rows", !spec.sql.empty() ? "; look at its `sql`" : spec.paths.empty() || spec.remote() ? "" : Str(": ", Join(spec.paths, ", "), " holds none but perhaps a head")));
   }
   if (!treated) {
     TENON_ASSIGN(batches, Treat(spec.sensitive, std::move(batches), store));

@@ -7,7 +7,7 @@
 namespace tenon::edge {
 namespace {
 
-constexpr auto kPoll = std::chrono::milliseconds(200);
+constexpr auto kPoll = std::chrono::milliseconds(200), kPollToEnd = std::chrono::milliseconds(50);
 constexpr auto kLookEvery = std::chrono::seconds(1);
 constexpr auto kLongestPause = std::chrono::milliseconds(5000);
 constexpr std::size_t kLeastPart = 64;              // records that are worth another thread
@@ -126,6 +126,10 @@ void AnswerStream::Run() {
   while (!stop_.stop_requested()) {
     const std::int64_t before = state().commits;
     auto done = Follow();
+    static_cast<void>(Kept());  // it ends with the sink
+    answered_ = {};
+    not_kept_.reset();
+    broken_ = false;
     sink_.reset();
     if (done.ok() || stop_.stop_requested()) return Set(AnswerStreamState::Phase::kEnded, nullptr);
     const bool never_began = state().commits == 0 && state().phase == AnswerStreamState::Phase::kWaiting;
@@ -141,7 +145,8 @@ void AnswerStream::Run() {
   Set(AnswerStreamState::Phase::kEnded, nullptr);
 }
 
-// From where the sink says, until it is told to stop, the end is there, or something goes wrong.
+// From where the sink says, until it is told to stop, the end is there, or something goes wrong. While answers are kept, which is mostly
+// waiting for a broker or a disk, the next records are answered: one batch is under way, and one is made.
 Result<void> AnswerStream::Follow() {
   TENON_ASSIGN(sink_, options_.to->Open(call_, options_.whom), Str("stream ", options_.name));
   std::unique_ptr<feature::EventSource> source;
@@ -154,16 +159,71 @@ Result<void> AnswerStream::Follow() {
   }
   Set(AnswerStreamState::Phase::kRunning, nullptr);
   while (call_.Check().ok()) {
-    TENON_ASSIGN(const std::span<const feature::Message> messages, source->Poll(call_, options_.batch, kPoll));
+    const std::size_t made = answered_.records.size();
+    const std::chrono::milliseconds wait = made > 0 ? std::chrono::milliseconds(0) : options_.to_end ? kPollToEnd : kPoll;
+    TENON_ASSIGN(const std::span<const feature::Message> messages, source->Poll(call_, options_.batch - std::min(made, options_.batch), wait));
+    if (not_kept_) return *std::exchange(not_kept_, std::nullopt);
     if (!messages.empty()) TENON_TRY(Take(messages, *source));
-    if (messages.empty() && options_.to_end) {
+    if (!answered_.records.empty() && (messages.empty() || !Keeping() || answered_.records.size() >= options_.batch)) {
+      TENON_TRY(Kept());
+      Keep();
+    } else if (messages.empty() && !Keeping()) {
+      TENON_TRY(Kept());
+    }
+    if (messages.empty() && options_.to_end && answered_.records.empty()) {
+      TENON_TRY(Kept());
       TENON_ASSIGN(const std::int64_t lag, source->Lag());
       if (lag == 0) break;
     }
     LookAtLag(*source);
   }
+  TENON_TRY(Kept());
   looked_ = {};
   LookAtLag(*source);
+  return {};
+}
+
+bool AnswerStream::Keeping() const { return delivering_.valid() && delivering_.wait_for(std::chrono::seconds(0)) != std::future_status::ready; }
+
+void AnswerStream::Keep() {
+  std::swap(answered_, under_way_);
+  answered_.bytes.clear();
+  answered_.records.clear();
+  answered_.next.clear();
+  answered_.aside = 0;
+  answered_.newest = 0;
+  delivering_ = std::async(std::launch::async, [this] { return Deliver(under_way_); });
+}
+
+Result<void> AnswerStream::Kept() {
+  if (!delivering_.valid()) return {};
+  auto done = delivering_.get();
+  broken_ = broken_ || !done.ok();
+  return done;
+}
+
+Result<void> AnswerStream::KeepAll() {
+  TENON_TRY(Kept());
+  if (broken_) return Error(Code::kUnavailable, Str("stream ", options_.name, ": what came before was not kept"));
+  if (answered_.records.empty()) return {};
+  Keep();
+  return Kept();
+}
+
+Result<void> AnswerStream::Deliver(const Answered& answered) {
+  std::vector<feature::SinkRecord> records;
+  records.reserve(answered.records.size());
+  const char* at = answered.bytes.data();
+  for (const Answered::Record& one : answered.records) {
+    records.push_back({.aside = one.aside, .partition = one.partition, .offset = one.offset, .key = one.keyed ? std::string_view(at, one.key) : std::string_view(), .value = {at + one.key, one.value}});
+    at += one.key + one.value;
+  }
+  TENON_TRY(sink_->Deliver(call_, records, answered.next, answered.membership), Str("stream ", options_.name));
+  const MutexLock lock(mutex_);
+  state_.answered += static_cast<std::int64_t>(records.size()) - answered.aside;
+  state_.aside += answered.aside;
+  ++state_.commits;
+  state_.newest = std::max(state_.newest, static_cast<double>(answered.newest) * 1e-6);
   return {};
 }
 
@@ -176,42 +236,45 @@ void AnswerStream::LookAtLag(feature::EventSource& source) {
   state_.behind = lag.ok() ? *lag : -1;
 }
 
-Result<std::int64_t> AnswerStream::Gained(int partition) { return sink_->Next(call_, partition); }
+// Within Poll: where a partition is gone on with is known when all that was given is kept.
+Result<std::int64_t> AnswerStream::Gained(int partition) {
+  TENON_TRY(KeepAll());
+  return sink_->Next(call_, partition);
+}
 
-// A batch: answered by all threads, kept in its order.
+// What was given of a partition is kept by who has it now, before another process goes on with it.
+void AnswerStream::Lost(int) {
+  if (auto kept = KeepAll(); !kept.ok() && !not_kept_) not_kept_ = std::move(kept).error();
+}
+
+// Records: answered by all threads, in their order behind what is answered already.
 Result<void> AnswerStream::Take(std::span<const feature::Message> messages, feature::EventSource& source) {
   const std::size_t count = std::clamp<std::size_t>(messages.size() / kLeastPart, 1, parts_.size()), each = (messages.size() + count - 1) / count;
+  const auto part_of = [&](std::size_t i) { return messages.subspan(i * each, std::min(each, messages.size() - i * each)); };
   {
     std::vector<std::jthread> helpers;
-    for (std::size_t i = 1; i < count && i * each < messages.size(); ++i) {
-      helpers.emplace_back([&, i] { AnswerAll(parts_[i], messages.subspan(i * each, std::min(each, messages.size() - i * each))); });
-    }
-    AnswerAll(parts_[0], messages.subspan(0, std::min(each, messages.size())));
+    for (std::size_t i = 1; i < count && i * each < messages.size(); ++i) helpers.emplace_back([&, i] { AnswerAll(parts_[i], part_of(i)); });
+    AnswerAll(parts_[0], part_of(0));
   }
   TENON_TRY(call_.Check());  // what was given up half-way is not kept
-  std::vector<feature::SinkRecord> records;
-  std::vector<feature::Position> next;
-  std::int64_t aside = 0;
-  Micros newest = 0;
-  for (std::size_t i = 0; i < messages.size(); ++i) {
-    const feature::Message& message = messages[i];
-    const Part& part = parts_[i / each];
-    const std::size_t k = i % each, from = k == 0 ? 0 : part.ends[k - 1];
-    records.push_back({.aside = part.aside[k], .partition = message.partition, .offset = message.offset, .key = message.key,
-                       .value = std::string_view(part.text).substr(from, part.ends[k] - from)});
-    aside += part.aside[k] ? 1 : 0;
-    newest = std::max(newest, message.appended);
-    const auto known = std::ranges::find(next, message.partition, &feature::Position::partition);
-    known == next.end() ? next.push_back({message.partition, message.offset + 1}) : static_cast<void>(known->offset = message.offset + 1);
-  }
-  TENON_ASSIGN(const std::string membership, source.Membership());
-  TENON_TRY(sink_->Deliver(call_, records, next, membership), Str("stream ", options_.name));
-  const MutexLock lock(mutex_);
-  state_.answered += static_cast<std::int64_t>(messages.size()) - aside;
-  state_.aside += aside;
-  ++state_.commits;
-  state_.newest = std::max(state_.newest, static_cast<double>(newest) * 1e-6);
+  TENON_ASSIGN(answered_.membership, source.Membership());
+  for (std::size_t i = 0; i < count && i * each < messages.size(); ++i) Append(parts_[i], part_of(i));
   return {};
+}
+
+void AnswerStream::Append(const Part& part, std::span<const feature::Message> messages) {
+  for (std::size_t k = 0; k < messages.size(); ++k) {
+    const feature::Message& message = messages[k];
+    const std::size_t from = k == 0 ? 0 : part.ends[k - 1];
+    answered_.records.push_back({.aside = part.aside[k], .partition = message.partition, .offset = message.offset, .key = message.key.size(), .value = part.ends[k] - from,
+                                 .keyed = message.key.data() != nullptr});
+    answered_.bytes += message.key;
+    answered_.bytes += std::string_view(part.text).substr(from, part.ends[k] - from);
+    answered_.aside += part.aside[k] ? 1 : 0;
+    answered_.newest = std::max(answered_.newest, message.appended);
+    const auto known = std::ranges::find(answered_.next, message.partition, &feature::Position::partition);
+    known == answered_.next.end() ? answered_.next.push_back({message.partition, message.offset + 1}) : static_cast<void>(known->offset = message.offset + 1);
+  }
 }
 
 void AnswerStream::AnswerAll(Part& part, std::span<const feature::Message> messages) {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <future>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -27,7 +29,7 @@ class AnswerStream final : public feature::PartitionOwner {
   AnswerStreamState state() const;
 
   Result<std::int64_t> Gained(int partition) override;
-  void Lost(int) override {}  // all that was given is kept before the source is asked for more
+  void Lost(int partition) override;
   bool keeps_there() const override { return true; }
 
  private:
@@ -42,9 +44,31 @@ class AnswerStream final : public feature::PartitionOwner {
     std::vector<std::size_t> ends;           // in it
     std::vector<bool> aside;
   };
+  // Records that are answered, on their way to the sink; they hold on to nothing of the source's.
+  struct Answered {
+    struct Record {
+      bool aside = false;
+      int partition = 0;
+      std::int64_t offset = 0;
+      std::size_t key = 0, value = 0;  // bytes, one behind the other in `bytes`
+      bool keyed = false;
+    };
+    std::string bytes;
+    std::vector<Record> records;
+    std::vector<feature::Position> next;
+    std::string membership;  // when they were given
+    std::int64_t aside = 0;
+    Micros newest = 0;
+  };
   void Run();
   Result<void> Follow();
   Result<void> Take(std::span<const feature::Message> messages, feature::EventSource& source);
+  void Append(const Part& part, std::span<const feature::Message> messages);
+  void Keep();                   // begins to keep what is answered, when what is under way is kept
+  Result<void> Kept();           // waits for what is under way
+  Result<void> KeepAll();
+  bool Keeping() const;
+  Result<void> Deliver(const Answered& answered);
   void AnswerAll(Part& part, std::span<const feature::Message> messages);
   void Prepare(Part& part, std::size_t slot, const feature::Message& message) const;
   void AnswerOne(Part& part, const feature::Message& message);
@@ -60,6 +84,10 @@ class AnswerStream final : public feature::PartitionOwner {
   Call call_;
   std::stop_source stop_;
   std::unique_ptr<feature::EventSink> sink_;
+  Answered answered_, under_way_;          // the latter is the delivering thread's until Kept
+  std::future<Result<void>> delivering_;
+  bool broken_ = false;                    // the sink failed: what is answered behind that is not kept either
+  std::optional<Error> not_kept_;          // of partitions that were taken away
   std::chrono::steady_clock::time_point looked_{};
   mutable Mutex mutex_;
   AnswerStreamState state_ TENON_GUARDED_BY(mutex_);

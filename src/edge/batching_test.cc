@@ -73,6 +73,7 @@ class BatchingTest : public ::testing::Test {
     options.port = 0;
     options.threads = 2;
     options.most_body = most_body_;
+    options.completion = completion_;
     ASSERT_OK_AND_ASSIGN(server_, StartServer(options, endpoints_, nullptr, nullptr));
   }
   std::string Ask(const std::string& method, const std::string& path, const std::string& body = "", const std::string& headers = "") {
@@ -91,6 +92,7 @@ class BatchingTest : public ::testing::Test {
   }
 
   std::int64_t most_body_ = 8 << 20;
+  RowCompletion* completion_ = nullptr;
   Kinds<transform::Op> ops_;
   std::shared_ptr<const serve::Served> served_;
   std::shared_ptr<std::atomic<Way>> way_;
@@ -196,6 +198,71 @@ TEST_F(BatchingTest, LinesOfAStreamAreAskedTogether) {
   }
   EXPECT_EQ(batcher_->Stats().runs, 1);
   EXPECT_EQ(batcher_->Stats().rows, 8);
+}
+
+TEST_F(BatchingTest, MessagesOfAWebSocketAreAskedTogether) {
+  Start({.delay = 10s});  // a run begins when it is full
+  std::string bytes = "GET /v1/endpoints/price:stream HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+  const auto frame = [&bytes](unsigned char first, std::string_view text) {  // masked with zeros
+    bytes += {static_cast<char>(first), static_cast<char>(0x80 | text.size()), '\0', '\0', '\0', '\0'};
+    bytes += text;
+  };
+  for (int i = 0; i < 8; ++i) {
+    if (i == 3) frame(0x81, R"({"x0":"no number"})");
+    frame(0x81, Str(R"({"x0":)", i, ".5}"));
+  }
+  frame(0x89, "behind them");
+  frame(0x88, "");
+  const int fd = testing::ConnectTo(server_->port());
+  ASSERT_EQ(::send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  std::string answer;
+  char some[4096];
+  for (ssize_t n = 0; (n = ::recv(fd, some, sizeof some, 0)) > 0;) answer.append(some, static_cast<std::size_t>(n));
+  ::close(fd);
+  std::size_t at = 0;
+  for (const char* want : {"101 Switching", R"("value":0.5})", R"("value":2.5})", "\"error\"", R"("value":3.5})", R"("value":7.5})", "behind them"}) {
+    at = answer.find(want, at);
+    ASSERT_NE(at, std::string::npos) << want << answer;
+  }
+  EXPECT_EQ(batcher_->Stats().runs, 1);
+  EXPECT_EQ(batcher_->Stats().rows, 8);
+}
+
+// Gives each row another number than the one before, so that an answer tells which look-up it is from.
+class Counting final : public RowCompletion {
+ public:
+  bool Completes(const std::vector<std::string>&) const override { return true; }
+  Result<void> Complete(std::vector<Json>& rows, const std::vector<std::string>&, bool) override {
+    for (Json& row : rows) {
+      row = Json::MakeObject();
+      row["x0"] = ++looked_up;
+    }
+    return {};
+  }
+  std::vector<View> Views() const override { return {}; }
+  std::atomic<int> looked_up{0};
+};
+
+TEST_F(BatchingTest, FeaturesAreLookedUpOnceHoweverLongTheAnswerTakes) {
+  Counting counting;
+  completion_ = &counting;
+  Start();
+  const auto first = Occupy();
+  Asked own(server_->port(), "POST", "/v1/endpoints/price:predict", R"({"instances":[{},{}]})");
+  AwaitRows(2);
+  Asked v1(server_->port(), "POST", "/v1/models/price:predict", R"({"instances":[{}]})");
+  AwaitRows(3);
+  Asked v2(server_->port(), "POST", "/v2/models/price/infer", R"({"inputs":[{"name":"entity","datatype":"INT64","shape":[1],"data":[9]}]})");
+  AwaitRows(4);
+  EXPECT_EQ(counting.looked_up, 5);
+  *way_ = Way::kFine;
+  EXPECT_NE(first->Read().find(R"("predictions":[{"value":1}])"), std::string::npos);
+  EXPECT_NE(own.Read().find(R"("predictions":[{"value":2},{"value":3}])"), std::string::npos);
+  EXPECT_NE(v1.Read().find(R"("predictions":[4])"), std::string::npos);
+  const std::string of_v2 = v2.Read();
+  EXPECT_NE(of_v2.find("[5"), std::string::npos) << of_v2;
+  EXPECT_EQ(counting.looked_up, 5);
+  server_.reset();
 }
 
 TEST_F(BatchingTest, AStreamIsAsLongAsItLikes) {

@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "edge/oip_internal.h"
+#include "edge/worker_later_internal.h"
 
 namespace tenon::edge {
 
@@ -55,6 +56,16 @@ void SpreadContext(Json& body, std::vector<Json>& rows) {
 Result<const HttpRequest*> Worker::Complete(const HttpRequest& request, const Lane& lane, std::string_view list) {
   RowCompletion* completion = shared_->completion;
   if (completion == nullptr) return &request;
+  const auto completed = [&] {
+    completed_by_ = Completed::kBody;
+    completed_request_ = request;
+    completed_request_.body = std::string_view(completed_).substr(0, completed_.size() - kJsonPadding);
+    return &completed_request_;
+  };
+  if (resumed_ && pending_->by == Completed::kBody) {
+    completed_ = std::move(pending_->body);
+    return completed();
+  }
   const std::vector<std::string> fields = FieldsOf(lane);
   if (!completion->Completes(fields)) return &request;
   auto body = Json::Parse(request.body, "body");
@@ -72,11 +83,18 @@ Result<const HttpRequest*> Worker::Complete(const HttpRequest& request, const La
   }
   TENON_TRY(completion->Complete(*rows, fields, asker_.sensitive));
   completed_ = list.empty() ? alone.front().Dump() : body->Dump();
-  completed_request_ = request;
-  const std::size_t size = completed_.size();
   completed_.append(kJsonPadding, '\0');
-  completed_request_.body = std::string_view(completed_).substr(0, size);
-  return &completed_request_;
+  return completed();
+}
+
+Result<void> Worker::CompleteRows(const std::vector<std::string>& fields, std::vector<Json>& rows) {
+  if (resumed_ && pending_->by == Completed::kRows) {
+    rows = std::move(pending_->rows);
+  } else {
+    TENON_TRY(shared_->completion->Complete(rows, fields, asker_.sensitive));
+  }
+  completed_by_ = Completed::kRows;
+  return {};
 }
 
 namespace {
@@ -129,7 +147,7 @@ Result<void> CompleteOip(Worker& worker, const Lane& lane, OipMemory& memory) {
     if (!IsColumn(tensor, rows)) continue;
     for (std::size_t i = 0; i < made.size(); ++i) made[i][tensor.name] = JsonOf(request, tensor, i);
   }
-  TENON_TRY(completion->Complete(made, fields, worker.asker().sensitive));
+  TENON_TRY(worker.CompleteRows(fields, made));
   std::erase_if(request.inputs, [&](const OipTensor& tensor) { return IsColumn(tensor, rows) && made.front().Find(tensor.name) == nullptr; });
   for (const serve::Served::Field& field : lane.served().fields) {
     const bool given = std::ranges::find(request.inputs, std::string_view(field.name), &OipTensor::name) != request.inputs.end();

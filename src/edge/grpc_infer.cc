@@ -1,6 +1,7 @@
 // ModelInfer and ModelStreamInfer: tensors as protobuf, straight to columns and back.
 
 #include <bit>
+#include <charconv>
 #include <cstring>
 
 #include "base/text.h"
@@ -179,8 +180,8 @@ void WriteAnswer(const Lane& lane, OipMemory& memory, serve::Rung rung, std::str
   ProtoWriter writer(out);
   writer.Bytes(1, lane.served().endpoint);
   char version[16];
-  const int size = std::snprintf(version, sizeof version, "%d", lane.served().version);
-  writer.Bytes(2, {version, static_cast<std::size_t>(size)});
+  const char* end = std::to_chars(version, version + sizeof version, lane.served().version).ptr;
+  writer.Bytes(2, {version, static_cast<std::size_t>(end - version)});
   writer.Bytes(3, memory.request.id);
   if (rung != serve::Rung::kModel) {  // parameters["rung"].string_param
     const std::size_t entry = writer.Begin(4);
@@ -194,16 +195,16 @@ void WriteAnswer(const Lane& lane, OipMemory& memory, serve::Rung rung, std::str
     const std::size_t begin = writer.Begin(5);
     writer.Bytes(1, chosen.output->name);
     writer.Bytes(2, chosen.datatype);
-    std::string shape;
-    shape.reserve(32);
-    const auto add = [&shape](std::int64_t value) {
+    char shape[20];
+    std::size_t size = 0;
+    const auto add = [&](std::int64_t value) {
       auto left = static_cast<std::uint64_t>(value);
-      for (; left >= 0x80; left >>= 7) shape.push_back(static_cast<char>(left | 0x80));
-      shape.push_back(static_cast<char>(left));
+      for (; left >= 0x80; left >>= 7) shape[size++] = static_cast<char>(left | 0x80);
+      shape[size++] = static_cast<char>(left);
     };
     add(memory.answers.rows);
     if (chosen.width != 0) add(chosen.width);
-    writer.Bytes(3, shape);
+    writer.Bytes(3, {shape, size});
     writer.End(begin);
   }
   for (const OipChosen& chosen : memory.chosen) {

@@ -140,6 +140,7 @@ void Worker::CallSeen(const GrpcMethod& method, const RpcRequest& request, const
   if (HttpResponse refusal; !resumed_ && !LetIn(*request.head, peer, refusal)) {
     response.status = GrpcOf(refusal.status);
     response.problem = refusal_;
+    response.retry = come_back_;
     return;
   }
   ThreadCounters& counters = shared_->metrics.thread(thread_);

@@ -1,12 +1,9 @@
-#include "edge/http2_internal.h"
-
-#include <nghttp2/nghttp2.h>
+// What a client of HTTP/2 sends: frames to requests.
 
 #include <algorithm>
-#include <charconv>
 #include <cstring>
 
-#include "edge/http2_requests_internal.h"
+#include "edge/http2_state_internal.h"
 
 namespace tenon::edge {
 namespace {
@@ -14,151 +11,92 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Stream = Http2Stream;
 
-constexpr std::uint32_t kMostStreams = 256;
-constexpr std::int32_t kStreamWindow = 1 << 20;
-constexpr std::size_t kMostPumped = 1 << 20;
-constexpr std::size_t kBacklog = 256 << 10;    // answers of one stream, above which it is not read on
+constexpr std::array<bool, 256> MakeNameBytes() {
+  std::array<bool, 256> good{};
+  for (const char c : std::string_view("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")) good[static_cast<unsigned char>(c)] = true;
+  return good;
+}
+constexpr std::array<bool, 256> kNameBytes = MakeNameBytes();
 
-// Frames that ask for nothing (resets, pings, settings, empty data) a client may send: so many at once, so many a second, and one for
-// each frame of an answer: clients that measure the way to us send a ping with what they receive (grpc-go's estimate of bandwidth).
-constexpr double kIdleFramesBurst = 400, kIdleFramesSecond = 100;
+bool GoodName(std::string_view name) {
+  return !name.empty() && std::ranges::all_of(name, [](char c) { return kNameBytes[static_cast<unsigned char>(c)]; });
+}
 
-nghttp2_nv Nv(std::string_view name, std::string_view value) {
-  return {reinterpret_cast<std::uint8_t*>(const_cast<char*>(name.data())),
-          reinterpret_cast<std::uint8_t*>(const_cast<char*>(value.data())), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
+// RFC 9113, 8.2.1.
+bool GoodValue(std::string_view value) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  if (!value.empty() && (blank(value.front()) || blank(value.back()))) return false;
+  return std::ranges::none_of(value, [](char c) { return c == '\0' || c == '\r' || c == '\n'; });
+}
+
+// Headers that speak of one connection of HTTP/1.1 (8.2.2).
+bool OfConnection(std::string_view name, std::string_view value) {
+  switch (name.size()) {
+    case 2: return name == "te" && value != "trailers";
+    case 7: return name == "upgrade";
+    case 10: return name == "connection" || name == "keep-alive";
+    case 16: return name == "proxy-connection";
+    case 17: return name == "transfer-encoding";
+    default: return false;
+  }
+}
+
+bool ReadLength(std::string_view text, std::int64_t* out) {
+  if (text.empty() || text.size() > 15) return false;
+  std::int64_t value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return false;
+    value = value * 10 + (c - '0');
+  }
+  const bool other = *out >= 0 && *out != value;
+  *out = value;
+  return !other;
+}
+
+// Takes the pseudo-headers out of the stream's fields; false when the head is malformed (8.3).
+bool SortHead(Stream& stream) {
+  HpackField scheme, authority;
+  std::size_t kept = 0;
+  for (const HpackField& field : stream.fields) {
+    const std::string_view name = stream.At(field.name, field.name_size), value = stream.At(field.value, field.value_size);
+    if (!name.empty() && name.front() == ':') {
+      HpackField* place = name == ":method" ? &stream.method : name == ":path" ? &stream.target : name == ":scheme" ? &scheme : name == ":authority" ? &authority : nullptr;
+      if (place == nullptr || place->name_size != 0 || kept != 0 || !GoodValue(value)) return false;
+      *place = field;
+      continue;
+    }
+    if (!GoodName(name) || !GoodValue(value) || OfConnection(name, value)) return false;
+    if (name == "content-type") stream.type = field;
+    if (name == "content-length" && !ReadLength(value, &stream.length)) return false;
+    stream.fields[kept++] = field;
+  }
+  stream.fields.resize(kept);
+  const std::string_view target = stream.At(stream.target.value, stream.target.value_size);
+  return stream.method.value_size != 0 && scheme.value_size != 0 && !target.empty() && (target.front() == '/' || target == "*");
 }
 
 }  // namespace
 
-struct Http2Connection::State final : Http2Sender {
-  State(const Http2Limits& its_limits, HttpHandler& handler);
-  ~State() override;
-
-  // Called by nghttp2.
-  static int OnBeginHeaders(nghttp2_session*, const nghttp2_frame* frame, void* self);
-  static int OnHeader(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
-                      const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* self);
-  static int OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* self);
-  static int OnData(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* data, std::size_t size, void* self);
-  static int OnSent(nghttp2_session*, const nghttp2_frame* frame, void* self);
-  static int OnClose(nghttp2_session*, std::int32_t id, std::uint32_t, void* self);
-  static ssize_t OnRead(nghttp2_session*, std::int32_t, std::uint8_t* out, std::size_t room, std::uint32_t* flags,
-                        nghttp2_data_source* source, void* self);
-
-  bool Head(Stream& stream, std::span<const Http2Field> head, bool body) override;
-  void More(Stream& stream) override;
-  void Reset(Stream& stream, Why why) override;
-
-  Stream* Find(std::int32_t id) const { return static_cast<Stream*>(nghttp2_session_get_stream_user_data(session, id)); }
-  Stream* NewStream(std::int32_t id);
-  void Free(Stream* stream);
-  bool Trailers(const Stream& stream);
-  void Consume(Stream& stream, std::size_t size);
-  void CountIdleFrame();
-
-  const Http2Limits limits;
-  Http2Requests requests;
-  nghttp2_session* session = nullptr;
-  std::vector<std::unique_ptr<Stream>> all;
-  Stream* streams = nullptr;  // of all: that are open
-  Stream* spare = nullptr;    // that wait to be used again
-  bool dead = false, draining = false;
-  double idle_frames = kIdleFramesBurst;
-  Clock::time_point idle_frames_at{};
-  std::vector<nghttp2_nv> fields;
-};
-
-Http2Connection::State::State(const Http2Limits& its_limits, HttpHandler& handler)
-    : limits(its_limits), requests(its_limits, handler, *this) {
-  nghttp2_session_callbacks* callbacks = nullptr;
-  nghttp2_option* option = nullptr;
-  if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0) {
-    dead = true;
-    nghttp2_session_callbacks_del(callbacks);
-    return;
+Http2Connection::State::State(const Http2Limits& its_limits, HttpHandler& handler) : limits(its_limits), requests(its_limits, handler, *this) {
+  const std::pair<std::uint16_t, std::uint32_t> settings[] = {{3, kMostStreams},                                    // streams at a time
+                                                              {4, static_cast<std::uint32_t>(kStreamWindow)},      // window of a stream
+                                                              {6, static_cast<std::uint32_t>(limits.most_header)},  // header bytes
+                                                              {9, 1}};                                              // no priorities (RFC 9218)
+  AppendFrameHead(6 * std::size(settings), FrameType::kSettings, 0, 0, &out);
+  for (const auto& [name, value] : settings) {
+    out.push_back(static_cast<char>(name >> 8));
+    out.push_back(static_cast<char>(name));
+    Append32(value, &out);
   }
-  nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, OnBeginHeaders);
-  nghttp2_session_callbacks_set_on_header_callback(callbacks, OnHeader);
-  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, OnFrame);
-  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, OnData);
-  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, OnSent);
-  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, OnClose);
-  nghttp2_option_set_no_auto_window_update(option, 1);
-  nghttp2_option_set_no_closed_streams(option, 1);
-  dead = nghttp2_session_server_new2(&session, callbacks, this, option) != 0;
-  nghttp2_option_del(option);
-  nghttp2_session_callbacks_del(callbacks);
-  if (dead) return;
-  const nghttp2_settings_entry settings[] = {
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMostStreams},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, static_cast<std::uint32_t>(kStreamWindow)},
-      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits.most_header)},
-      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
-  (void)nghttp2_submit_settings(session, NGHTTP2_FLAG_NONE, settings, std::size(settings));
-  (void)nghttp2_session_set_local_window_size(session, NGHTTP2_FLAG_NONE, 0, kHttp2ConnectionWindow);
+  WriteWindow(0, kHttp2ConnectionWindow - 65535);
 }
 
-Http2Connection::State::~State() { nghttp2_session_del(session); }
-
-Stream* Http2Connection::State::NewStream(std::int32_t id) {
-  Stream* stream = spare;
-  if (stream == nullptr) {
-    all.push_back(std::make_unique<Stream>());
-    stream = all.back().get();
-  } else {
-    spare = stream->next;
-    stream->next = nullptr;
-  }
-  stream->id = id;
-  stream->next = streams;
-  if (streams != nullptr) streams->previous = stream;
-  streams = stream;
-  return stream;
-}
-
-void Http2Connection::State::Free(Stream* stream) {
-  requests.Forget(*stream);
-  if (stream->previous != nullptr) stream->previous->next = stream->next;
-  if (stream->next != nullptr) stream->next->previous = stream->previous;
-  if (streams == stream) streams = stream->next;
-  stream->Clear();
-  stream->next = spare;
-  spare = stream;
-}
-
-int Http2Connection::State::OnBeginHeaders(nghttp2_session* session, const nghttp2_frame* frame, void* self) {
-  auto& state = *static_cast<State*>(self);
-  if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;
-  Stream* stream = state.NewStream(frame->hd.stream_id);
-  stream->arrived = stream->moved = state.requests.now();
-  (void)nghttp2_session_set_stream_user_data(session, frame->hd.stream_id, stream);
-  return 0;
-}
-
-int Http2Connection::State::OnHeader(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name, std::size_t name_size,
-                                     const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* self) {
-  auto& state = *static_cast<State*>(self);
-  Stream* stream = state.Find(frame->hd.stream_id);
-  if (stream == nullptr || frame->headers.cat != NGHTTP2_HCAT_REQUEST) return 0;  // trailers say nothing here
-  if (stream->head.size() + name_size + value_size > state.limits.most_header) {
-    stream->too_large = true;
-    return 0;
-  }
-  const auto at = static_cast<std::uint32_t>(stream->head.size());
-  stream->head.append(reinterpret_cast<const char*>(name), name_size);
-  stream->head.append(reinterpret_cast<const char*>(value), value_size);
-  const Stream::Field field{at, static_cast<std::uint32_t>(name_size), at + static_cast<std::uint32_t>(name_size),
-                            static_cast<std::uint32_t>(value_size)};
-  const std::string_view called = stream->At(field.name, field.name_size);
-  if (called.front() != ':') {
-    if (called == "content-type") stream->type = field;
-    stream->fields.push_back(field);
-  } else if (called == ":method") {
-    stream->method = field;
-  } else if (called == ":path") {
-    stream->target = field;
-  }
-  return 0;
+void Http2Connection::State::Fail(Http2Error why) {
+  if (ended) return;
+  ended = true;
+  AppendFrameHead(8, FrameType::kGoaway, 0, 0, &out);
+  Append32(static_cast<std::uint32_t>(last_id), &out);
+  Append32(static_cast<std::uint32_t>(why), &out);
 }
 
 void Http2Connection::State::CountIdleFrame() {
@@ -167,193 +105,390 @@ void Http2Connection::State::CountIdleFrame() {
   idle_frames = std::min(kIdleFramesBurst, idle_frames + seconds * kIdleFramesSecond);
   idle_frames_at = now;
   idle_frames -= 1;
-  if (idle_frames < 0) (void)nghttp2_session_terminate_session(session, NGHTTP2_ENHANCE_YOUR_CALM);
+  if (idle_frames < 0) Fail(Http2Error::kEnhanceYourCalm);
 }
 
-int Http2Connection::State::OnFrame(nghttp2_session*, const nghttp2_frame* frame, void* self) {
-  auto& state = *static_cast<State*>(self);
-  switch (frame->hd.type) {
-    case NGHTTP2_HEADERS:
-    case NGHTTP2_DATA: break;
-    case NGHTTP2_WINDOW_UPDATE: return 0;
-    default: state.CountIdleFrame(); return 0;
+std::size_t Http2Connection::State::Parse(std::string_view bytes) {
+  std::size_t at = 0;
+  if (!greeted) {
+    const std::size_t size = std::min(bytes.size(), kHttp2Preface.size());
+    if (bytes.substr(0, size) != kHttp2Preface.substr(0, size)) Fail(Http2Error::kProtocol);
+    if (ended || size < kHttp2Preface.size()) return 0;
+    greeted = true;
+    at = size;
   }
-  Stream* stream = state.Find(frame->hd.stream_id);
-  if (stream == nullptr) return 0;
-  if (frame->hd.type == NGHTTP2_DATA && frame->hd.length == 0 && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) state.CountIdleFrame();
-  if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) state.requests.Begin(*stream);
-  if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-    stream->ended = true;
-    state.requests.End(*stream);
+  while (!ended) {
+    const std::string_view rest = bytes.substr(at);
+    if (in_data) {
+      const std::size_t data = std::min(data_left, rest.size());
+      if (data != 0) DataBytes(rest.substr(0, data));
+      const std::size_t pad = std::min(pad_left, rest.size() - data);
+      data_left -= data;
+      pad_left -= pad;
+      at += data + pad;
+      if (data_left + pad_left != 0) break;
+      in_data = false;
+      if (!ended) EndData();
+      continue;
+    }
+    if (rest.size() < kFrameHead) break;
+    const FrameHead head = ReadFrameHead(rest.data());
+    if (head.size > kMostFrame) return Fail(Http2Error::kFrameSize), at;
+    const std::string_view after = rest.substr(kFrameHead);
+    if (block_id != 0 && (head.type != static_cast<std::uint8_t>(FrameType::kContinuation) || head.stream != block_id)) return Fail(Http2Error::kProtocol), at;
+    if (!settled && head.type != static_cast<std::uint8_t>(FrameType::kSettings)) return Fail(Http2Error::kProtocol), at;
+    if (head.type == static_cast<std::uint8_t>(FrameType::kData)) {
+      std::size_t used = 0;
+      if (!BeginData(head, after, &used)) break;
+      at += kFrameHead + used;
+      continue;
+    }
+    if (after.size() < head.size) break;
+    Frame(head, after.substr(0, head.size));
+    at += kFrameHead + head.size;
   }
-  return 0;
+  return at;
 }
 
-int Http2Connection::State::OnData(nghttp2_session*, std::uint8_t, std::int32_t id, const std::uint8_t* data, std::size_t size, void* self) {
-  auto& state = *static_cast<State*>(self);
-  (void)nghttp2_session_consume_connection(state.session, size);
-  Stream* stream = state.Find(id);
-  if (stream == nullptr) return 0;
-  stream->moved = state.requests.now();
-  stream->unconsumed += size;
-  state.requests.Add(*stream, {reinterpret_cast<const char*>(data), size});
-  if (stream->out.size() - stream->out_from <= kBacklog && !stream->finished && stream->later == nullptr) state.Consume(*stream, stream->unconsumed);
-  return 0;
-}
-
-void Http2Connection::State::Consume(Stream& stream, std::size_t size) {
-  stream.unconsumed -= size;
-  if (!stream.ended && size != 0) (void)nghttp2_session_consume_stream(session, stream.id, size);
-}
-
-// When all of an answer is sent before the client has sent all of its request, it is told to stop.
-int Http2Connection::State::OnSent(nghttp2_session* session, const nghttp2_frame* frame, void* self) {
-  if (frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA) {
-    double& allowed = static_cast<State*>(self)->idle_frames;
-    allowed = std::min(kIdleFramesBurst, allowed + 1);
+void Http2Connection::State::Frame(const FrameHead& head, std::string_view payload) {
+  switch (static_cast<FrameType>(head.type)) {
+    case FrameType::kHeaders: return OnHeaders(head, payload);
+    case FrameType::kContinuation: return OnContinuation(head, payload);
+    case FrameType::kReset: return OnReset(head, payload);
+    case FrameType::kSettings: return OnSettings(head, payload);
+    case FrameType::kWindowUpdate: return OnWindowUpdate(head, payload);
+    case FrameType::kPushPromise: return Fail(Http2Error::kProtocol);
+    case FrameType::kPriority:
+      if (head.stream == 0) return Fail(Http2Error::kProtocol);
+      if (payload.size() != 5) return Fail(Http2Error::kFrameSize);
+      if ((Read32(payload.data()) & 0x7fffffffU) == static_cast<std::uint32_t>(head.stream)) return Fail(Http2Error::kProtocol);
+      break;
+    case FrameType::kPing:
+      if (head.stream != 0) return Fail(Http2Error::kProtocol);
+      if (payload.size() != 8) return Fail(Http2Error::kFrameSize);
+      if ((head.flags & kAck) != 0) break;
+      AppendFrameHead(payload.size(), FrameType::kPing, kAck, 0, &out);
+      out += payload;
+      break;
+    case FrameType::kGoaway:
+      if (head.stream != 0) return Fail(Http2Error::kProtocol);
+      if (payload.size() < 8) return Fail(Http2Error::kFrameSize);
+      break;
+    default: break;  // frames that nobody knows are passed over (5.5)
   }
-  if (frame->hd.type != NGHTTP2_HEADERS || (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
-  Stream* stream = static_cast<State*>(self)->Find(frame->hd.stream_id);
-  if (stream == nullptr || stream->ended || stream->reset) return 0;
-  stream->reset = true;
-  (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_NO_ERROR);
-  return 0;
+  CountIdleFrame();
 }
 
-int Http2Connection::State::OnClose(nghttp2_session*, std::int32_t id, std::uint32_t, void* self) {
-  auto& state = *static_cast<State*>(self);
-  if (Stream* stream = state.Find(id); stream != nullptr) state.Free(stream);
-  return 0;
-}
-
-ssize_t Http2Connection::State::OnRead(nghttp2_session*, std::int32_t, std::uint8_t* out, std::size_t room, std::uint32_t* flags,
-                                       nghttp2_data_source* source, void* self) {
-  auto& state = *static_cast<State*>(self);
-  Stream& stream = *static_cast<Stream*>(source->ptr);
-  if (stream.live != nullptr && !stream.finished && stream.out_from == stream.out.size() && stream.live->more()) state.requests.Continue(stream);
-  const std::size_t size = std::min(room, stream.out.size() - stream.out_from);
-  if (size != 0) {
-    std::memcpy(out, stream.out.data() + stream.out_from, size);
-    stream.out_from += size;
-    stream.moved = state.requests.now();
+void Http2Connection::State::OnHeaders(const FrameHead& head, std::string_view payload) {
+  if (head.stream == 0 || head.stream % 2 == 0) return Fail(Http2Error::kProtocol);
+  std::size_t pad = 0;
+  if ((head.flags & kPadded) != 0) {
+    if (payload.empty()) return Fail(Http2Error::kFrameSize);
+    pad = static_cast<unsigned char>(payload.front());
+    payload.remove_prefix(1);
   }
-  if (stream.out_from == stream.out.size()) {
-    stream.out.clear();
-    stream.out_from = 0;
+  if ((head.flags & kHasPriority) != 0) {
+    if (payload.size() < 5) return Fail(Http2Error::kFrameSize);
+    if ((Read32(payload.data()) & 0x7fffffffU) == static_cast<std::uint32_t>(head.stream)) return Fail(Http2Error::kProtocol);
+    payload.remove_prefix(5);
   }
-  if (!stream.finished && stream.later == nullptr && stream.unconsumed != 0 && stream.out.size() - stream.out_from <= kBacklog) state.Consume(stream, stream.unconsumed);
-  if (stream.out_from < stream.out.size()) return static_cast<ssize_t>(size);
-  if (!stream.finished) {
-    if (size != 0) return static_cast<ssize_t>(size);
-    stream.deferred = true;
-    return NGHTTP2_ERR_DEFERRED;
+  if (pad > payload.size()) return Fail(Http2Error::kProtocol);
+  payload.remove_suffix(pad);
+  if ((head.flags & kEndHeaders) != 0) return OnBlock(head.stream, head.flags, payload);
+  block = payload;
+  block_id = head.stream;
+  block_flags = head.flags;
+  block_began = requests.now();
+}
+
+void Http2Connection::State::OnContinuation(const FrameHead& head, std::string_view payload) {
+  if (block_id == 0) return Fail(Http2Error::kProtocol);
+  if (block.size() + payload.size() > 4 * limits.most_header + kMostFrame) return Fail(Http2Error::kEnhanceYourCalm);
+  CountIdleFrame();
+  block += payload;
+  if (ended || (head.flags & kEndHeaders) == 0) return;
+  const std::int32_t id = block_id;
+  block_id = 0;
+  OnBlock(id, block_flags, block);
+  block.clear();
+}
+
+bool Http2Connection::State::PassBlock(std::string_view bytes) {
+  bool too_large = false;
+  passed.clear();
+  passed_fields.clear();
+  if (reader.Read(bytes, limits.most_header, &passed, &passed_fields, &too_large)) return true;
+  Fail(Http2Error::kCompression);
+  return false;
+}
+
+void Http2Connection::State::OnTrailers(Stream& stream, std::uint8_t flags, std::string_view bytes) {
+  if (!PassBlock(bytes)) return;
+  bool good = (flags & kEndStream) != 0 && (stream.length < 0 || stream.came == stream.length);
+  for (const HpackField& field : passed_fields) {  // they say nothing here
+    const std::string_view text = passed;
+    good = good && GoodName(text.substr(field.name, field.name_size)) && GoodValue(text.substr(field.value, field.value_size));
   }
-  *flags |= NGHTTP2_DATA_FLAG_EOF;
-  if (stream.grpc) {
-    *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
-    if (!state.Trailers(stream)) return NGHTTP2_ERR_CALLBACK_FAILURE;
+  if (stream.ended || !good) {
+    WriteReset(stream.id, stream.ended ? Http2Error::kStreamClosed : Http2Error::kProtocol);
+    stream.reset = stream.finished = true;
+  } else {
+    stream.ended = true;
+    requests.End(stream);
   }
-  return static_cast<ssize_t>(size);
+  Settle(stream);
 }
 
-bool Http2Connection::State::Trailers(const Stream& stream) {
-  char digits[12];
-  const std::string_view status(digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, stream.status).ptr - digits));
-  nghttp2_nv trailers[2] = {Nv("grpc-status", status), {}};
-  if (stream.status == 0) return nghttp2_submit_trailer(session, stream.id, trailers, 1) == 0;
-  const std::string problem = GrpcMessage(stream.problem);
-  trailers[1] = Nv("grpc-message", problem);
-  return nghttp2_submit_trailer(session, stream.id, trailers, 2) == 0;
-}
-
-bool Http2Connection::State::Head(Stream& stream, std::span<const Http2Field> head, bool body) {
-  fields.clear();
-  for (const auto& [name, value] : head) fields.push_back(Nv(name, value));
-  nghttp2_data_provider provider{};
-  provider.source.ptr = &stream;
-  provider.read_callback = OnRead;
-  return nghttp2_submit_response(session, stream.id, fields.data(), fields.size(), body ? &provider : nullptr) == 0;
-}
-
-void Http2Connection::State::More(Stream& stream) {
-  if (!stream.deferred) return;
-  stream.deferred = false;
-  (void)nghttp2_session_resume_data(session, stream.id);
-}
-
-void Http2Connection::State::Reset(Stream& stream, Why why) {
-  std::uint32_t code = NGHTTP2_NO_ERROR;
-  switch (why) {
-    case Why::kCancel: code = NGHTTP2_CANCEL; break;
-    case Why::kInternal: code = NGHTTP2_INTERNAL_ERROR; break;
-    case Why::kTooMuch: code = NGHTTP2_ENHANCE_YOUR_CALM; break;
+bool Http2Connection::State::ReadHead(Stream& stream, std::string_view bytes) {
+  if (!known.block.empty() && known.changes == reader.changes() && known.block == bytes) {
+    stream.head = known.head;
+    stream.fields = known.fields;
+    stream.method = known.method, stream.target = known.target, stream.type = known.type;
+    stream.length = known.length;
+    return true;
   }
-  (void)nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id, code);
+  const std::uint64_t before = reader.changes();
+  if (!reader.Read(bytes, limits.most_header, &stream.head, &stream.fields, &stream.too_large)) return Fail(Http2Error::kCompression), false;
+  if (stream.too_large) return true;
+  if (!SortHead(stream)) return false;
+  if (before != reader.changes() || bytes.size() > 1024) return true;
+  known.block = bytes;
+  known.changes = before;
+  known.head = stream.head;
+  known.fields = stream.fields;
+  known.method = stream.method, known.target = stream.target, known.type = stream.type;
+  known.length = stream.length;
+  return true;
 }
 
-Http2Connection::Http2Connection(const Http2Limits& limits, HttpHandler& handler)
-    : state_(std::make_unique<State>(limits, handler)) {}
+void Http2Connection::State::OnBlock(std::int32_t id, std::uint8_t flags, std::string_view bytes) {
+  if (Stream* old = Find(id); old != nullptr) return OnTrailers(*old, flags, bytes);
+  if (id <= last_id) {
+    if (PassBlock(bytes) && !WasReset(id)) Fail(Http2Error::kStreamClosed);
+    return;
+  }
+  last_id = id;
+  if (draining || open >= kMostStreams) {
+    if (PassBlock(bytes)) WriteReset(id, Http2Error::kRefusedStream);
+    return;
+  }
+  Stream& stream = *NewStream(id);
+  stream.arrived = stream.moved = requests.now();
+  stream.ended = (flags & kEndStream) != 0;
+  if (!ReadHead(stream, bytes) || (stream.ended && stream.length > 0)) {
+    if (ended) return;
+    WriteReset(id, Http2Error::kProtocol);
+    stream.reset = stream.finished = true;
+    return Settle(stream);
+  }
+  requests.Begin(stream);
+  if (stream.ended) requests.End(stream);
+  Settle(stream);
+}
+
+// False: a byte that says how long the padding is has not come.
+bool Http2Connection::State::BeginData(const FrameHead& head, std::string_view rest, std::size_t* used) {
+  std::size_t pad = 0;
+  if ((head.flags & kPadded) != 0 && head.size != 0) {
+    if (rest.empty()) return false;
+    pad = static_cast<unsigned char>(rest.front());
+    *used = 1;
+  }
+  if (head.stream == 0 || head.stream % 2 == 0 || head.stream > last_id || ((head.flags & kPadded) != 0 && pad + 1 > head.size)) return Fail(Http2Error::kProtocol), true;
+  room -= head.size;
+  if (room < 0) return Fail(Http2Error::kFlowControl), true;
+  replaced += head.size;
+  if (replaced >= kHttp2ConnectionWindow / 2) {
+    WriteWindow(0, replaced);
+    room += static_cast<std::int64_t>(replaced);
+    replaced = 0;
+  }
+  in_data = true;
+  data_id = head.stream;
+  data_flags = head.flags;
+  pad_left = pad;
+  data_left = head.size - *used - pad;
+  passes_data = true;
+  Stream* stream = Find(data_id);
+  if (stream == nullptr) {
+    if (WasReset(data_id)) return true;
+    CountIdleFrame();
+    if (!ended) WriteReset(data_id, Http2Error::kStreamClosed);
+    return true;
+  }
+  stream->room -= head.size;
+  if (stream->ended || stream->room < 0) {
+    WriteReset(data_id, stream->ended ? Http2Error::kStreamClosed : Http2Error::kFlowControl);
+    stream->reset = stream->finished = true;
+    Settle(*stream);
+    return true;
+  }
+  stream->unconsumed += *used + pad;
+  passes_data = false;
+  if (head.size == 0 && (head.flags & kEndStream) == 0) CountIdleFrame();
+  return true;
+}
+
+void Http2Connection::State::DataBytes(std::string_view bytes) {
+  Stream* stream = passes_data ? nullptr : Find(data_id);
+  if (stream == nullptr) return;
+  stream->moved = requests.now();
+  stream->unconsumed += bytes.size();
+  stream->came += static_cast<std::int64_t>(bytes.size());
+  // A call of one message is answered from these bytes when it is known that no more will come.
+  const bool last = (data_flags & kEndStream) != 0 && bytes.size() == data_left && pad_left == 0;
+  if (stream->length >= 0 && (stream->came > stream->length || (last && stream->came != stream->length))) {
+    WriteReset(stream->id, Http2Error::kProtocol);
+    stream->reset = stream->finished = true;
+    return Settle(*stream);
+  }
+  stream->ended = last;
+  requests.Add(*stream, bytes);
+  ConsumeIfTaken(*stream);
+  if (!last) Settle(*stream);  // else at its end, which follows
+}
+
+void Http2Connection::State::EndData() {
+  if (passes_data || (data_flags & kEndStream) == 0) return;
+  Stream* stream = Find(data_id);
+  if (stream == nullptr) return;
+  if (stream->length >= 0 && stream->came != stream->length && !stream->reset) {
+    WriteReset(stream->id, Http2Error::kProtocol);
+    stream->reset = stream->finished = true;
+    return Settle(*stream);
+  }
+  stream->ended = true;
+  requests.End(*stream);
+  Settle(*stream);
+}
+
+void Http2Connection::State::OnReset(const FrameHead& head, std::string_view payload) {
+  if (payload.size() != 4) return Fail(Http2Error::kFrameSize);
+  if (head.stream == 0 || head.stream % 2 == 0 || head.stream > last_id) return Fail(Http2Error::kProtocol);
+  CountIdleFrame();
+  Stream* stream = Find(head.stream);
+  if (stream != nullptr && !ended) Free(stream);
+}
+
+void Http2Connection::State::OnSettings(const FrameHead& head, std::string_view payload) {
+  if (head.stream != 0) return Fail(Http2Error::kProtocol);
+  if ((head.flags & kAck) != 0 ? !payload.empty() : payload.size() % 6 != 0) return Fail(Http2Error::kFrameSize);
+  settled = true;
+  CountIdleFrame();
+  if ((head.flags & kAck) != 0) return;
+  for (; !payload.empty() && !ended; payload.remove_prefix(6)) {
+    const auto name = static_cast<std::uint16_t>(static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]));
+    Setting(name, Read32(payload.data() + 2));
+  }
+  if (!ended) AppendFrameHead(0, FrameType::kSettings, kAck, 0, &out);
+}
+
+void Http2Connection::State::Setting(std::uint16_t name, std::uint32_t value) {
+  switch (name) {
+    case 1: return writer.Limit(value);
+    case 2: return value > 1 ? Fail(Http2Error::kProtocol) : void();
+    case 4: {
+      if (value > kMostWindow) return Fail(Http2Error::kFlowControl);
+      const std::int64_t more = static_cast<std::int64_t>(value) - first_window;
+      first_window = value;
+      for (Stream* stream = streams; stream != nullptr; stream = stream->next) {
+        stream->window += more;
+        if (stream->window > kMostWindow) return Fail(Http2Error::kFlowControl);
+        if (more > 0 && stream->answered) Ready(*stream);
+      }
+      return;
+    }
+    case 5: return value < kMostFrame || value > 0xffffff ? Fail(Http2Error::kProtocol) : void();
+    default: return;
+  }
+}
+
+void Http2Connection::State::OnWindowUpdate(const FrameHead& head, std::string_view payload) {
+  if (payload.size() != 4) return Fail(Http2Error::kFrameSize);
+  const std::int64_t more = Read32(payload.data()) & 0x7fffffffU;
+  if (head.stream == 0) {
+    if (more == 0) return Fail(Http2Error::kProtocol);
+    window += more;
+    if (window > kMostWindow) return Fail(Http2Error::kFlowControl);
+    if (!blocked) return;
+    blocked = false;
+    for (Stream* stream = streams; stream != nullptr; stream = stream->next) {
+      if (stream->answered) Ready(*stream);
+    }
+    return;
+  }
+  if (head.stream % 2 == 0 || head.stream > last_id) return Fail(Http2Error::kProtocol);
+  Stream* stream = Find(head.stream);
+  if (stream == nullptr) return;
+  stream->window += more;
+  if (more == 0 || stream->window > kMostWindow) {
+    WriteReset(stream->id, more == 0 ? Http2Error::kProtocol : Http2Error::kFlowControl);
+    stream->reset = stream->finished = true;
+    return Settle(*stream);
+  }
+  if (stream->answered) Ready(*stream);
+}
+
+Http2Connection::Http2Connection(const Http2Limits& limits, HttpHandler& handler) : state_(std::make_unique<State>(limits, handler)) {}
 Http2Connection::~Http2Connection() = default;
 
 void Http2Connection::Receive(std::string_view bytes, const HttpPeer& from) {
   State& state = *state_;
-  if (state.dead) return;
   state.requests.Arrived(from);
-  const ssize_t used = nghttp2_session_mem_recv(state.session, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
-  if (used < 0) state.dead = true;
-}
-
-void Http2Connection::Pump(std::string* out) {
-  State& state = *state_;
-  const std::size_t before = out->size();
-  while (state.session != nullptr && out->size() - before < kMostPumped) {
-    const std::uint8_t* bytes = nullptr;
-    const ssize_t size = nghttp2_session_mem_send(state.session, &bytes);
-    if (size < 0) state.dead = true;
-    if (size <= 0) return;
-    out->append(reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(size));
+  if (state.ended) return;
+  if (state.held.empty()) {
+    state.held = bytes.substr(state.Parse(bytes));
+  } else {
+    state.held += bytes;
+    state.held.erase(0, state.Parse(state.held));
   }
+  if (state.held.empty() && state.held.capacity() > (std::size_t{64} << 10)) state.held.shrink_to_fit();
 }
 
 void Http2Connection::Resume(std::uint64_t number, const HttpPeer& peer) {
   State& state = *state_;
-  for (Stream* stream = state.dead ? nullptr : state.streams; stream != nullptr; stream = stream->next) {
+  for (Stream* stream = state.ended ? nullptr : state.streams; stream != nullptr; stream = stream->next) {
     if (stream->later == nullptr || stream->later->number() != number) continue;
     state.requests.Resume(*stream, peer);
-    if (!stream->finished && !stream->reset && stream->later == nullptr) state.Consume(*stream, stream->unconsumed);
-    return;
+    state.ConsumeIfTaken(*stream);
+    return state.Settle(*stream);
   }
 }
 
 void Http2Connection::Tick(Clock::time_point now) {
   State& state = *state_;
-  if (state.dead) return;
+  if (!state.ended && state.block_id != 0 && now - state.block_began > state.limits.slow) state.Fail(Http2Error::kEnhanceYourCalm);
+  if (state.ended) return;
   for (Stream* stream = state.streams; stream != nullptr;) {
     Stream* following = stream->next;
     state.requests.Tick(*stream, now);
+    state.Settle(*stream);
     stream = following;
   }
 }
 
 void Http2Connection::Drain() {
   State& state = *state_;
-  if (state.dead || state.draining) return;
+  if (state.ended || state.draining) return;
   state.draining = true;
-  for (Stream* stream = state.streams; stream != nullptr; stream = stream->next) {
+  for (Stream* stream = state.streams; stream != nullptr;) {
+    Stream* following = stream->next;
     if (stream->kind == RpcKind::kWatch) state.requests.Finish(*stream, RowOf(Code::kUnavailable).grpc, "the server is stopping");
     state.requests.Drain(*stream);
+    state.Settle(*stream);
+    stream = following;
   }
-  (void)nghttp2_submit_goaway(state.session, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(state.session),
-                              NGHTTP2_NO_ERROR, nullptr, 0);
+  AppendFrameHead(8, FrameType::kGoaway, 0, 0, &state.out);
+  Append32(static_cast<std::uint32_t>(state.last_id), &state.out);
+  Append32(static_cast<std::uint32_t>(Http2Error::kNone), &state.out);
 }
 
 bool Http2Connection::over() const {
   const State& state = *state_;
-  if (state.dead || state.session == nullptr) return true;
-  if (nghttp2_session_want_read(state.session) == 0 && nghttp2_session_want_write(state.session) == 0) return true;
-  return state.draining && state.streams == nullptr && nghttp2_session_want_write(state.session) == 0;
+  return state.out.empty() && (state.ended || (state.draining && state.streams == nullptr));
 }
 
 bool Http2Connection::idle() const { return state_->streams == nullptr; }
+bool Http2Connection::may_wait() const { return state_->streams == nullptr && state_->block_id == 0 && state_->requests.may_wait(); }
 
 }  // namespace tenon::edge

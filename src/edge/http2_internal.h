@@ -40,6 +40,8 @@ class Http2Connection {
   // Nothing more will come or go.
   bool over() const;
   bool idle() const;  // no request is under way
+  // The same, and what was asked last may be turned away where there is too much to do (HttpHandler::MayWait).
+  bool may_wait() const;
 
  private:
   struct State;

@@ -26,10 +26,27 @@ void Http2Requests::Reset(Http2Stream& stream, Http2Sender::Why why) {
   sender_.Reset(stream, why);
 }
 
+bool Http2Requests::Fill(const Http2Stream& stream) {
+  if (filled_ == &stream) return true;
+  filled_ = stream.Request(&request_) ? &stream : nullptr;
+  return filled_ != nullptr;
+}
+
+// As HttpLoop::TooLateNow.
+bool Http2Requests::TooLate() const {
+  return peer_.turn_away_at == 1 || std::chrono::nanoseconds(Clock::now().time_since_epoch()).count() > peer_.turn_away_at;
+}
+
 void Http2Requests::Begin(Http2Stream& stream) {
   const std::string_view type = stream.At(stream.type.value, stream.type.value_size);
   stream.grpc = type.substr(0, 16) == "application/grpc" && (type.size() == 16 || type[16] == '+' || type[16] == ';');
-  if (stream.too_large || !stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kTooMuch);
+  if (stream.too_large || !Fill(stream)) return Reset(stream, Http2Sender::Why::kTooMuch);
+  may_wait_ = peer_.turn_away_at != 0 && handler_.MayWait(request_);
+  if (may_wait_ && TooLate()) {
+    const std::string_view body = handler_.TurnedAway(request_);
+    stream.finished = true;
+    return sender_.TurnAway(stream, body);
+  }
   if (stream.grpc) return BeginCall(stream, request_);
   if (handler_.Streams(request_)) BeginLive(stream);
 }
@@ -57,6 +74,9 @@ void Http2Requests::Add(Http2Stream& stream, std::string_view bytes) {
     if (held_ > 4 * most + static_cast<std::size_t>(kHttp2ConnectionWindow)) Reset(stream, Http2Sender::Why::kTooMuch);
     return sender_.More(stream);
   }
+  // Whole messages are read where they lie.
+  if (stream.grpc && stream.in.empty() && stream.later == nullptr) bytes.remove_prefix(TakeMessages(stream, bytes));
+  if (stream.finished || stream.reset || bytes.empty()) return;
   if (held_ + bytes.size() > 4 * most + static_cast<std::size_t>(kHttp2ConnectionWindow)) {
     if (!stream.grpc) return Reset(stream, Http2Sender::Why::kTooMuch);
     return Finish(stream, RowOf(Code::kResourceExhausted).grpc, "too many requests are under way on this connection");
@@ -73,14 +93,24 @@ void Http2Requests::Add(Http2Stream& stream, std::string_view bytes) {
     }
     return;
   }
-  if (stream.kind != RpcKind::kUnary || stream.in.size() >= kPrefix) ReadMessages(stream);
+  if (stream.in.size() > bytes.size()) ReadMessages(stream);
 }
 
 void Http2Requests::ReadMessages(Http2Stream& stream) {
+  const std::size_t used = TakeMessages(stream, stream.in);
+  held_ -= used;
+  stream.in.erase(0, used);
+  if (stream.finished) {
+    held_ -= stream.in.size();
+    stream.in.clear();
+  }
+}
+
+std::size_t Http2Requests::TakeMessages(Http2Stream& stream, std::string_view bytes) {
   std::size_t at = 0;
-  while (!stream.finished && stream.later == nullptr && stream.in.size() - at >= kPrefix) {
-    const std::size_t size = Big32(stream.in.data() + at + 1);
-    const auto packing = static_cast<unsigned char>(stream.in[at]);
+  while (!stream.finished && stream.later == nullptr && bytes.size() - at >= kPrefix) {
+    const std::size_t size = Big32(bytes.data() + at + 1);
+    const auto packing = static_cast<unsigned char>(bytes[at]);
     if (size > limits_.most_body) {
       Finish(stream, RowOf(Code::kResourceExhausted).grpc, Str("a message of ", size, " bytes is larger than the ", limits_.most_body, " taken here"));
       break;
@@ -89,12 +119,12 @@ void Http2Requests::ReadMessages(Http2Stream& stream) {
       Finish(stream, RowOf(Code::kInternal).grpc, packing == 1 ? "a message is compressed, but there is no grpc-encoding" : "the bytes are no message of gRPC");
       break;
     }
-    if (stream.in.size() - at - kPrefix < size) break;
-    if (stream.kind != RpcKind::kStream && (!stream.ended || stream.in.size() - at - kPrefix != size)) {
-      if (stream.in.size() - at - kPrefix != size) Finish(stream, RowOf(Code::kInternal).grpc, "this method takes one message, and more came");
+    if (bytes.size() - at - kPrefix < size) break;
+    if (stream.kind != RpcKind::kStream && (!stream.ended || bytes.size() - at - kPrefix != size)) {
+      if (bytes.size() - at - kPrefix != size) Finish(stream, RowOf(Code::kInternal).grpc, "this method takes one message, and more came");
       break;  // one message is handled when the client has ended
     }
-    std::string_view message(stream.in.data() + at + kPrefix, size);
+    std::string_view message = bytes.substr(at + kPrefix, size);
     if (packing == 1) {
       bool too_large = false;
       if (!Inflate(message, limits_.most_body, &inflated_, &too_large)) {
@@ -108,12 +138,7 @@ void Http2Requests::ReadMessages(Http2Stream& stream) {
     at += kPrefix + size;
     CallHandler(stream, message, false);
   }
-  held_ -= at;
-  stream.in.erase(0, at);
-  if (stream.finished) {
-    held_ -= stream.in.size();
-    stream.in.clear();
-  }
+  return at;
 }
 
 void Http2Requests::CallHandler(Http2Stream& stream, std::string_view message, bool again) {
@@ -121,7 +146,7 @@ void Http2Requests::CallHandler(Http2Stream& stream, std::string_view message, b
   if (stream.deadline != Clock::time_point{} && Clock::now() >= stream.deadline) {
     return Finish(stream, RowOf(Code::kDeadlineExceeded).grpc, "the deadline passed before the request was read");
   }
-  if (!stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kInternal);
+  if (!Fill(stream)) return Reset(stream, Http2Sender::Why::kInternal);
   if (!again && stream.kind == RpcKind::kWatch) stream.watched = message;
   try {
     handler_.Call({&request_, message, stream.deadline, again}, peer_, rpc_);
@@ -141,7 +166,7 @@ void Http2Requests::CallHandler(Http2Stream& stream, std::string_view message, b
 }
 
 void Http2Requests::TakeAnswer(Http2Stream& stream, bool again) {
-  if (rpc_.status != 0) return Finish(stream, rpc_.status, rpc_.problem);
+  if (rpc_.status != 0) return Finish(stream, rpc_.status, rpc_.problem, rpc_.retry);
   if (stream.kind == RpcKind::kWatch) {
     if (again && rpc_.message == stream.told) return;
     stream.told = rpc_.message;
@@ -159,16 +184,23 @@ void Http2Requests::Say(Http2Stream& stream, std::string_view message, std::stri
   const auto size = static_cast<std::uint32_t>(message.size());
   const char prefix[kPrefix] = {static_cast<char>(compressed ? 1 : 0), static_cast<char>(size >> 24), static_cast<char>(size >> 16),
                                 static_cast<char>(size >> 8), static_cast<char>(size)};
+  if (!stream.answered) {
+    head_.clear();
+    head_.push_back({":status", "200"});
+    head_.push_back({"content-type", "application/grpc"});
+    if (!stream.coding.empty()) {
+      head_.push_back({"grpc-encoding", stream.coding});
+      head_.push_back({"grpc-accept-encoding", kTakes});
+    }
+    if (!metadata.empty()) AddHeaders(metadata);
+    if (stream.kind == RpcKind::kUnary && sender_.Whole(stream, head_, {prefix, kPrefix}, message)) {
+      stream.finished = true;
+      return;
+    }
+  }
   stream.out.append(prefix, kPrefix);
   stream.out.append(message);
-  if (stream.answered) return sender_.More(stream);
-  head_.assign({{":status", "200"}, {"content-type", "application/grpc"}});
-  if (!stream.coding.empty()) {
-    head_.push_back({"grpc-encoding", stream.coding});
-    head_.push_back({"grpc-accept-encoding", kTakes});
-  }
-  AddHeaders(metadata);
-  StartAnswer(stream, true);
+  stream.answered ? sender_.More(stream) : StartAnswer(stream, true);
 }
 
 void Http2Requests::StartAnswer(Http2Stream& stream, bool body) {
@@ -177,7 +209,7 @@ void Http2Requests::StartAnswer(Http2Stream& stream, bool body) {
   if (!sender_.Head(stream, head_, body)) Reset(stream, Http2Sender::Why::kInternal);
 }
 
-void Http2Requests::Finish(Http2Stream& stream, int status, std::string_view problem) {
+void Http2Requests::Finish(Http2Stream& stream, int status, std::string_view problem, std::chrono::milliseconds retry) {
   if (stream.finished) return;
   stream.finished = true;
   stream.later.reset();
@@ -185,8 +217,9 @@ void Http2Requests::Finish(Http2Stream& stream, int status, std::string_view pro
   stream.problem = problem;
   stream.moved = now_;
   if (stream.answered) return sender_.More(stream);
-  const std::string number = std::to_string(status), words = GrpcMessage(problem);
+  const std::string number = std::to_string(status), words = GrpcMessage(problem), later = std::to_string(retry.count());
   head_.assign({{":status", "200"}, {"content-type", "application/grpc"}, {"grpc-status", number}, {"grpc-message", words}});
+  if (retry.count() > 0) head_.push_back({"grpc-retry-pushback-ms", later});
   if (status == 12) head_.push_back({"grpc-accept-encoding", kTakes});
   StartAnswer(stream, false);
 }
@@ -198,7 +231,7 @@ void Http2Requests::End(Http2Stream& stream) {
     return sender_.More(stream);
   }
   if (!stream.grpc) {
-    if (!stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kInternal);
+    if (!Fill(stream)) return Reset(stream, Http2Sender::Why::kInternal);
     stream.in.append(kPadding, '\0');
     held_ += kPadding;
     request_.body = std::string_view(stream.in).substr(0, stream.in.size() - kPadding);
@@ -227,7 +260,7 @@ void Http2Requests::EndCall(Http2Stream& stream) {
 void Http2Requests::Resume(Http2Stream& stream, const HttpPeer& peer) {
   Arrived(peer);
   std::unique_ptr<HttpLater> later = std::move(stream.later);
-  if (!stream.Request(&request_)) return Reset(stream, Http2Sender::Why::kInternal);
+  if (!Fill(stream)) return Reset(stream, Http2Sender::Why::kInternal);
   if (stream.grpc) return ResumeCall(stream, std::move(later));
   request_.body = std::string_view(stream.in).substr(0, stream.in.size() - kPadding);
   response_.Clear();

@@ -12,15 +12,22 @@ namespace tenon::edge {
 
 inline constexpr std::int32_t kHttp2ConnectionWindow = 8 << 20;  // bytes a client may be ahead, all its streams together
 
+// Why a request is turned away where there is more to do than can be done.
+inline constexpr std::string_view kTurnedAway = "the server has more to do than it can; try again later";
+
 using Http2Field = std::pair<std::string_view, std::string_view>;
 
-// Sends what is answered on a stream, as frames. The transport is one (http2.cc).
+// Sends what is answered on a stream, as frames. The transport is one (http2_state_internal.h).
 class Http2Sender {
  public:
   enum class Why { kCancel, kInternal, kTooMuch };
   virtual ~Http2Sender() = default;
   // The head of the answer; `body`: what is in stream.out follows until the stream is finished. False: it cannot be sent.
   virtual bool Head(Http2Stream& stream, std::span<const Http2Field> head, bool body) = 0;
+  // The whole answer to a call of gRPC at once, with the stream's status behind it. False: it must go piece by piece; nothing is done then.
+  virtual bool Whole(Http2Stream& stream, std::span<const Http2Field> head, std::string_view prefix, std::string_view message) = 0;
+  // The ready-made refusal of a request that is not handled, in the words of its protocol; `body` is that of a plain one.
+  virtual void TurnAway(Http2Stream& stream, std::string_view body) = 0;
   // There is more in stream.out, or the stream is finished.
   virtual void More(Http2Stream& stream) = 0;
   virtual void Reset(Http2Stream& stream, Why why) = 0;
@@ -47,15 +54,24 @@ class Http2Requests {
   void Drain(Http2Stream& stream);
   // About four times a second: deadlines, watching calls, clients that are too slow.
   void Tick(Http2Stream& stream, std::chrono::steady_clock::time_point now);
-  // Ends the call with that status of gRPC, behind what is already said.
-  void Finish(Http2Stream& stream, int status, std::string_view problem);
+  // Ends the call with that status of gRPC, behind what is already said. `retry`: when to come back; 0: it is not said.
+  void Finish(Http2Stream& stream, int status, std::string_view problem, std::chrono::milliseconds retry = {});
   void Reset(Http2Stream& stream, Http2Sender::Why why);
   // The stream is gone: its bytes are no longer held.
-  void Forget(const Http2Stream& stream) { held_ -= stream.in.size() + stream.asked.size() + stream.live_held; }
+  void Forget(const Http2Stream& stream) {
+    held_ -= stream.in.size() + stream.asked.size() + stream.live_held;
+    if (filled_ == &stream) filled_ = nullptr;
+  }
+  // Whether the request that began last may be turned away.
+  bool may_wait() const { return may_wait_; }
 
  private:
+  // Makes request_ the stream's; false when it cannot be one.
+  bool Fill(const Http2Stream& stream);
+  bool TooLate() const;
   void BeginCall(Http2Stream& stream, const HttpRequest& asked);
-  // Handles the whole messages at the front of `in`.
+  // Handles the whole messages at the front of the bytes, or of those held; gives how many bytes they were.
+  std::size_t TakeMessages(Http2Stream& stream, std::string_view bytes);
   void ReadMessages(Http2Stream& stream);
   void CallHandler(Http2Stream& stream, std::string_view message, bool again);
   // What the handler said of one message, in rpc_.
@@ -78,6 +94,8 @@ class Http2Requests {
   std::chrono::steady_clock::time_point now_{};
   std::size_t held_ = 0;  // bytes of bodies in all streams
   HttpRequest request_;
+  const Http2Stream* filled_ = nullptr;  // whose request_ is
+  bool may_wait_ = false;
   HttpResponse response_;
   RpcResponse rpc_;
   std::string inflated_, packed_;

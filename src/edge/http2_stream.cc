@@ -23,19 +23,15 @@ constexpr std::array<Verb, 9> kVerbs = {{{"GET", Method::kGet},
 
 void Http2Stream::Clear() {
   constexpr std::size_t kMostKept = 64 << 10;  // bytes of a buffer that wait for the next request
-  std::string keep_head = std::move(head), keep_in = std::move(in), keep_out = std::move(out);
-  std::vector<Field> keep_fields = std::move(fields);
-  *this = Http2Stream{};
-  const auto give = [](std::string& from, std::string& to) {
-    if (from.capacity() > kMostKept) return;
-    from.clear();
-    to = std::move(from);
-  };
-  give(keep_head, head);
-  give(keep_in, in);
-  give(keep_out, out);
-  keep_fields.clear();
-  fields = std::move(keep_fields);
+  static_cast<Http2StreamState&>(*this) = {};
+  next = previous = chain = next_ready = nullptr;
+  live.reset();
+  later.reset();
+  fields.clear();
+  for (std::string* text : {&head, &in, &out, &problem, &asked, &watched, &told}) {
+    text->clear();
+    if (text->capacity() > kMostKept) text->shrink_to_fit();
+  }
 }
 
 bool Http2Stream::Request(HttpRequest* out_request) const {
@@ -58,7 +54,7 @@ bool Http2Stream::Request(HttpRequest* out_request) const {
   request.query = mark == std::string_view::npos ? std::string_view() : whole.substr(mark + 1);
   request.body = {};
   request.header_count = 0;
-  for (const Field& field : fields) {
+  for (const HpackField& field : fields) {
     if (request.header_count == request.headers.size()) return false;
     request.headers[request.header_count++] = {At(field.name, field.name_size), At(field.value, field.value_size)};
   }

@@ -1,6 +1,6 @@
 #pragma once
 
-// A client of HTTP/2 in memory, for tests.
+// A client of HTTP/2 in memory, and another hand at its header compression, for tests: nghttp2's, the reference that ours is held against.
 
 #include <nghttp2/nghttp2.h>
 
@@ -19,6 +19,54 @@ inline std::string Framed(std::string_view message, bool compressed = false) {
   std::string out = {compressed ? '\1' : '\0', static_cast<char>(size >> 24), static_cast<char>(size >> 16), static_cast<char>(size >> 8), static_cast<char>(size)};
   return out.append(message);
 }
+
+using HeaderList = std::vector<std::pair<std::string, std::string>>;
+
+// nghttp2's header compression: what it writes, and what it reads of ours.
+class HpackPeer {
+ public:
+  explicit HpackPeer(std::size_t table = 4096) {
+    nghttp2_hd_deflate_new(&deflater_, table);
+    nghttp2_hd_inflate_new(&inflater_);
+  }
+  ~HpackPeer() {
+    nghttp2_hd_deflate_del(deflater_);
+    nghttp2_hd_inflate_del(inflater_);
+  }
+  HpackPeer(const HpackPeer&) = delete;
+  void Table(std::size_t bytes) { nghttp2_hd_deflate_change_table_size(deflater_, bytes); }
+  void InflateTable(std::size_t bytes) { nghttp2_hd_inflate_change_table_size(inflater_, bytes); }
+  std::string Write(HeaderList headers) {
+    std::vector<nghttp2_nv> all;
+    for (auto& [name, value] : headers) {
+      all.push_back({reinterpret_cast<std::uint8_t*>(name.data()), reinterpret_cast<std::uint8_t*>(value.data()), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+    }
+    std::string out(nghttp2_hd_deflate_bound(deflater_, all.data(), all.size()), '\0');
+    const ssize_t size = nghttp2_hd_deflate_hd(deflater_, reinterpret_cast<std::uint8_t*>(out.data()), out.size(), all.data(), all.size());
+    out.resize(size < 0 ? 0 : static_cast<std::size_t>(size));
+    return out;
+  }
+  // False when it is no block.
+  bool Read(std::string_view block, HeaderList* out) {
+    while (true) {
+      nghttp2_nv header{};
+      int flags = 0;
+      const ssize_t used = nghttp2_hd_inflate_hd2(inflater_, &header, &flags, reinterpret_cast<const std::uint8_t*>(block.data()), block.size(), 1);
+      if (used < 0) return false;
+      block.remove_prefix(static_cast<std::size_t>(used));
+      if ((flags & NGHTTP2_HD_INFLATE_EMIT) != 0) {
+        out->emplace_back(std::string(reinterpret_cast<const char*>(header.name), header.namelen), std::string(reinterpret_cast<const char*>(header.value), header.valuelen));
+      }
+      if ((flags & NGHTTP2_HD_INFLATE_FINAL) != 0) break;
+    }
+    nghttp2_hd_inflate_end_headers(inflater_);
+    return block.empty();
+  }
+
+ private:
+  nghttp2_hd_deflater* deflater_ = nullptr;
+  nghttp2_hd_inflater* inflater_ = nullptr;
+};
 
 class Http2Client {
  public:

@@ -20,6 +20,7 @@ void HttpLoop::OnHttp2(Connection& c, std::string_view bytes) {
     if (stopping_) c.http2->Drain();
   }
   c.http2->Receive(bytes, PeerOf(c));
+  c.may_wait = queue_limit_ != 0;  // the rest is for the connection to say
   c.held_size = 0;
   c.started = false;
   if (c.ended) c.last = true;

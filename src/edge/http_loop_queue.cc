@@ -51,10 +51,11 @@ bool HttpLoop::TooLateNow() const { return turn_away_at_ == 1 || NanosNow() > tu
 
 // To turn a request away costs a receive and a send, and of small requests that is most of what an answer costs: who turns all away that
 // come too much has no time left for answers. So what is too late is put off, and turned away in a part of the time (TurnAway). Only what may
-// wait, by what its connection asked before: a first request is always read, it might be a probe. `handled`: when it would be.
+// wait, by what its connection asked before: a first request is always read, it might be a probe. Of HTTP/2 only while nothing is under way on
+// the connection. `handled`: when it would be.
 bool HttpLoop::TooLate(Connection& c, std::uint32_t events, std::int64_t handled) {
   if (handled <= turn_away_at_ || !c.may_wait || c.fd < 0) return false;
-  if (!c.unsent.empty() || c.waiting != nullptr || c.http2 != nullptr || c.stream != nullptr || c.draining) return false;
+  if (!c.unsent.empty() || c.waiting != nullptr || (c.http2 != nullptr && !c.http2->may_wait()) || c.stream != nullptr || c.draining) return false;
   c.since = came_;
   if (LeftUnread(c, events) && c.fd >= 0) late_.push_back({&c, c.serial, came_});
   return true;

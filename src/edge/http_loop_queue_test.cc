@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "edge/http2_testing_internal.h"
 #include "edge/http_server.h"
 #include "edge/socket_testing_internal.h"
 
@@ -26,6 +27,13 @@ class Slow final : public HttpHandler {
     while (Clock::now() - began < std::chrono::milliseconds(1)) {
     }
     response.body = "{}";
+  }
+  RpcKind KindOf(std::string_view) const override { return RpcKind::kUnary; }
+  void Call(const RpcRequest&, const HttpPeer&, RpcResponse& response) override {
+    const auto began = Clock::now();
+    while (Clock::now() - began < std::chrono::milliseconds(1)) {
+    }
+    response.message = "m";
   }
   bool MayWait(const HttpRequest& request) const override { return request.path != "/probe"; }
 };
@@ -136,6 +144,76 @@ TEST_F(HttpLoopQueueTest, RefusesTheRestOfABurstThatComesOnOneConnection) {
   EXPECT_EQ(count(R"({"error":{"code":"unavailable","message":"the server has more to do than it can; try again later"}})"), count("HTTP/1.1 503"));
   EXPECT_GT(got.rfind("HTTP/1.1 200"), got.rfind("HTTP/1.1 503"));
   AwaitAnswer(fd);
+}
+
+// A client of gRPC on a connection of its own.
+class Caller {
+ public:
+  explicit Caller(int port) : fd_(testing::ConnectTo(port)) {}
+  ~Caller() { ::close(fd_); }
+  Caller(const Caller&) = delete;
+  int fd() const { return fd_; }
+  void Call(std::string_view path) {
+    id_ = client_.Ask(std::string(path), "");
+    const std::string bytes = client_.Sent();
+    ASSERT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
+  // Takes what has come; the status of the call when it has ended, -1 before, -2 when the connection did.
+  int Take() {
+    std::array<char, 65536> bytes;
+    const ssize_t size = ::recv(fd_, bytes.data(), bytes.size(), 0);
+    if (size <= 0) return -2;
+    client_.Take({bytes.data(), static_cast<std::size_t>(size)});
+    return client_.At(id_).closed ? client_.At(id_).grpc() : -1;
+  }
+  const Http2Client::Reply& reply() { return client_.At(id_); }
+
+ private:
+  int fd_;
+  Http2Client client_;
+  std::int32_t id_ = 0;
+};
+
+TEST_F(HttpLoopQueueTest, CallsOfGrpcAreTurnedAwayToo) {
+  constexpr int kCalls = 1000;
+  std::vector<std::unique_ptr<Caller>> callers;
+  std::vector<pollfd> waits;
+  for (int i = 0; i < 64; ++i) {
+    callers.push_back(std::make_unique<Caller>(server_->port()));
+    callers.back()->Call("/probe");
+    int status = -1;
+    while (status == -1) status = callers.back()->Take();
+    ASSERT_EQ(status, 0);
+    waits.push_back({callers.back()->fd(), POLLIN, 0});
+  }
+  for (const auto& caller : callers) caller->Call("/s/Work");
+  std::map<int, int> statuses;
+  int sent = 64, heard = 0;
+  while (heard < sent && ::poll(waits.data(), waits.size(), 20'000) > 0) {
+    for (std::size_t i = 0; i < waits.size(); ++i) {
+      if ((waits[i].revents & POLLIN) == 0) continue;
+      const int status = callers[i]->Take();
+      if (status == -1) continue;
+      ASSERT_NE(status, -2);
+      ++heard;
+      ++statuses[status];
+      if (status == 14) EXPECT_EQ(callers[i]->reply().head.at("grpc-retry-pushback-ms"), "1000");
+      if (sent >= kCalls) continue;
+      ++sent;
+      callers[i]->Call("/s/Work");
+    }
+  }
+  EXPECT_EQ(heard, kCalls);
+  EXPECT_GT(statuses[0], 20);
+  EXPECT_GT(statuses[14], 10);
+  EXPECT_EQ(statuses[0] + statuses[14], kCalls);
+  // Probes are answered in the midst of it.
+  for (const auto& caller : callers) caller->Call("/s/Work");
+  Caller probe(server_->port());
+  probe.Call("/probe");
+  int status = -1;
+  while (status == -1) status = probe.Take();
+  EXPECT_EQ(status, 0);
 }
 
 TEST_F(HttpLoopQueueTest, HasNoMoreConnectionsThanItMay) {

@@ -77,6 +77,7 @@ void RpcResponse::Clear() {
   problem.clear();
   message.clear();
   metadata.clear();
+  retry = {};
   later.reset();
 }
 

@@ -65,6 +65,7 @@ struct RpcResponse {
   std::string problem;    // in words, for people
   std::string message;
   std::string metadata;   // header lines, each with its \r\n; of a call's first message only
+  std::chrono::milliseconds retry{0};  // of a refusal: when to come back; 0: it is not said
   std::unique_ptr<HttpLater> later;  // as HttpResponse's
 
   void Clear();

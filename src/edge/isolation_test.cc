@@ -98,6 +98,23 @@ TEST_F(IsolationTest, AModelThatIsAskedInBatchesHoldsUpNoOther) {
   for (const int fd : {first, second, third}) EXPECT_NE(Read(fd).find(R"({"value":0.5})"), std::string::npos);
 }
 
+// One that takes long and gains nothing from company: each request is a run, as many at a time as there are instances.
+TEST_F(IsolationTest, AModelThatIsAskedApartHoldsUpNoOther) {
+  serve::BatchTrial trial{.apart = true};
+  serve::Arm arm{sick_, serve::Role::kChampion, 1};
+  arm.batcher = std::make_shared<serve::Batcher>(sick_, serve::BatchSpec{.timeout = {}, .instances = 2}, trial);
+  const auto batcher = arm.batcher;
+  Start(std::move(arm));
+  *way_ = Way::kStuck;
+  const int first = Send("sick"), second = Send("sick");
+  while (batcher->Stats().waiting != 0 || batcher->Stats().waits == serve::BatchStats{}.waits) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const int third = Send("sick");
+  SoundAnswersAsBefore(50);
+  *way_ = Way::kFine;
+  for (const int fd : {first, second, third}) EXPECT_NE(Read(fd).find(R"({"value":0.5})"), std::string::npos);
+  EXPECT_EQ(batcher->Stats().runs, 3);
+}
+
 TEST_F(IsolationTest, AModelWithADeadlineHoldsUpNoOther) {
   Start({sick_, serve::Role::kChampion, 1}, R"({"rungs":["default 5"],"deadline":"20ms","breaker":{"failures":1,"window":"1h","rest":"1h"}})");
   *way_ = Way::kStuck;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 #include "base/text.h"
@@ -242,6 +243,12 @@ void WriteColumns(const std::vector<Metrics::Sum>& sums, Page& page) {
   }
 }
 
+void WriteMissing(const std::vector<serve::MissingAnswers>& missing, Page& page) {
+  std::map<std::string, std::int64_t> sums;
+  for (const serve::MissingAnswers& one : missing) sums[Label("endpoint", one.endpoint) + "," + Label("reason", serve::NameOf(one.why))] += one.answers;
+  for (const auto& [labels, answers] : sums) page.Sample("", labels, static_cast<double>(answers));
+}
+
 void WriteObservers(const Observers* observers, Page& page) {
   if (observers == nullptr) return;
   struct Row {
@@ -328,6 +335,8 @@ void AnswerMetrics(Worker& worker, const HttpRequest& request, HttpResponse& res
   }
   page.Family("tenon_inference_log_dropped_total", "counter", "Answers that the inference log had no room for");
   page.Value(shared.log == nullptr ? 0 : static_cast<double>(shared.log->dropped()));
+  page.Family("tenon_inference_log_missing_answers", "gauge", "Answers that processes before this one gave and did not write to the inference log any more, by endpoint and reason");
+  if (shared.log != nullptr) WriteMissing(shared.log->missing(), page);
   page.Family("tenon_inference_log_written_total", "counter", "Answers written to the inference log");
   page.Value(shared.log == nullptr ? 0 : static_cast<double>(shared.log->written()));
   WriteObservers(shared.observers.get(), page);

@@ -196,8 +196,9 @@ Error NoVersion(Worker& worker, std::string_view name, std::string_view version)
 
 // The first row's value of the field that decides which version answers.
 std::string KeyOf(std::string_view sticky, const OipRequest& request) {
+  if (sticky.empty()) return {};
   const auto tensor = std::ranges::find(request.inputs, sticky, &OipTensor::name);
-  if (sticky.empty() || tensor == request.inputs.end() || tensor->count == 0) return {};
+  if (tensor == request.inputs.end() || tensor->count == 0) return {};
   if (tensor->is_raw) {
     const double number = OipRawNumber(*tensor, 0);
     return tensor->type->family == OipFamily::kBool ? Str(number != 0) : FormatDouble(number);

@@ -232,7 +232,8 @@ Result<void> OipRows::BindTile(const OipTensor& tensor, const serve::Served& ser
     return Bad(Str("'input' must be numbers of shape [n, ", width, "]"));
   }
   rows_ = tensor.shape[0];
-  for (std::size_t i = 0; i < width; ++i) sources_.push_back({&tensor, static_cast<int>(i), i, width});
+  sources_.resize(width);
+  for (std::size_t i = 0; i < width; ++i) sources_[i] = {&tensor, static_cast<int>(i), i, width};
   std::ranges::fill(given_, std::uint8_t{1});
   return {};
 }
@@ -365,12 +366,13 @@ bool OipRows::FillColumn(const Source& source, std::int64_t from, std::int64_t n
       for (std::size_t i = 0; i < rows; ++i) numbers[i] = at[i * step] != 0 ? 1 : 0;
       return true;
     }
-    if (tensor.type->name == "FP32") {
+    const bool is_float = tensor.type->family == OipFamily::kFloat;
+    if (is_float && tensor.type->bytes == 4) {
       return CopyNumbers(plain, rows, numbers, [=](std::size_t i) {
         return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(Little(at + i * step, 4))));
       });
     }
-    if (tensor.type->name == "FP64") {
+    if (is_float) {
       return CopyNumbers(plain, rows, numbers, [=](std::size_t i) { return std::bit_cast<double>(Little(at + i * step, 8)); });
     }
     return CopyNumbers(plain, rows, numbers, [&](std::size_t i) { return RawNumber(at + i * step, *tensor.type); });

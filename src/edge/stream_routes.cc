@@ -244,13 +244,21 @@ class SocketStream final : public HttpStream {
       rest = held_;
     }
     more_ = false;
+    const bool together = messages_.together();
     while (!over_ && !rest.empty()) {
       if (out->size() >= kMostOutput) {
         more_ = true;
         break;
       }
-      Read(reader_.Next(&rest), peer, out);
+      const WebSocketReader::Got got = reader_.Next(&rest);
+      if (together && got == WebSocketReader::Got::kText && !closing_) {
+        Gather(reader_.payload(), peer, out);
+        continue;
+      }
+      AnswerGathered(peer, out);  // what is said goes in the order of what was asked
+      if (!over_) Read(got, peer, out);
     }
+    AnswerGathered(peer, out);
     held_ = std::string(more_ ? rest : std::string_view());
   }
 
@@ -278,14 +286,36 @@ class SocketStream final : public HttpStream {
   std::size_t held() const override { return reader_.held() + held_.capacity(); }
 
  private:
+  // Keeps a message until those that are there at once are known.
+  void Gather(std::string_view message, const HttpPeer& peer, std::string* out) {
+    constexpr std::size_t kMostGathered = 1 << 20;  // bytes
+    gathered_bytes_ += message.size();
+    gathered_.emplace_back().reserve(message.size() + kPadding);
+    gathered_.back().append(message).append(kPadding, '\0');
+    if (gathered_.size() >= Together::kMost || gathered_bytes_ >= kMostGathered) AnswerGathered(peer, out);
+  }
+
+  void AnswerGathered(const HttpPeer& peer, std::string* out) {
+    if (gathered_.empty()) return;
+    std::vector<std::string_view> views;
+    for (const std::string& message : gathered_) views.push_back(std::string_view(message).substr(0, message.size() - kPadding));
+    messages_.AnswerAll(views, peer, [&](const HttpResponse& answer) { return Say(answer, out); });
+    gathered_.clear();
+    gathered_bytes_ = 0;
+  }
+
+  // False: it ends with this.
+  bool Say(const HttpResponse& answer, std::string* out) {
+    AppendWebSocketFrame(WebSocketOpcode::kText, answer.body, out);
+    if (answer.status == 401 || answer.status == 403 || answer.status == 404) Close(1008, "see the last message", out);
+    return !closing_;
+  }
+
   void Read(WebSocketReader::Got got, const HttpPeer& peer, std::string* out) {
     switch (got) {
       case WebSocketReader::Got::kMore: return;
       case WebSocketReader::Got::kText: {
-        if (closing_) return;
-        const HttpResponse& answer = messages_.Answer(reader_.payload(), peer);
-        AppendWebSocketFrame(WebSocketOpcode::kText, answer.body, out);
-        if (answer.status == 401 || answer.status == 403 || answer.status == 404) Close(1008, "see the last message", out);
+        if (!closing_) Say(messages_.Answer(reader_.payload(), peer), out);
         return;
       }
       case WebSocketReader::Got::kPing: {
@@ -316,6 +346,8 @@ class SocketStream final : public HttpStream {
   WebSocketReader reader_;
   bool more_ = false, closing_ = false, over_ = false;
   std::string held_;  // bytes that are not read yet
+  std::vector<std::string> gathered_;  // messages that are there at once, with kPadding behind each
+  std::size_t gathered_bytes_ = 0;
 };
 
 // A page of another site must not use the reader's place in the network: its Origin is another host.

@@ -95,6 +95,7 @@ void Worker::Begin(const HttpPeer& peer) {
   rows_ = executions_ = 0;
   pending_.reset();  // of a request that met a bug
   suspended_ = resumed_ = false;
+  completed_by_ = Completed::kNone;
   DropKept();
   Refresh();
   shared_->metrics.thread(thread_).requests.Add(1);
@@ -167,6 +168,7 @@ std::string_view Worker::TurnedAway(const HttpRequest& request) {
 
 bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpResponse& response) {
   guard_.Refresh();
+  come_back_ = {};
   if (own_) {
     asker_ = {{}, 0, 0, true};
     return true;
@@ -179,6 +181,7 @@ bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpRespons
   if (late && need != Need::kNothing && need != Need::kMetrics) {
     Refuse(Refusal::kOverload, 503, "the server has more to do than it can; try again later", request, response);
     response.headers += "Retry-After: 1\r\n";
+    come_back_ = std::chrono::seconds(1);
     return false;
   }
   const std::string_view key = request.Header("x-api-key"), authorization = request.Header("authorization");
@@ -200,6 +203,7 @@ bool Worker::LetIn(const HttpRequest& request, const HttpPeer& peer, HttpRespons
   if (!refused) return true;
   if (why == Refusal::kRate) shared_->metrics.thread(thread_).limited.Add(1);
   Refuse(why, 429, text, request, response);
+  come_back_ = std::chrono::ceil<std::chrono::milliseconds>(wait);
   response.AddHeader("Retry-After", std::to_string(std::chrono::ceil<std::chrono::seconds>(wait).count()));
   return false;
 }

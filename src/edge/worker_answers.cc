@@ -139,7 +139,7 @@ std::span<const float> Worker::PredictRows(Lane& lane) {
   rows_ += static_cast<std::int64_t>(rows.size());
   if (lane.served().predictor->cascade() != nullptr) {
     by_cheap_.assign(rows.size(), 0);
-    for (std::size_t i = 0; i < rows.size(); ++i) CountStage(lane, i, lane.session.by_cheap(i));
+    for (std::size_t i = 0; i < rows.size(); ++i) CountStage(lane, i, batched_ != nullptr ? batched_->by_cheap(i) : lane.session.by_cheap(i));
   }
   if (shared_->log == nullptr && lane.tally == nullptr && lane.mirrored == 0) return values;
   const auto outputs = static_cast<std::size_t>(lane.served().predictor->outputs());
@@ -156,6 +156,7 @@ bool Worker::AskModel(Lane& lane, std::size_t outputs) {
   const serve::Rows& rows = lane.session.rows();
   if (batched_ != nullptr) {
     (void)TakeBatched(lane);
+    for (std::size_t i = 0; i < rows.size(); ++i) by_cheap_[i] = batched_->by_cheap(i) ? 1 : 0;
     return refusal_of_batch_ == nullptr;
   }
   if (lane.apart == nullptr) {

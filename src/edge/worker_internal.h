@@ -90,6 +90,9 @@ struct Lane : std::enable_shared_from_this<Lane> {
 struct GrpcMethod;
 class Pending;
 
+// Where the features lie that were looked up for a request: nowhere, in its body made anew, or in rows beside its tensors.
+enum class Completed : std::uint8_t { kNone, kBody, kRows };
+
 // That a decoder may read behind a body.
 inline constexpr std::size_t kJsonPadding = 64;
 
@@ -131,6 +134,8 @@ class Worker final : public HttpHandler {
   // ("instances"), or the body itself where that is empty. It is used before the next call. Bodies that are no such request stay as
   // they are: who reads them next says what is wrong.
   Result<const HttpRequest*> Complete(const HttpRequest& request, const Lane& lane, std::string_view list);
+  // The same for rows beside tensors: looks up what they lack, or takes what was looked up before the request was left.
+  Result<void> CompleteRows(const std::vector<std::string>& fields, std::vector<Json>& rows);
   // Predicts the rows in lane.session.rows() as one batch and keeps the answers: the way of every protocol to a model's
   // numbers. rows x outputs() of them; they live until the next call. None when suspended(): the rows were given to a batcher, the
   // request is to be read to its end (a fault in it drops what waits, by DropWait) and left; it is handled anew when the answers are there.
@@ -218,6 +223,7 @@ class Worker final : public HttpHandler {
   JsonDecoder decoder_;
   Guard guard_;
   std::string refusal_;  // why the last one was not let in
+  std::chrono::milliseconds come_back_{};  // and when to come again; 0: it is not said
   Asker asker_;
   std::unique_ptr<Observer> observer_;      // null: nothing is kept of requests
   const serve::Served* answered_ = nullptr;  // the version of the request under way
@@ -256,6 +262,7 @@ class Worker final : public HttpHandler {
   std::string inflated_;
   HttpRequest completed_request_;  // with features looked up
   std::string completed_;
+  Completed completed_by_ = Completed::kNone;  // of the request under way
   struct Answer {
     serve::Row row;
     std::vector<float> values;

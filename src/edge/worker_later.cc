@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "edge/oip_internal.h"
 #include "edge/worker_later_internal.h"
 
 namespace tenon::edge {
@@ -86,6 +87,7 @@ void Worker::TakeUp(const HttpPeer& peer, std::unique_ptr<HttpLater> what) {
   rows_ = executions_ = 0;
   deadline_ = {};
   DropKept();
+  completed_by_ = Completed::kNone;
   resumed_ = true;
   peer_ = &peer;
 }
@@ -100,6 +102,9 @@ void Worker::LeaveOff(std::unique_ptr<HttpLater>* later) {
     return;
   }
   suspended_ = false;
+  pending_->by = completed_by_;
+  if (completed_by_ == Completed::kBody) pending_->body = completed_;
+  if (completed_by_ == Completed::kRows) pending_->rows = std::move(oip_->completed);
   // From here on it may be resumed, on this thread: that is, after this call.
   Pending::Ready(*pending_->left, pending_->wake());
   *later = std::move(pending_);

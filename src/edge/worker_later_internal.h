@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "edge/worker_internal.h"
 
 namespace tenon::edge {
@@ -34,6 +35,10 @@ class Pending final : public HttpLater {
   std::chrono::nanoseconds queued{};
   Asker asker;
   std::string asker_name;  // that asker.name is a view of
+  // What was looked up for it, so that it is once and the answer is that of the rows that were asked.
+  Completed by = Completed::kNone;
+  std::string body;
+  std::vector<Json> rows;
 
  private:
   Counter& in_flight_;

@@ -7,6 +7,8 @@
 
 #include "base/hash.h"
 #include "base/testing.h"
+#include "base/text.h"
+#include "base/time.h"
 #include "evaluate/evaluate.h"
 #include "evaluate/svg.h"
 
@@ -243,6 +245,24 @@ TEST(SvgTest, TicksAreRound) {
   EXPECT_EQ(TicksOf(0, 0, 5), std::vector<double>{0});
   EXPECT_EQ(TickLabel({"", 0, 1, true}, 0.6000000000000001, 0.2), "60%");
   EXPECT_EQ(TickLabel({"", 0, 1e6, false}, 250000, 50000), "250,000");
+}
+
+TEST(SvgTest, TicksOfTimes) {
+  const auto labels = [](const char* from, const char* until) {
+    Micros low = 0, high = 0;
+    EXPECT_TRUE(ParseTimestamp(from, &low) && ParseTimestamp(until, &high));
+    const auto ticks = TimeTicksOf(static_cast<double>(low), static_cast<double>(high), 5);
+    std::string out;
+    for (const double tick : ticks) out += Str(out.empty() ? "" : " | ", TimeTickLabel(tick, ticks.size() > 1 ? ticks[1] - ticks[0] : 1));
+    return out;
+  };
+  EXPECT_EQ(labels("2011-01-01", "2012-12-31"), "Jan 2011 | Jul 2011 | Jan 2012 | Jul 2012");
+  EXPECT_EQ(labels("1990-06-01", "2024-06-01"), "2000 | 2010 | 2020");
+  EXPECT_EQ(labels("2024-01-15", "2024-05-20"), "Feb 2024 | Mar 2024 | Apr 2024 | May 2024");
+  EXPECT_EQ(labels("2024-03-01", "2024-03-09"), "2 Mar | 4 Mar | 6 Mar | 8 Mar");
+  EXPECT_EQ(labels("2024-03-01 20:00:00", "2024-03-02 10:00:00"), "21:00 | 2 Mar | 03:00 | 06:00 | 09:00");
+  EXPECT_EQ(labels("2024-03-01 10:00:00", "2024-03-01 10:00:40"), "10:00:00 | 10:00:10 | 10:00:20 | 10:00:30 | 10:00:40");
+  EXPECT_EQ(TimeTicksOf(5, 5, 5), std::vector<double>{5});
 }
 
 }  // namespace

@@ -21,7 +21,7 @@ section p{max-width:74ch;margin:4px 0 10px}
 .verdict.good{border-left-color:var(--good)}.verdict.bad{border-left-color:var(--bad)}
 .verdict .asked{color:var(--soft);margin:0 0 4px}
 .verdict .answer{font-size:21px;line-height:1.35;font-weight:600;margin:0 0 16px}
-.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:12px;margin:0 0 6px}
+.tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,160px),1fr));gap:12px;margin:0 0 6px}
 .tile{border:1px solid var(--line);border-radius:6px;padding:10px 14px}
 .tile small{display:block;color:var(--soft);font-size:12.5px;line-height:1.4}
 .tile b{display:block;font-size:22px;line-height:1.35;font-variant-numeric:tabular-nums}
@@ -34,7 +34,7 @@ td small{display:block;color:var(--soft);font-size:12.5px}td:first-child small{m
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .pass,.fail{display:inline-block;white-space:nowrap;border-radius:4px;padding:0 8px;font-weight:600;font-size:13px}
 .pass{color:var(--good);background:var(--goodbg)}.fail{color:var(--bad);background:var(--badbg)}
-.up{color:var(--good)}.down{color:var(--bad)}
+.warn{font-weight:600;color:var(--i2)}.up{color:var(--good)}.down{color:var(--bad)}
 .grid{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,430px),1fr));gap:16px;align-items:start}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 16px 10px;break-inside:avoid}
 figcaption b{display:block;font-size:15px}figcaption span{display:block;color:var(--soft);font-size:13px;line-height:1.45}
@@ -61,6 +61,8 @@ svg .dots{fill:none;stroke:var(--c);stroke-linecap:round;opacity:.75}svg .speck{
 .heat td{background:rgba(var(--heat),var(--a));min-width:64px}.heat td.dark{color:#fff}.heat td.dark small{color:#fff;opacity:.9}
 .heat th{vertical-align:bottom}.heat th.side{text-align:right;vertical-align:middle;max-width:170px}
 @media(prefers-color-scheme:dark){.heat td.dark,.heat td.dark small{color:#0c1118}}
+@media(max-width:640px){main{padding:20px 14px 40px}.tiles{grid-template-columns:1fr 1fr}.stack tr:first-child{display:none}.stack tr{display:block;padding:8px 0;border-bottom:1px solid var(--line)}
+.stack td{display:block;border:0;padding:2px 12px}.stack td:first-child small{min-width:0}}
 .few{font-size:13px}.few.heat th,.heat.few td{padding:4px 6px;min-width:34px}
 dl{display:grid;grid-template-columns:minmax(120px,max-content) 1fr;gap:5px 20px;margin:0}
 dt{color:var(--soft)}dd{margin:0;overflow-wrap:anywhere}

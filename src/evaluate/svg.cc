@@ -80,6 +80,7 @@ std::pair<double, double> Widened(double low, double high) {
 }
 
 std::string TickLabel(const Axis& axis, double value, double step) {
+  if (axis.time) return TimeTickLabel(value, step);
   if (axis.percent) return Str(FormatShort(value * 100, 4), "%");
   if (std::abs(value) < step * 1e-6) return "0";
   const double size = std::abs(value);
@@ -142,7 +143,7 @@ void Plot::VerticalLine(double x, std::string_view text) {
 
 std::string Plot::Html() const {
   std::string grid;
-  const auto xs = TicksOf(x_.low, x_.high, 6), ys = TicksOf(y_.low, y_.high, 5);
+  const auto xs = x_.time ? TimeTicksOf(x_.low, x_.high, 5) : TicksOf(x_.low, x_.high, 6), ys = TicksOf(y_.low, y_.high, 5);
   for (const double tick : ys) {
     grid += Straight(kLeft, Y(tick), kWidth - kRight, Y(tick), "grid");
     grid += Words(kLeft - 8, Y(tick) + 4, "end", TickLabel(y_, tick, StepOf(ys)));

@@ -21,12 +21,16 @@ struct Axis {
   double low = 0;
   double high = 1;
   bool percent = false;
+  bool time = false;  // microseconds since 1970; ticks are begins of hours, days, months or years
 };
 
 // Round numbers within [low, high], about `count` of them.
 std::vector<double> TicksOf(double low, double high, int count);
 // [low, high] widened a little; of one value a range around it.
 std::pair<double, double> Widened(double low, double high);
+// The same of a time; a day as "2 Mar", a month as "Mar 2024". `step`: to the next tick.
+std::vector<double> TimeTicksOf(double low, double high, int count);
+std::string TimeTickLabel(double value, double step);
 std::string TickLabel(const Axis& axis, double value, double step);
 
 // A plot of two number axes. What is added later lies on top. Values beyond the axes are not cut: choose the axes so.

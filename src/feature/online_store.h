@@ -48,6 +48,9 @@ class OnlineTable {
   virtual Result<std::int64_t> Put(std::span<const OnlineEntry> entries, Newest newest) = 0;
   // Erases records with an event time before that; how many.
   virtual Result<std::int64_t> Expire(Micros before) = 0;
+  // Erases the records of these keys, and what the store still has of their bytes: nothing older comes back by that. Killed in the midst, it
+  // is as before or they are gone; the same call again finishes it. How many there were.
+  virtual Result<std::int64_t> Erase(std::span<const std::string_view> keys) = 0;
   // All that was stored survives a power cut from here on, and starting again takes little time.
   virtual Result<void> Flush() = 0;
   virtual Result<OnlineStats> Stats() = 0;

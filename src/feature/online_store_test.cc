@@ -138,6 +138,92 @@ TEST(EmbeddedStore, GrowsErasesAndExpires) {
   EXPECT_EQ(stats.records, 9);
 }
 
+TEST(EmbeddedStore, WhatIsErasedStandsNowhereAnyMore) {
+  const auto files = platform::RealFiles();
+  const Folder folder;
+  const std::string who = "somebody-with-a-name";
+  const auto stands = [&] {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder.path())) {
+      if (!entry.is_regular_file()) continue;
+      auto bytes = files->Read(entry.path());
+      if (bytes.ok() && bytes->find(who) != std::string::npos) return true;
+    }
+    return false;
+  };
+  {
+    const auto store = Embedded(*files, folder.path());
+    ASSERT_OK_AND_ASSIGN(const auto table, store->Open("t", Layout()));
+    ASSERT_OK_AND_ASSIGN(const auto other, store->Open("t", Layout()));  // as another process has it
+    for (std::int64_t i = 0; i < 500; ++i) PutOne(*table, Str("k", i), i, i);
+    PutOne(*table, who, 39, 7);
+    ASSERT_TRUE(stands());
+    EXPECT_EQ(Look(*other, who), 39);
+    const std::string_view keys[] = {who, "k17", "nobody"};
+    ASSERT_OK_AND_ASSIGN(const std::int64_t gone, table->Erase(keys));
+    EXPECT_EQ(gone, 2);
+    EXPECT_FALSE(stands());
+    for (const auto* one : {table.get(), other.get()}) {
+      EXPECT_EQ(Look(*const_cast<OnlineTable*>(one), who), -1);
+      EXPECT_EQ(Look(*const_cast<OnlineTable*>(one), "k17"), -1);
+      EXPECT_EQ(Look(*const_cast<OnlineTable*>(one), "k18"), 18);
+    }
+    ASSERT_OK_AND_ASSIGN(const OnlineStats stats, table->Stats());
+    EXPECT_EQ(stats.records, 499);
+    ASSERT_OK_AND_ASSIGN(const std::int64_t again, table->Erase(keys));
+    EXPECT_EQ(again, 0);
+    PutOne(*other, "k17", 5, 1);  // what comes later is another one
+  }
+  std::filesystem::remove(std::filesystem::path(folder.path()) / "t" / "table");  // from its log alone
+  const auto store = Embedded(*files, folder.path());
+  ASSERT_OK_AND_ASSIGN(const auto table, store->Open("t", Layout()));
+  EXPECT_EQ(Look(*table, who), -1);
+  EXPECT_EQ(Look(*table, "k17"), 5);
+  EXPECT_EQ(Look(*table, "k499"), 499);
+  const auto alone = Embedded(*files, "", R"({"disk": false})");
+  ASSERT_OK_AND_ASSIGN(const auto memory, alone->Open("t", Layout()));
+  PutOne(*memory, who, 3, 1);
+  const std::string_view key = who;
+  ASSERT_OK_AND_ASSIGN(const std::int64_t gone, memory->Erase({&key, 1}));
+  EXPECT_EQ(gone, 1);
+  EXPECT_EQ(Look(*memory, who), -1);
+}
+
+TEST(EmbeddedStore, KilledWhileItErasesItIsAsBeforeOrErased) {
+  const auto files = platform::RealFiles();
+  int before = 0, after = 0;
+  for (int i = 0; i < 40; ++i) {
+    const Folder folder;
+    {
+      const auto store = Embedded(*files, folder.path());
+      ASSERT_OK_AND_ASSIGN(const auto table, store->Open("t", Layout()));
+      for (std::int64_t k = 0; k < 2000; ++k) PutOne(*table, Str("k", k), k, k);
+    }
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      const auto store = Embedded(*files, folder.path());
+      auto table = store->Open("t", Layout());
+      const std::string_view key = "k1234";
+      for (int turn = 0; turn < 1000; ++turn) static_cast<void>((*table)->Erase({&key, 1}));
+      _exit(0);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(2000 + 700 * i));
+    kill(child, SIGKILL);
+    int status = 0;
+    waitpid(child, &status, 0);
+    const auto store = Embedded(*files, folder.path());
+    ASSERT_OK_AND_ASSIGN(const auto table, store->Open("t", Layout()));
+    const std::int64_t found = Look(*table, "k1234");
+    ASSERT_TRUE(found == 1234 || found == -1) << found;
+    ++(found == -1 ? after : before);
+    for (const std::int64_t k : {0, 1, 999, 1233, 1235, 1999}) ASSERT_EQ(Look(*table, Str("k", k)), k);
+    const std::string_view key = "k1234";
+    ASSERT_OK(table->Erase({&key, 1}));
+    ASSERT_EQ(Look(*table, "k1234"), -1);
+  }
+  EXPECT_GT(after, 0);
+}
+
 TEST(EmbeddedStore, ComesBackAfterARestartAndFromItsLogAlone) {
   const auto files = platform::RealFiles();
   const Folder folder;

@@ -71,4 +71,11 @@ struct SetAside {
 };
 Result<std::vector<SetAside>> EventsSetAside(platform::Database& state, std::int64_t most);
 
+// Takes an entity out of a state: what is kept of it for views by its key there (`keys`: view and key), and the events, kept or put aside,
+// whose `column` has the value. No processor works on it. How many rows of the state went; killed in the midst, all or none did.
+struct EntityKey {
+  std::string view, key;
+};
+Result<std::int64_t> EraseFromState(platform::Database& state, const std::vector<EntityKey>& keys, std::string_view column, std::string_view value);
+
 }  // namespace tenon::feature

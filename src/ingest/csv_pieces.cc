@@ -48,9 +48,9 @@ class CsvPieces final : public PiecesOfMany {
     given_.assign(fields.size(), false);
     for (const auto& [column, name] : spec.types) {
       const auto at = std::ranges::find(fields, column, &table::Field::name);
-      if (at == fields.end()) return Error(Code::kInvalidArgument, Str("types: no column '", column, "'", DidYouMean(column, file_.names)));
-      TENON_ASSIGN(at->type, table::TypeNamed(name), Str("types: ", column));
-      if (at->type == Type::kEmbedding) return Error(Code::kInvalidArgument, Str("types: ", column, ": text files cannot give embeddings"));
+      if (at == fields.end()) return Error(Code::kInvalidArgument, Str(spec.Where(), ".types.", column, ": no column '", column, "'", DidYouMean(column, file_.names)));
+      TENON_ASSIGN(at->type, table::TypeNamed(name), Str(spec.Where(), ".types.", column));
+      if (at->type == Type::kEmbedding) return Error(Code::kInvalidArgument, Str(spec.Where(), ".types.", column, ": text files cannot give embeddings"));
       given_[static_cast<std::size_t>(at - fields.begin())] = true;
     }
     schema_ = std::make_shared<const Schema>(std::move(fields));

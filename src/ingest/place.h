@@ -14,9 +14,12 @@ namespace tenon::ingest {
 struct Brought {
   std::unique_ptr<table::BatchReader> rows;  // else null
   std::vector<std::string> files;            // for SourceSpec::files; copies have the endings of their names
+  std::string position;                      // up to where was read, whatever became of the records, as SourceSpec::since takes it; "": the place does not tell
   std::shared_ptr<const void> keeper;        // removes copies with its last user; null: the files are the user's
 };
 Result<Brought> Bring(const Call& call, const SourceSpec& spec);
+// That position, of what ingest::Read gave; "": its place does not tell.
+std::string PositionOf(const table::BatchReader& rows);
 // Whether Bring gives rows and not files.
 bool SendsRows(const SourceSpec& spec);
 

@@ -39,8 +39,19 @@ class Kept final : public BatchReader {
   std::shared_ptr<const table::Schema> schema_;
 };
 
-// How the source is called in the project file.
-std::string WhereOf(const SourceSpec& spec) { return spec.name == "data" ? "data" : Str("data.", spec.name); }
+// Tells beside the rows up to where was read.
+class Positioned final : public BatchReader {
+ public:
+  Positioned(std::unique_ptr<BatchReader> rows, std::string position) : rows_(std::move(rows)), position_(std::move(position)) {}
+  const std::shared_ptr<const table::Schema>& schema() const override { return rows_->schema(); }
+  Result<std::optional<table::Batch>> Next(const Call& call) override { return rows_->Next(call); }
+  std::string library() const override { return rows_->library(); }
+  const std::string& position() const { return position_; }
+
+ private:
+  std::unique_ptr<BatchReader> rows_;
+  std::string position_;
+};
 
 std::string FormatByName(std::string_view path) {
   std::string name = ToLower(platform::NameOf(path));
@@ -52,6 +63,31 @@ std::string FormatByName(std::string_view path) {
   for (const auto& [ending, format] : kEndings) {
     if (name.ends_with(ending)) return std::string(format);
   }
+  return "";
+}
+
+// What a file is that holds no table we could read, by its first bytes; and what to do about it. Empty: nothing known.
+std::string Foreign(std::string_view head) {
+  const struct {
+    std::string_view start, what;
+  } kinds[] = {{"PK\x03\x04", "a workbook of Excel or a zip archive; save the sheet as CSV, or unpack it"},
+               {"\xD0\xCF\x11\xE0", "a workbook of Excel 97; save the sheet as CSV"},
+               {"%PDF", "a PDF; a table in it has to be saved as CSV first"},
+               {"\x89PNG", "a picture (PNG); name pictures in a table, and the table here: `files:` reads them"},
+               {"\xFF\xD8\xFF", "a picture (JPEG); name pictures in a table, and the table here: `files:` reads them"},
+               {"GIF8", "a picture (GIF)"},
+               {"SQLite format 3", "a database of SQLite; export its table as CSV or Parquet"},
+               {"\x93NUMPY", "an array of NumPy; save it as Parquet or CSV"},
+               {"\x89HDF", "HDF5; save it as Parquet or CSV"},
+               {"BZh", "packed with bzip2; pack it with gzip or zstd, or not at all"},
+               {"\xFD" "7zXZ", "packed with xz; pack it with gzip or zstd, or not at all"},
+               {"7z\xBC\xAF", "a 7-Zip archive; unpack it"},
+               {"Rar!", "a RAR archive; unpack it"}};
+  for (const auto& one : kinds) {
+    if (head.starts_with(one.start)) return std::string(one.what);
+  }
+  const std::string begin = ToLower(Trim(head).substr(0, 15));
+  if (begin.starts_with("<!doctype html") || begin.starts_with("<html")) return "a page of HTML and no table: perhaps a log-in or an error page was saved in its place";
   return "";
 }
 
@@ -80,7 +116,7 @@ Result<std::shared_ptr<const table::Schema>> Named(const table::Schema& schema, 
   std::vector<table::Field> fields = schema.fields();
   if (!spec.columns.empty()) {
     if (spec.columns.size() != fields.size()) {
-      return Error(Code::kInvalidArgument, Str("`columns` names ", spec.columns.size(), " columns, but there are ", fields.size(), ": ",
+      return Error(Code::kInvalidArgument, Str(spec.Where(), ".columns: `columns` names ", spec.columns.size(), " columns, but there are ", fields.size(), ": ",
                                                Join(schema.Names(), ", ")));
     }
     for (std::size_t i = 0; i < fields.size(); ++i) fields[i].name = spec.columns[i];
@@ -89,7 +125,7 @@ Result<std::shared_ptr<const table::Schema>> Named(const table::Schema& schema, 
     const auto has = [&](const std::string& wanted) { return std::ranges::find(fields, wanted, &table::Field::name); };
     if (has(name) != fields.end()) continue;  // a file that has the new name already
     const auto at = has(old);
-    if (at == fields.end()) return Error(Code::kInvalidArgument, Str("rename: no column '", old, "'", DidYouMean(old, schema.Names())));
+    if (at == fields.end()) return Error(Code::kInvalidArgument, Str(spec.Where(), ".rename.", name, ": no column '", old, "'", DidYouMean(old, schema.Names())));
     at->name = name;
   }
   if (fields.empty()) return Error(Code::kInvalidArgument, "there are no columns");
@@ -109,6 +145,10 @@ Result<std::shared_ptr<const table::Schema>> Named(const table::Schema& schema, 
 // The kind of readers/ for files of which this is the first.
 Result<std::string> FormatOf(const Call& call, const SourceSpec& spec, const std::string& file) {
   if (!spec.format.empty()) return spec.format;
+  {
+    TENON_ASSIGN(const auto bytes, platform::RealFiles()->Map(file));
+    if (const std::string what = Foreign(bytes->view().substr(0, 64)); !what.empty()) return Error(Code::kInvalidArgument, Str(file, ": this is ", what));
+  }
   if (std::string format = FormatByName(file); !format.empty()) return format;
   return FormatByBytes(call, file);
 }
@@ -118,7 +158,7 @@ Result<Brought> FromPlace(const Call& call, const SourceSpec& spec) {
   TENON_ASSIGN(const std::string kind, PlaceOf(spec.paths[0]));
   Kinds<Place> places;
   TENON_TRY(AddAll(places));
-  TENON_ASSIGN(auto place, places.Create(kind, spec.connect, Str(WhereOf(spec), ".connect")));
+  TENON_ASSIGN(auto place, places.Create(kind, spec.connect, Str(spec.Where(), ".connect")));
   return place->Bring(call, spec.paths[0], spec);
 }
 
@@ -138,14 +178,24 @@ Result<void> AddFolder(const std::string& folder, std::vector<std::string>* file
   return {};
 }
 
+// A reader names an option by itself; the project file has it under the source.
+Result<std::unique_ptr<Reader>> ReaderOf(const SourceSpec& spec, const Kinds<Reader>& kinds, const std::string& format) {
+  auto made = kinds.Create(format, spec.options, spec.Where());
+  if (made.ok()) return made;
+  if (!spec.format.empty() && kinds.Find(format).ok() == false) return std::move(made).error().Context(Str(spec.Where(), ".format"));
+  const std::string option(made.error().message().substr(0, made.error().message().find(':')));
+  if (spec.options.Find(option) == nullptr) return made;
+  return std::move(made).error().Context(Str(spec.Where(), ".", option));
+}
+
 Result<void> CheckRoles(const table::Schema& schema, const SourceSpec& spec) {
   const std::pair<std::string_view, const std::string*> roles[] = {{"key", &spec.key}, {"time", &spec.time}, {"group", &spec.group}};
   for (const auto& [role, column] : roles) {
     if (column->empty() || schema.Find(*column) >= 0) continue;
-    return Error(Code::kInvalidArgument, Str(WhereOf(spec), ".", role, ": no column '", *column, "'", DidYouMean(*column, schema.Names())));
+    return Error(Code::kInvalidArgument, Str(spec.Where(), ".", role, ": no column '", *column, "'", DidYouMean(*column, schema.Names())));
   }
   for (const auto& [column, folder] : spec.contents) {
-    if (schema.Find(column) < 0) return Error(Code::kInvalidArgument, Str(WhereOf(spec), ".files: no column '", column, "'", DidYouMean(column, schema.Names())));
+    if (schema.Find(column) < 0) return Error(Code::kInvalidArgument, Str(spec.Where(), ".files.", column, ": no column '", column, "'", DidYouMean(column, schema.Names())));
   }
   return {};
 }
@@ -208,19 +258,25 @@ Result<std::unique_ptr<BatchReader>> Read(const Call& call, const SourceSpec& sp
   std::unique_ptr<BatchReader> rows = std::move(brought.rows);
   if (rows == nullptr) {
     TENON_ASSIGN(const std::string format, FormatOf(call, spec, brought.files[0]));
-    TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, WhereOf(spec)), Str("source ", spec.name));
+    TENON_ASSIGN(auto reader, ReaderOf(spec, kinds, format), Str("source ", spec.name));
     TENON_ASSIGN(rows, reader->Open(call, brought.files, spec), Str("source ", spec.name));
   }
   TENON_ASSIGN(auto schema, Named(*rows->schema(), spec), Str("source ", spec.name));
   rows = std::make_unique<Kept>(std::move(rows), std::move(schema), std::move(brought.keeper));
   if (!spec.sql.empty()) {
-    TENON_ASSIGN(rows, QueryOver(call, std::move(rows), spec.sql), Str("source ", spec.name));
+    TENON_ASSIGN(rows, QueryOver(call, std::move(rows), spec.sql), Str("source ", spec.name, ": ", spec.Where(), ".sql"));
     SourceSpec plain;
     TENON_TRY(Named(*rows->schema(), plain), Str("source ", spec.name, ": sql"));
   }
   TENON_TRY(CheckRoles(*rows->schema(), spec), Str("source ", spec.name));
   if (!spec.contents.empty()) rows = WithContents(std::move(rows), Contents(spec.contents, spec.contents_folder));
+  if (!brought.position.empty()) rows = std::make_unique<Positioned>(std::move(rows), std::move(brought.position));
   return rows;
+}
+
+std::string PositionOf(const BatchReader& rows) {
+  const auto* told = dynamic_cast<const Positioned*>(&rows);
+  return told == nullptr ? std::string() : told->position();
 }
 
 Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& spec, const Kinds<Reader>& kinds) {
@@ -230,7 +286,7 @@ Result<std::unique_ptr<Pieces>> ReadPieces(const Call& call, const SourceSpec& s
   TENON_ASSIGN(const std::vector<std::string> files, FindFiles(spec), Str("source ", spec.name));
   if (files.size() != 1) return std::unique_ptr<Pieces>();
   TENON_ASSIGN(const std::string format, FormatOf(call, spec, files[0]));
-  TENON_ASSIGN(auto reader, kinds.Create(format, spec.options, WhereOf(spec)), Str("source ", spec.name));
+  TENON_ASSIGN(auto reader, ReaderOf(spec, kinds, format), Str("source ", spec.name));
   TENON_ASSIGN(auto pieces, reader->OpenPieces(call, files[0], spec), Str("source ", spec.name));
   if (pieces != nullptr) TENON_TRY(CheckRoles(*pieces->schema(), spec), Str("source ", spec.name));
   return pieces;

@@ -16,6 +16,7 @@ namespace tenon::ingest {
 // Where rows come from and how they are written there. What the user wrote under `data:`.
 struct SourceSpec {
   std::string name = "data";
+  std::string Where() const;                // how it is called in the project file, for messages: data, data.payments
   std::vector<std::string> paths;           // files, globs, "-" for standard input; relative to `folder`; or one address (place.h)
   std::string folder = ".";
   std::string format;                       // a kind of readers/; "": by the name and the first bytes

@@ -118,7 +118,7 @@ struct Guess : Looks {
 class TextTable final : public table::BatchReader {
  public:
   TextTable(std::unique_ptr<Records> records, const SourceSpec& spec)
-      : records_(std::move(records)), numbers_(records_->numbers()), missing_(spec.missing), types_(spec.types) {}
+      : records_(std::move(records)), numbers_(records_->numbers()), missing_(spec.missing), types_(spec.types), where_(spec.Where()) {}
 
   Result<void> Learn(const Call& call) {
     TENON_TRY(CountLooks(call));
@@ -222,9 +222,9 @@ class TextTable final : public table::BatchReader {
       }
       for (const auto& [column, type] : types_) {
         if (column != name) continue;
-        TENON_ASSIGN(guess.type, table::TypeNamed(type), Str("types: ", column));
+        TENON_ASSIGN(guess.type, table::TypeNamed(type), Str(where_, ".types.", column));
         if (guess.type == Type::kEmbedding) {
-          return Error(Code::kInvalidArgument, Str("types: ", column, ": text files cannot give embeddings"));
+          return Error(Code::kInvalidArgument, Str(where_, ".types.", column, ": text files cannot give embeddings"));
         }
         guess.fixed = true;
         guess.levels = nullptr;
@@ -238,7 +238,7 @@ class TextTable final : public table::BatchReader {
     for (const auto& [column, type] : types_) {
       if (std::ranges::find(records_->names(), column) == records_->names().end()) {
         return Error(Code::kInvalidArgument,
-                     Str("types: no column '", column, "'", DidYouMean(column, records_->names())));
+                     Str(where_, ".types.", column, ": no column '", column, "'", DidYouMean(column, records_->names())));
       }
     }
     for (std::size_t i = 0; i < guesses_.size(); ++i) {
@@ -321,6 +321,7 @@ class TextTable final : public table::BatchReader {
   NumberForm numbers_;
   std::vector<std::string> missing_;
   std::vector<std::pair<std::string, std::string>> types_;
+  std::string where_;
   std::vector<Guess> guesses_;
   std::vector<std::shared_ptr<const Dictionary>> dictionaries_;  // null: not coded
   std::vector<Cell> cells_;

@@ -33,22 +33,22 @@ Result<Json> ReaderOptions(const Json& json, Fields* fields) {
   return options;
 }
 
-Result<void> ReadTypes(const Json& types, Fields* fields, SourceSpec* spec) {
+Result<void> ReadTypes(const Json& types, std::string_view file, Fields* fields, SourceSpec* spec) {
   if (!types.is_object()) return fields->Wrong("types", Str("expected an object of column: type, got ", types.KindName()));
+  TENON_ASSIGN(const Fields own, Fields::Of(types, Str(spec->Where(), ".types"), file));
   for (const auto& [column, type] : types.object()) {
-    if (!type.is_string()) return fields->Wrong("types", Str(column, ": expected the name of a type, got ", type.KindName()));
-    if (auto known = table::TypeNamed(type.String()); !known.ok()) {
-      return fields->Wrong("types", Str(column, ": ", known.error().message()));
-    }
+    if (!type.is_string()) return own.Wrong(column, Str("expected the name of a type, got ", type.KindName()));
+    if (auto known = table::TypeNamed(type.String()); !known.ok()) return own.Wrong(column, known.error().message());
     spec->types.emplace_back(column, type.String());
   }
   return {};
 }
 
-Result<void> ReadRenames(const Json& renames, Fields* fields, SourceSpec* spec) {
+Result<void> ReadRenames(const Json& renames, std::string_view file, Fields* fields, SourceSpec* spec) {
   if (!renames.is_object()) return fields->Wrong("rename", Str("expected an object of new name: name in the file, got ", renames.KindName()));
+  TENON_ASSIGN(const Fields own, Fields::Of(renames, Str(spec->Where(), ".rename"), file));
   for (const auto& [name, old] : renames.object()) {
-    if (!old.is_string()) return fields->Wrong("rename", Str(name, ": expected the name in the file, got ", old.KindName()));
+    if (!old.is_string()) return own.Wrong(name, Str("expected the name in the file, got ", old.KindName()));
     spec->renames.emplace_back(name, old.String());
   }
   return {};
@@ -147,8 +147,8 @@ Result<SourceSpec> ParseBody(const Json& json, const std::string& name, const st
   TENON_TRY(fields.Read("time", &spec.time));
   TENON_TRY(fields.Read("group", &spec.group));
   if (const Json* missing = fields.Find("missing"); missing != nullptr) TENON_TRY(ReadMissing(*missing, &fields, &spec));
-  if (const Json* types = fields.Find("types"); types != nullptr) TENON_TRY(ReadTypes(*types, &fields, &spec));
-  if (const Json* renames = fields.Find("rename"); renames != nullptr) TENON_TRY(ReadRenames(*renames, &fields, &spec));
+  if (const Json* types = fields.Find("types"); types != nullptr) TENON_TRY(ReadTypes(*types, file, &fields, &spec));
+  if (const Json* renames = fields.Find("rename"); renames != nullptr) TENON_TRY(ReadRenames(*renames, file, &fields, &spec));
   if (const Json* connect = fields.Find("connect"); connect != nullptr) spec.connect = *connect;
   if (const Json* grows = fields.Find("incremental"); grows != nullptr) {
     TENON_TRY(ReadIncremental(*grows, name == "data" ? "data" : Str("data.", name), file, &fields, &spec));
@@ -194,6 +194,8 @@ Result<SourceSpec> SourceSpec::Parse(const Json& json, const std::string& folder
   }
   return ParseBody(json, "data", folder, file);
 }
+
+std::string SourceSpec::Where() const { return name == "data" ? "data" : Str("data.", name); }
 
 bool SourceSpec::remote() const {
   return std::ranges::any_of(paths, [](const std::string& path) { return path.find("://") != std::string::npos; });

@@ -20,6 +20,14 @@ struct ImportRequest {
   std::vector<std::string> classes;     // in the order of the outputs; empty: the file's, or "0", "1", ...
 };
 
+// Rows that a file brings along, with its maker's answers to them: what Predictor::PredictBatch gives, or the names of the classes.
+struct Verification {
+  table::Batch rows;                    // the inputs; no rows: the file brings none
+  std::vector<double> answers;          // rows x outputs; empty: labels are there instead
+  std::vector<std::string> labels;
+  double tolerance = 1e-6;              // as a part of max(1, the answer's size)
+};
+
 // A model of another maker, read into ours, and what a request must bring for it.
 struct Imported {
   std::unique_ptr<Model> model;
@@ -33,6 +41,7 @@ struct Imported {
   // The same file run by its own runtime, when `model` is a translation of it: asked about the same input columns.
   std::unique_ptr<Model> reference;
   std::string reference_problem;        // why there is none
+  Verification verification;
 };
 
 // Reads models of one format. Nothing of the file is run while it is read (an ONNX file is run when it is asked).

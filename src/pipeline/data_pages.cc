@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "base/text.h"
 #include "base/time.h"
@@ -12,6 +13,16 @@ namespace {
 
 using evaluate::Ink;
 using Points = std::vector<std::pair<double, double>>;
+constexpr int kMostBars = 12;
+
+std::string MissingShare(const table::ColumnProfile& column) {
+  return Share(static_cast<double>(column.missing()) / static_cast<double>(std::max<std::int64_t>(1, column.count())));
+}
+
+// A column without a picture.
+std::string Bare(const table::ColumnProfile& column, std::string_view why) {
+  return Str("<figure><figcaption><b>", EscapeHtml(column.field().name), "</b><span>", why, "</span></figcaption></figure>");
+}
 
 // Stairs over the bins: their share of the values, per bin.
 Points Stairs(const std::vector<table::Bin>& bins, double total) {
@@ -33,9 +44,28 @@ std::vector<table::Bin> SameBins(const table::ColumnProfile& column, std::vector
   return bins;
 }
 
+// "2,000 values; 0 % missing", of long texts also how long.
+std::string NoteOf(const table::ColumnProfile& column) {
+  std::string out = Str(Shown(column.distinct()), column.distinct() == 1 ? " value" : " values", column.distinct_is_exact() ? "" : ", about", "; ", MissingShare(column), " missing");
+  if (column.field().type == table::Type::kString && column.longest() > 40) out += Str("; ", FormatCount(column.shortest()), " to ", FormatCount(column.longest()), " bytes long, ", Shown(std::round(column.mean_length())), " on average");
+  return out;
+}
+
+// Numbers of few values stand in their order, all else by how often it comes.
+std::vector<table::Frequency> BarsOf(const table::ColumnProfile& column) {
+  auto out = column.Top(kMostBars);
+  const auto number = [](const table::Frequency& one) {
+    double value = 0;
+    ParseDouble(one.value, &value);
+    return value;
+  };
+  if (column.field().type != table::Type::kString && column.field().type != table::Type::kBool) std::ranges::stable_sort(out, {}, number);
+  return out;
+}
+
 std::string TextPlot(const table::ColumnProfile& column, const table::ColumnProfile* before) {
-  constexpr int kMost = 10;
-  const auto top = column.Top(kMost);
+  const auto top = BarsOf(column);
+  if (top.empty()) return Bare(column, Str(NoteOf(column), "; none comes often"));
   const double present = static_cast<double>(column.count() - column.missing());
   std::vector<std::string> names;
   double most = 0.01;
@@ -51,7 +81,7 @@ std::string TextPlot(const table::ColumnProfile& column, const table::ColumnProf
     names.push_back(value.value.empty() ? "(empty)" : value.value);
     most = std::max({most, value.count / present, share_before(value.value)});
   }
-  evaluate::RowPlot plot(column.field().name, Str(Shown(column.distinct()), " values", column.distinct_is_exact() ? "" : ", about", "; ", Share(static_cast<double>(column.missing()) / static_cast<double>(std::max<std::int64_t>(1, column.count()))), " missing"),
+  evaluate::RowPlot plot(column.field().name, NoteOf(column),
                          {"share of values", 0, most * 1.15, true}, names, before != nullptr ? 30 : 24);
   for (std::size_t i = 0; i < top.size(); ++i) {
     plot.Bar(i, top[i].count / present, Ink::kFirst, 0, before != nullptr ? 2 : 1);
@@ -80,14 +110,8 @@ std::string NumberPlot(const table::ColumnProfile& column, const table::ColumnPr
   const bool time = column.field().type == table::Type::kTimestamp;
   const std::string range = time ? Str(FormatTimestamp(static_cast<Micros>(column.min())).substr(0, 10), " to ", FormatTimestamp(static_cast<Micros>(column.max())).substr(0, 10))
                                  : Str("median ", Shown(column.Quantile(0.5)), ", mean ", Shown(column.mean()), ", deviation ", Shown(column.stddev()));
-  const double scale = time ? 86'400'000'000.0 : 1;
-  if (time) {
-    for (Points* points : {&now, &then}) {
-      for (auto& point : *points) point.first = (point.first - column.min()) / scale;
-    }
-  }
-  evaluate::Plot plot(column.field().name, Str(range, "; ", Share(static_cast<double>(column.missing()) / static_cast<double>(std::max<std::int64_t>(1, column.count()))), " missing"),
-                      {time ? "days from the first" : column.field().name, time ? 0 : low, time ? std::max(1e-9, (column.max() - column.min()) / scale) : most}, {"share of values", 0, std::max(high * 1.08, 1e-6), true});
+  evaluate::Plot plot(column.field().name, Str(range, "; ", MissingShare(column), " missing"),
+                      {column.field().name, low, most, false, time}, {"share of values", 0, std::max(high * 1.08, 1e-6), true});
   plot.Area(now, Ink::kFirst, before != nullptr ? "now" : "");
   if (!then.empty()) plot.Line(then, Ink::kSecond, "before");
   return plot.Html();
@@ -101,10 +125,9 @@ std::string Examples(const validate::Anomaly& one) {
 
 std::string Findings(const validate::ValidationReport& report) {
   if (report.anomalies.empty()) return "<p class=\"lead\">Nothing to find fault with.</p>";
-  std::string out = "<div class=\"scroll\"><table><tr><th>Severity</th><th>Column</th><th>Finding</th><th>What to do</th></tr>";
+  std::string out = "<div class=\"scroll\"><table class=\"stack\"><tr><th>Severity</th><th>Column</th><th>Finding</th><th>What to do</th></tr>";
   for (const validate::Anomaly& one : report.anomalies) {
-    const char* badge = one.severity == validate::Severity::kError ? "fail" : "pass";
-    const std::string severity = one.severity == validate::Severity::kInfo ? std::string(NameOf(one.severity)) : Str("<span class=\"", one.severity == validate::Severity::kError ? badge : "", "\">", NameOf(one.severity), "</span>");
+    const std::string severity = one.severity == validate::Severity::kInfo ? std::string(NameOf(one.severity)) : Str("<span class=\"", one.severity == validate::Severity::kError ? "fail" : "warn", "\">", NameOf(one.severity), "</span>");
     out += Str("<tr><td>", severity, "</td><td>", EscapeHtml(one.column), "<small>", EscapeHtml(one.check), "</small></td><td>", EscapeHtml(one.short_text), "<small>", EscapeHtml(one.long_text), "</small>", Examples(one),
                "</td><td>", EscapeHtml(one.fix), one.accept.empty() ? "" : Str("<small>accept with --accept ", EscapeHtml(one.check), ":", EscapeHtml(one.column), "</small>"), "</td></tr>");
   }
@@ -130,15 +153,20 @@ std::string Shown(double value) {
 
 std::string Share(double share) { return Str(FormatShort(100 * share, 3), " %"); }
 
+std::string OfHowMany(std::size_t columns) {
+  if (columns <= kMostPlots) return "";
+  return Str("The first ", kMostPlots, " of ", FormatCount(static_cast<std::int64_t>(columns)), " columns.");
+}
+
 std::string DistributionPlot(const table::ColumnProfile& column, const table::ColumnProfile* before, bool masked) {
   const bool same = before != nullptr && before->field().type == column.field().type;
   if (masked || column.count() == column.missing() || column.field().type == table::Type::kEmbedding) {
     const std::string_view why = masked ? "sensitive: its values are not shown" : column.field().type == table::Type::kEmbedding ? "an embedding" : "no value at all";
-    return Str("<figure><figcaption><b>", EscapeHtml(column.field().name), "</b><span>", why, "; ", Shown(column.distinct()), " values, ",
-               Share(static_cast<double>(column.missing()) / static_cast<double>(std::max<std::int64_t>(1, column.count()))), " missing</span></figcaption></figure>");
+    return Bare(column, Str(why, "; ", Shown(column.distinct()), " values, ", MissingShare(column), " missing"));
   }
   const bool numbers = column.numeric() && column.field().type != table::Type::kBool && std::isfinite(column.min()) && std::isfinite(column.max());
-  return numbers ? NumberPlot(column, same ? before : nullptr) : TextPlot(column, same ? before : nullptr);
+  const bool few = column.distinct_is_exact() && column.distinct() <= kMostBars && column.field().type != table::Type::kTimestamp;
+  return numbers && !few ? NumberPlot(column, same ? before : nullptr) : TextPlot(column, same ? before : nullptr);
 }
 
 std::string ValidationPage(const DataPage& page, const validate::ValidationReport& report, const table::Profile* previous) {
@@ -153,8 +181,9 @@ std::string ValidationPage(const DataPage& page, const validate::ValidationRepor
                          report.passed ? "Yes: nothing was found that would stop a run." : Str("Not yet: ", errors, errors == 1 ? " finding stops" : " findings stop", " a run."), "</p><div class=\"tiles\">",
                          Tile("Rows", FormatCount(report.profile.rows()), Str(report.profile.columns().size(), " columns")), Tile("Errors", Str(errors), "stop a run"),
                          Tile("Warnings", Str(warnings), "people should look"), Tile("Notes", Str(rest), "worth knowing"), "</div></div>");
-  body += Str("<section><h2>Findings</h2>", Findings(report), "</section><section><h2>Columns</h2><p class=\"lead\">", previous != nullptr ? "Beside the rows that were there before." : "How the values of each are distributed.", "</p><div class=\"grid\">");
-  for (const table::ColumnProfile& column : report.profile.columns()) {
+  body += Str("<section><h2>Findings</h2>", Findings(report), "</section><section><h2>Columns</h2><p class=\"lead\">", previous != nullptr ? "Beside the rows that were there before." : "How the values of each are distributed.", " ", OfHowMany(report.profile.columns().size()), "</p><div class=\"grid\">");
+  const std::span<const table::ColumnProfile> columns(report.profile.columns());
+  for (const table::ColumnProfile& column : columns.first(std::min(columns.size(), kMostPlots))) {
     const bool masked = std::ranges::find(report.masked, column.field().name) != report.masked.end();
     body += DistributionPlot(column, previous != nullptr ? previous->Find(column.field().name) : nullptr, masked);
   }

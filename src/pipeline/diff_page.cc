@@ -114,7 +114,9 @@ std::string DiffPage(const DataPage& page, const std::string& before, const data
   const std::string shown = ChangedPart(*examples.Find("changed")) + RowsPart("Added", *examples.Find("added")) + RowsPart("Removed", *examples.Find("removed"));
   if (!shown.empty()) body += Str("<section><h2>Rows</h2><p class=\"lead\">The first of each sort.</p>", shown, "</section>");
   body += "<section><h2>Distributions</h2><p class=\"lead\">Those that moved most first, beside what they were.</p><div class=\"grid\">";
-  for (const std::string& name : ByMovement(columns)) {
+  std::vector<std::string> order = ByMovement(columns);
+  order.resize(std::min(order.size(), kMostPlots));
+  for (const std::string& name : order) {
     const bool masked = std::ranges::find(difference.hidden, name) != difference.hidden.end();
     body += DistributionPlot(*difference.after.Find(name), difference.before.Find(name), masked);
   }

@@ -45,7 +45,10 @@ Json Renamed(const Json& json, const std::map<std::string, std::string>& names) 
 
 class Erasing {
  public:
-  Erasing(const Call& call, Store& store, dataset::Erased erased) : call_(call), store_(store), erased_(std::move(erased)) {}
+  Erasing(const Call& call, Store& store, dataset::Erased erased) : call_(call), store_(store), erased_(std::move(erased)) {
+    plan_.column = erased_.column;
+    plan_.texts = erased_.texts;
+  }
 
   Result<void> Look() {
     TENON_ASSIGN(records_, store_.Records(kSnapshot));

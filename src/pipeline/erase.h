@@ -28,6 +28,8 @@ struct ErasePlan {
   std::vector<Model> models;  // versions that saw a row
   std::size_t shared = 0;     // snapshots without such a row that share bytes with those that have one, and are stored again
   bool known = false;         // it was erased before: rows that come again are left out already
+  std::string column;              // that was looked at
+  std::vector<std::string> texts;  // the value as it may stand there
   std::size_t steps = 0;      // of runs, that are done anew
   std::int64_t bytes = 0;     // that were removed
 };

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "pipeline/erase_served.h"
 #include "pipeline/project.h"
 #include "platform/files.h"
 
@@ -15,8 +16,8 @@ struct StillHeld {
   std::string advice;
 };
 
-// The places that are there: the files and places that the source is read from, the online store of its views, its log of events or topic,
-// the inference log. They are not searched for the value. `source` is one of the project's.
-Result<std::vector<StillHeld>> HeldElsewhere(const platform::Files& files, const Project& project, const std::string& source);
+// The places that are there: the files and places that the source is read from, views that may have counted its rows, its log of events or
+// topic, and what processes at work did not let go. `source` is one of the project's, `served`: what was found to be erased.
+Result<std::vector<StillHeld>> HeldElsewhere(const platform::Files& files, const Project& project, const std::string& source, const ErasedServed& served);
 
 }  // namespace tenon::pipeline

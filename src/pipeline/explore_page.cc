@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <limits>
 #include <map>
+#include <span>
 #include <unordered_map>
 
 #include "base/text.h"
@@ -87,7 +88,7 @@ double AssociationOf(const View& a, const View& b) {
 std::string Matrix(const std::vector<View>& views) {
   const std::size_t shown = std::min(views.size(), kMostInMatrix);
   if (shown < 2) return "";
-  std::string out = "<div class=\"scroll\"><table class=\"heat\"><tr><th></th>";
+  std::string out = Str("<div class=\"scroll\"><table class=\"heat", shown > 8 ? " few" : "", "\"><tr><th></th>");
   for (std::size_t i = 0; i < shown; ++i) out += Str("<th>", i + 1, "</th>");
   out += "</tr>";
   for (std::size_t i = 0; i < shown; ++i) {
@@ -123,7 +124,7 @@ std::string LabelPlot(const std::vector<View>& views, const std::string& label) 
   evaluate::RowPlot plot(Str("What each column tells of ", label), "Mutual information in bits: 0 is nothing; each column alone, numbers in ten bins", {"bits", 0, std::max(order[0].first * 1.15, 0.01)}, names);
   for (std::size_t i = 0; i < order.size(); ++i) {
     plot.Bar(i, order[i].first, Ink::kFirst);
-    plot.Note(i, order[i].first, FormatShort(order[i].first, 2));
+    plot.Note(i, order[i].first, FormatShort(order[i].first < 5e-4 ? 0 : order[i].first, 2));
   }
   return Str("<section><h2>The label</h2><div class=\"grid\">", plot.Html(), "</div></section>");
 }
@@ -196,8 +197,7 @@ Result<std::string> TimeSection(const dataset::DatasetSnapshot& snapshot, const 
     label_count[bin] += 1;
     label_sum[bin] += target->profile->numeric() ? target->numbers[i] : target->bins[i] == 0 ? 1 : 0;
   }
-  const double days = static_cast<double>(last - first) / 86'400'000'000.0;
-  const auto x = [&](std::size_t bin) { return (static_cast<double>(bin) + 0.5) / kMoments * days; };
+  const auto x = [&](std::size_t bin) { return static_cast<double>(first) + (static_cast<double>(bin) + 0.5) / kMoments * static_cast<double>(last - first); };
   std::vector<std::pair<double, double>> rows_line, label_line, missing_line;
   double most = 1;
   double low = INFINITY;
@@ -214,7 +214,7 @@ Result<std::string> TimeSection(const dataset::DatasetSnapshot& snapshot, const 
     low = std::min(low, label_line.back().second);
     high = std::max(high, label_line.back().second);
   }
-  const evaluate::Axis axis{Str("days from ", FormatTimestamp(first).substr(0, 10)), 0, days};
+  const evaluate::Axis axis{when, static_cast<double>(first), static_cast<double>(last), false, true};
   std::string body;
   evaluate::Plot volume("Rows", Str("From ", FormatTimestamp(first).substr(0, 16), " to ", FormatTimestamp(last).substr(0, 16)), axis, {"rows", 0, most * 1.08});
   volume.Area(rows_line, Ink::kFirst, "");
@@ -306,11 +306,13 @@ Result<std::string> ExplorePage(const Call& call, const DataPage& page, const da
   const auto tile = [](std::string_view name, const std::string& value) { return Str("<div class=\"tile\"><small>", name, "</small><b>", value, "</b></div>"); };
   std::string body = Str("<div class=\"verdict\"><div class=\"tiles\">", tile("Rows", FormatCount(profile.rows())), tile("Columns", Str(profile.columns().size())), tile("Missing values", Share(missing / cells)),
                          tile("Findings of validation", Str(report.anomalies.size())), "</div></div>");
-  body += "<section><h2>Columns</h2><div class=\"grid\">";
-  for (const table::ColumnProfile& column : profile.columns()) body += DistributionPlot(column, nullptr, masked(column.field().name));
+  const std::string few = OfHowMany(profile.columns().size());
+  body += Str("<section><h2>Columns</h2>", few.empty() ? "" : Str("<p class=\"lead\">", few, "</p>"), "<div class=\"grid\">");
+  const std::span<const table::ColumnProfile> columns(profile.columns());
+  for (const table::ColumnProfile& column : columns.first(std::min(columns.size(), kMostPlots))) body += DistributionPlot(column, nullptr, masked(column.field().name));
   body += "</div></section>";
   body += LabelPlot(views, label);
-  body += Str("<section><h2>How columns go together</h2><p class=\"lead\">Pearson's correlation of two numbers (-1 to 1), Cramér's V of others (0 to 1; numbers in ten bins)",
+  if (views.size() > 1) body += Str("<section><h2>How columns go together</h2><p class=\"lead\">Pearson's correlation of two numbers (-1 to 1), Cramér's V of others (0 to 1; numbers in ten bins)",
               static_cast<std::int64_t>(rows.size()) < snapshot.rows() ? Str(", of ", FormatCount(kept), " rows spread evenly") : "", views.size() > kMostInMatrix ? Str("; the first ", kMostInMatrix, " columns") : "", ".</p>",
               Matrix(views), "</section>");
   TENON_ASSIGN(const std::string time, TimeSection(snapshot, rows, views, label));

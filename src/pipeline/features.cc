@@ -43,6 +43,12 @@ const ingest::SourceSpec& SourceOf(const Project& project, const FeatureView& vi
   return project.source;
 }
 
+Result<std::unique_ptr<store::Store>> StoreOf(platform::Files& files, const Project& project) {
+  auto opened = store::Store::Open(files, project.data_folder(), store::Store::Access::kRead);
+  if (!opened.ok() && opened.error().code() == Code::kNotFound) return std::unique_ptr<store::Store>();
+  return opened;
+}
+
 Result<std::vector<SourceRows>> ReadViewSources(const Call& call, const Kinds<ingest::Reader>& readers, const Project& project) {
   std::vector<SourceRows> out;
   for (const FeatureView& view : project.features.views) {

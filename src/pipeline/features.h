@@ -6,6 +6,7 @@
 #include "dataset/snapshot.h"
 #include "feature/as_of.h"
 #include "pipeline/project.h"
+#include "store/store.h"
 
 namespace tenon::pipeline {
 
@@ -20,6 +21,9 @@ struct SourceRows {
   std::string source;
   std::vector<table::Batch> batches;
 };
+
+// The project's data folder, to be read; null when nothing was kept there yet.
+Result<std::unique_ptr<store::Store>> StoreOf(platform::Files& files, const Project& project);
 
 // The rows of every source that a view reads, read now. Errors as of ingest::Read.
 Result<std::vector<SourceRows>> ReadViewSources(const Call& call, const Kinds<ingest::Reader>& readers, const Project& project);

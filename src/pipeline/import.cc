@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "model/importer.h"
 #include "pipeline/release.h"
+#include "pipeline/saved_model.h"
 #include "platform/tensor_program.h"
 #include "serve/endpoint.h"
 
@@ -20,6 +21,7 @@ constexpr std::int64_t kMadeNumbers = 1 << 20;  // of a field in all made rows
 
 struct Samples {
   table::Batch rows;       // columns of inputs, as they are read without knowing the model
+  table::Column label;     // when there is one
   table::Batch recorded;   // what the maker's library answered; no columns: nothing was recorded
   bool there = false;
 };
@@ -57,7 +59,9 @@ Result<Samples> ReadSamples(const Call& call, const Kits& kits, const ImportSpec
   if (!spec.outputs.empty()) {
     TENON_ASSIGN(out.recorded, all.Select(spec.outputs), spec.samples);
   }
-  if (!spec.label.empty()) TENON_TRY(all.schema().At(spec.label), spec.samples);
+  if (!spec.label.empty()) {
+    TENON_ASSIGN(out.label, all.Named(spec.label), spec.samples);
+  }
   out.there = true;
   return out;
 }
@@ -203,16 +207,101 @@ Result<void> CompareRecorded(const ImportSpec& spec, const Samples& samples, con
                                            ShownRow(rows, found.row)));
 }
 
+Result<std::vector<float>> AnswersOf(const Call& call, const model::Predictor& predictor, const table::Batch& rows) {
+  model::Predictor::Scratch scratch;
+  return predictor.PredictBatch(call, rows, scratch);
+}
+
+// The answers that the file itself brings along.
+Result<void> CompareVerification(const Call& call, const model::Predictor& predictor, const model::Verification& verification, ImportedVersion* out) {
+  TENON_ASSIGN(const std::vector<float> answers, AnswersOf(call, predictor, verification.rows));
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
+  const auto refuse = [&](std::int64_t row, const std::string& ours, const std::string& theirs) {
+    return Error(Code::kInvalidArgument, Str("row ", row + 1, " of the file's own ModelVerification gives ", ours, " where it says ", theirs,
+                                             "; nothing was registered. The row: ", ShownRow(verification.rows, row)));
+  };
+  for (std::size_t row = 0; row < verification.labels.size(); ++row) {
+    const std::string& ours = predictor.classes()[static_cast<std::size_t>(predictor.Decide(answers.data() + row * outputs))];
+    if (ours != verification.labels[row]) return refuse(static_cast<std::int64_t>(row), ours, verification.labels[row]);
+  }
+  if (!verification.answers.empty()) {
+    const Difference found = Compare(answers, verification.answers, outputs, verification.tolerance);
+    out->difference = found.most;
+    if (found.row >= 0) {
+      const std::size_t at = static_cast<std::size_t>(found.row) * outputs + found.output;
+      return refuse(found.row, Str(static_cast<double>(answers[at])), Str(verification.answers[at]));
+    }
+  }
+  out->rows = verification.rows.rows();
+  out->compared_with = verification.labels.empty() ? "the file's own ModelVerification" : "the classes of the file's own ModelVerification";
+  return {};
+}
+
+// A SavedModel's own outputs of a row as our answers: the link that the user said, and of two classes the second.
+void AddWanted(const ImportSpec& spec, model::Task task, std::span<const double> raw, std::vector<double>* wanted) {
+  std::vector<double> values(raw.begin(), raw.end());
+  if (spec.link == "logistic") {
+    for (double& value : values) value = 1 / (1 + std::exp(-value));
+  } else if (spec.link == "softmax") {
+    const double most = *std::ranges::max_element(values);
+    double sum = 0;
+    for (double& value : values) sum += value = std::exp(value - most);
+    for (double& value : values) value /= sum;
+  }
+  if (task == model::Task::kBinary && values.size() == 2) values.erase(values.begin());
+  wanted->insert(wanted->end(), values.begin(), values.end());
+}
+
+// The converted network beside the SavedModel itself, run by TensorFlow.
+Result<void> CompareSaved(const Call& call, store::Store& store, const ImportSpec& spec, std::string_view onnx, const table::Batch& rows, const model::Predictor& predictor,
+                          const std::vector<float>& answers, ImportedVersion* out) {
+  TENON_ASSIGN(const SavedAnswers told, AskSavedModel(call, store.files(), spec.file, spec.python, onnx, rows));
+  if (!told.problem.empty()) {
+    out->notes.push_back(Str("not compared with TensorFlow: ", told.problem));
+    return {};
+  }
+  std::vector<double> wanted;
+  for (std::size_t at = 0; at < told.values.size(); at += told.width) AddWanted(spec, predictor.task(), std::span(told.values).subspan(at, told.width), &wanted);
+  const auto outputs = static_cast<std::size_t>(predictor.outputs());
+  if (wanted.size() != answers.size()) return Error(Code::kInvalidArgument, Str("the SavedModel gives ", told.width, " numbers a row where ", outputs, " are answered"));
+  constexpr double kTolerance = 1e-5;  // the two add up in other orders
+  const Difference found = Compare(answers, wanted, outputs, kTolerance);
+  out->difference = found.most;
+  out->rows = rows.rows();
+  out->compared_with = Str("TensorFlow ", told.version);
+  if (found.row < 0) return {};
+  const std::size_t at = static_cast<std::size_t>(found.row) * outputs + found.output;
+  return Error(Code::kInvalidArgument, Str("row ", found.row + 1, " gives ", static_cast<double>(answers[at]), " where the SavedModel gives ", wanted[at], "; nothing was registered. The row: ", ShownRow(rows, found.row)));
+}
+
+// How it does beside a version that is there, on the samples' labels.
+Result<ImportLoss> JudgeBeside(const Call& call, store::Store& store, const Kits& kits, const ImportSpec& spec, const Samples& samples, const table::Batch& rows,
+                               const model::Predictor& predictor) {
+  if (!samples.there || spec.label.empty()) return Error(Code::kInvalidArgument, "--against is judged on labelled rows: give them with --samples and --label");
+  const registry::Registry versions(store);
+  TENON_ASSIGN(const registry::ModelVersion other, versions.Resolve(spec.against), "--against");
+  TENON_ASSIGN(auto bytes, store.Get(other.bundle), other.id());
+  TENON_ASSIGN(auto bundle, model::Bundle::Open(bytes), other.id());
+  TENON_ASSIGN(const auto theirs, model::Predictor::Load(bundle, kits.ops, kits.formats), other.id());
+  return LossBeside(call, kits, rows, samples.label, predictor, *theirs, other.id(), spec.metric, spec.most_loss);
+}
+
+Json GateOf(const ImportLoss& loss) {
+  Json gate;
+  gate["name"] = Str("loss of ", loss.metric, " <= ", loss.limit);
+  gate["value"] = loss.loss.high;
+  gate["limit"] = loss.limit;
+  gate["passed"] = loss.passed();
+  gate["why"] = Str("it loses ", FormatShort(loss.loss.value, 3), " [", FormatShort(loss.loss.low, 3), ", ", FormatShort(loss.loss.high, 3), "] beside ", loss.against, " on ",
+                    loss.rows, " rows");
+  return gate;
+}
+
 // What is kept of a model brought in: it and its answers on the rows.
 struct Checked {
   std::shared_ptr<const model::Predictor> predictor;
   std::vector<float> answers;
 };
-
-Result<std::vector<float>> AnswersOf(const Call& call, const model::Predictor& predictor, const table::Batch& rows) {
-  model::Predictor::Scratch scratch;
-  return predictor.PredictBatch(call, rows, scratch);
-}
 
 // Our translation of it, when it answers as its own runtime does on every row; else the runtime.
 Result<Checked> Choose(const Call& call, const Kits& kits, const ImportSpec& spec, model::Imported& imported, const table::Batch& rows,
@@ -273,8 +362,14 @@ Result<Json> ManifestInputs(const Call& call, const model::Predictor& predictor,
 
 Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const Kits& kits, const ImportSpec& spec) {
   ImportedVersion out;
-  TENON_ASSIGN(const std::string bytes, store.files().Read(spec.file), Str("reading the model ", spec.file));
-  TENON_ASSIGN(const auto importer, model::ChooseImporter(kits.importers, spec.format, bytes), spec.file);
+  const bool saved = IsSavedModel(store.files(), spec.file);
+  std::string bytes;
+  if (saved) {
+    TENON_ASSIGN(bytes, ConvertSavedModel(call, store.files(), spec.file, spec.python));
+  } else {
+    TENON_ASSIGN(bytes, store.files().Read(spec.file), Str("reading the model ", spec.file));
+  }
+  TENON_ASSIGN(const auto importer, model::ChooseImporter(kits.importers, saved ? "onnx" : spec.format, bytes), spec.file);
   TENON_ASSIGN(const Samples samples, ReadSamples(call, kits, spec));
   const model::ImportRequest request{.bytes = bytes, .samples = samples.there ? &samples.rows : nullptr, .task = spec.task, .link = spec.link, .classes = spec.classes};
   TENON_ASSIGN(model::Imported imported, importer->Import(request), spec.file);
@@ -283,7 +378,7 @@ Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const
   if (samples.there) {
     TENON_ASSIGN(rows, Typed(call, kits, spec, imported), "the sample rows");
   } else {
-    rows = MadeRows(imported);
+    rows = imported.verification.rows.rows() > 0 ? imported.verification.rows : MadeRows(imported);
   }
   if (!imported.reference_problem.empty() && spec.outputs.empty()) {
     return Error(Code::kFailedPrecondition, Str("our reading of ", spec.file, " cannot be checked: ", imported.reference_problem,
@@ -291,7 +386,12 @@ Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const
   }
   TENON_ASSIGN(const Checked checked, Choose(call, kits, spec, imported, rows, &out), spec.file);
   const model::Predictor& predictor = *checked.predictor;
+  if (imported.verification.rows.rows() > 0) TENON_TRY(CompareVerification(call, predictor, imported.verification, &out), spec.file);
+  if (saved) TENON_TRY(CompareSaved(call, store, spec, bytes, rows, predictor, checked.answers, &out), spec.file);
   if (!spec.outputs.empty()) TENON_TRY(CompareRecorded(spec, samples, rows, predictor, checked.answers, &out), spec.file);
+  if (!spec.against.empty()) {
+    TENON_ASSIGN(out.loss, JudgeBeside(call, store, kits, spec, samples, rows, predictor));
+  }
   out.format = predictor.model().format();
 
   Json lineage;
@@ -336,13 +436,18 @@ Result<ImportedVersion> ImportModel(const Call& call, store::Store& store, const
     Json gate;
     gate["name"] = Str("answers equal ", out.compared_with);
     gate["value"] = out.difference;
-    gate["limit"] = spec.outputs.empty() ? imported.tolerance : spec.tolerance;
+    gate["limit"] = !spec.outputs.empty() ? spec.tolerance : imported.verification.rows.rows() > 0 ? imported.verification.tolerance : imported.tolerance;
     gate["passed"] = true;
     gate["why"] = Str(out.rows, " rows compared");
     version.gates.Push(std::move(gate));
   }
-  version.lineage = lineage;
   version.gates_passed = true;
+  if (!out.loss.metric.empty()) {
+    version.gates.Push(GateOf(out.loss));
+    version.gates_passed = out.loss.passed();
+    version.metrics["test"][out.loss.metric] = out.loss.after;
+  }
+  version.lineage = lineage;
   version.author = call.actor;
   registry::Registry versions(store);
   TENON_ASSIGN(out.version, versions.Add(call, std::move(version)), "register");

@@ -4,8 +4,10 @@
 
 #include "base/hash.h"
 #include "base/text.h"
+#include "dataset/erase.h"
 #include "feature/event_rows.h"
 #include "ingest/read.h"
+#include "pipeline/features.h"
 #include "pipeline/own_events.h"
 
 namespace tenon::pipeline {
@@ -17,8 +19,9 @@ std::string SchemaPath(const Project& project) { return platform::JoinPath(Onlin
 
 std::string OnlineFolder(const Project& project) { return platform::JoinPath(project.data_folder(), "online"); }
 
-Result<FeatureRows> ReadFeatureRows(const Call& call, const Project& project, const Kits& kits) {
+Result<FeatureRows> ReadFeatureRows(const Call& call, platform::Files& files, const Project& project, const Kits& kits) {
   FeatureRows out;
+  TENON_ASSIGN(const auto store, StoreOf(files, project));
   std::vector<const ingest::SourceSpec*> sources = {&project.source};
   for (const ingest::SourceSpec& other : project.other_sources) sources.push_back(&other);
   for (const ingest::SourceSpec* source : sources) {
@@ -32,6 +35,9 @@ Result<FeatureRows> ReadFeatureRows(const Call& call, const Project& project, co
       if (!batch) break;
       rows.rows.push_back(*std::move(batch));
     }
+    if (store != nullptr) {
+      TENON_ASSIGN(rows.rows, dataset::LeaveOutErased(source->name, std::move(rows.rows), *store), Str("data.", source->name));
+    }
   }
   return out;
 }
@@ -42,7 +48,7 @@ FeatureSchemas SchemasOf(const FeatureRows& rows) {
   return out;
 }
 
-Result<FeatureSchemas> ReadFeatureSchemas(const Call& call, const platform::Files& files, const Project& project, const Kits& kits) {
+Result<FeatureSchemas> ReadFeatureSchemas(const Call& call, platform::Files& files, const Project& project, const Kits& kits) {
   if (files.Exists(SchemaPath(project))) {
     TENON_ASSIGN(const std::string text, files.Read(SchemaPath(project)));
     TENON_ASSIGN(const Json json, Json::Parse(text, SchemaPath(project)));
@@ -55,7 +61,7 @@ Result<FeatureSchemas> ReadFeatureSchemas(const Call& call, const platform::File
     const bool all = std::ranges::all_of(project.features.views, [&](const feature::FeatureView& view) { return out.contains(view.from); });
     if (all) return out;
   }
-  TENON_ASSIGN(const FeatureRows rows, ReadFeatureRows(call, project, kits));
+  TENON_ASSIGN(const FeatureRows rows, ReadFeatureRows(call, files, project, kits));
   return SchemasOf(rows);
 }
 

@@ -14,17 +14,17 @@
 
 namespace tenon::pipeline {
 
-// The rows that a project's feature views are made from, by the name of their source.
+// The rows that a project's feature views are made from, by the name of their source, without those that were erased (`tenon data erase`).
 struct OnlineRows {
   std::shared_ptr<const table::Schema> schema;
   std::vector<table::Batch> rows;
 };
 using FeatureRows = std::map<std::string, OnlineRows, std::less<>>;
 using FeatureSchemas = std::map<std::string, std::shared_ptr<const table::Schema>, std::less<>>;
-Result<FeatureRows> ReadFeatureRows(const Call& call, const Project& project, const Kits& kits);
+Result<FeatureRows> ReadFeatureRows(const Call& call, platform::Files& files, const Project& project, const Kits& kits);
 // Their columns alone: as they were when features were last made online, else from the rows.
 FeatureSchemas SchemasOf(const FeatureRows& rows);
-Result<FeatureSchemas> ReadFeatureSchemas(const Call& call, const platform::Files& files, const Project& project, const Kits& kits);
+Result<FeatureSchemas> ReadFeatureSchemas(const Call& call, platform::Files& files, const Project& project, const Kits& kits);
 
 // One view with its place in the online store.
 struct OnlineView {

@@ -14,6 +14,22 @@
 namespace tenon::pipeline {
 namespace {
 
+// Names, sizes and times of the files below a folder, of which there may be many large ones: enough to see that one changed.
+Result<void> AddListing(const platform::Files& files, const std::string& folder, std::string* out) {
+  TENON_ASSIGN(const std::vector<std::string> names, files.List(folder), "data.files");
+  for (const std::string& name : names) {
+    if (name.starts_with('.')) continue;  // the data folder, say
+    const std::string path = platform::JoinPath(folder, name);
+    TENON_ASSIGN(const platform::FileInfo info, files.Info(path));
+    if (info.folder) {
+      TENON_TRY(AddListing(files, path, out));
+    } else {
+      *out += Str(path, "\n", info.bytes, " ", info.modified, "\n");
+    }
+  }
+  return {};
+}
+
 // Names and content hashes of the files of a source: a snapshot is made again only when a byte of them changed.
 Result<Json> FilesOf(const platform::Files& files, const ingest::SourceSpec& source) {
   Json out = Json::MakeArray();
@@ -32,6 +48,14 @@ Result<Json> FilesOf(const platform::Files& files, const ingest::SourceSpec& sou
       file["hash"] = HashOf(bytes->view());
       out.Push(std::move(file));
     }
+  }
+  for (const auto& [column, folder] : source.contents) {
+    std::string listing;
+    TENON_TRY(AddListing(files, folder.empty() ? source.contents_folder : platform::JoinPath(source.contents_folder, folder), &listing));
+    Json named;
+    named["name"] = column;
+    named["hash"] = HashOf(listing);
+    out.Push(std::move(named));
   }
   return out;
 }
@@ -250,7 +274,9 @@ Result<void> RunState::Validate() {
   body["profile"] = validation.Find("artifacts")->StringAt("profile");
   body["schema"] = validation.Find("artifacts")->StringAt("schema");
   body["previous"] = previous;
-  if (!last || last->body.Canonical() != body.Canonical()) {
+  // Rows that are not fit are no measure: what comes next is held against those before them.
+  const bool measure = validation.BoolAt("passed", true) || previous.object().empty();
+  if (measure && (!last || last->body.Canonical() != body.Canonical())) {
     TENON_TRY(store.PutRecord("validated", project.source.name, body));
   }
   if (!validation.BoolAt("passed", true)) {

@@ -190,7 +190,7 @@ Result<StreamReport> StreamFeatures(const Call& call, platform::Files& files, co
   FeatureRows rows;
   FeatureSchemas schemas;
   if (wanted.history) {
-    TENON_ASSIGN(rows, ReadFeatureRows(call, project, kits));
+    TENON_ASSIGN(rows, ReadFeatureRows(call, files, project, kits));
     schemas = SchemasOf(rows);
   } else {
     TENON_ASSIGN(schemas, ReadFeatureSchemas(call, files, project, kits));

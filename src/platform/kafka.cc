@@ -32,7 +32,9 @@ class Reader final : public KafkaReader {
   Result<void> Start() {
     std::vector<std::pair<std::string, std::string>> all = {{"bootstrap.servers", settings_.brokers}, {"group.id", settings_.group.empty() ? "tenon" : settings_.group},
                                                             {"client.id", "tenon"}, {"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"},
-                                                            {"isolation.level", "read_committed"}, {"auto.offset.reset", "error"}, {"enable.partition.eof", "true"}};
+                                                            {"isolation.level", "read_committed"}, {"auto.offset.reset", "error"}, {"enable.partition.eof", "true"},
+                                                            // How long the broker may wait with an answer that has nothing: the end of a partition, and what is asked behind it, is known no sooner.
+                                                            {"fetch.wait.max.ms", "100"}};
     // Not cooperative-sticky: that of librdkafka 2.0 ends the process by an assertion when a member leaves at the wrong moment.
     if (owner_ != nullptr) all.emplace_back("partition.assignment.strategy", "roundrobin");
     all.insert(all.end(), settings_.properties.begin(), settings_.properties.end());

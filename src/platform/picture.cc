@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "platform/library.h"
+#include "platform/tensor_values.h"
 
 // Of libpng 1.6 and of libjpeg-turbo's own interface (TurboJPEG 2): both have been kept for a decade. Declared here, so that building needs
 // neither package.
@@ -226,6 +227,19 @@ Result<Picture> DecodeJpeg(std::string_view bytes, std::int64_t most_pixels) {
 
 bool LooksPng(std::string_view bytes) { return bytes.starts_with("\x89PNG\r\n\x1a\n"); }
 bool LooksJpeg(std::string_view bytes) { return bytes.starts_with("\xFF\xD8\xFF"); }
+
+Result<std::string> PictureBytes(std::string_view value) {
+  if (LooksPng(value) || LooksJpeg(value)) return std::string(value);
+  std::string_view text = Trim(value);
+  if (text.starts_with("data:")) {
+    const std::size_t comma = text.find(",");
+    if (comma == std::string_view::npos || !text.substr(0, comma).ends_with(";base64")) return Wrong("is a data: address without base64");
+    text.remove_prefix(comma + 1);
+  }
+  auto bytes = BytesFromBase64(text);
+  if (bytes.ok()) return bytes;
+  return Wrong("is no picture: base64 of a PNG or JPEG is expected; columns that name files are read with `files:` under `data:`");
+}
 
 Result<Picture> DecodePicture(std::string_view bytes, std::int64_t most_pixels) {
   if (LooksPng(bytes)) return DecodePng(bytes, most_pixels);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct Picture {
 // By their first bytes.
 bool LooksPng(std::string_view bytes);
 bool LooksJpeg(std::string_view bytes);
+
+// The bytes of a PNG or JPEG out of a value of a table: themselves, or base64 of them, also as a data: address. invalid_argument, fit to follow a name.
+Result<std::string> PictureBytes(std::string_view value);
 
 // Reads a PNG (libpng) or a JPEG (libjpeg-turbo); the libraries are loaded when the first is read (tools/setup.sh images installs them). As
 // Pillow's Image.open does: palettes become colours, what is transparent keeps its colour, of 16 bits the upper 8 are taken, colour profiles,

@@ -89,8 +89,10 @@ double HandOffMicros() {
 // The golden rows of a version, to be asked alone and together.
 class Samples {
  public:
-  Samples(const std::shared_ptr<const Served>& served, const Json& rows) : session_(Lenient(served)), outputs_(static_cast<std::size_t>(served->predictor->outputs())) {
+  // Of the first `most`.
+  Samples(const std::shared_ptr<const Served>& served, const Json& rows, std::size_t most = std::numeric_limits<std::size_t>::max()) : session_(Lenient(served)), outputs_(static_cast<std::size_t>(served->predictor->outputs())) {
     for (const Json& row : rows.array()) {
+      if (rows_.size() == most) break;
       session_.reader().Begin(static_cast<int>(rows_.size()));
       ReadGoldenRow(row, session_.reader());
       if (!session_.reader().End()) continue;
@@ -158,6 +160,15 @@ class Samples {
   std::vector<float> alone_;
 };
 
+// Above that a row is asked apart: others of its thread would notice.
+constexpr double kHoldsUpMicros = 1000;
+
+// The golden rows as the package has them; null where there are none.
+const Json* RowsOf(const Result<Json>& golden) {
+  const Json* rows = golden ? golden->Find("rows") : nullptr;
+  return rows == nullptr || !rows->is_array() || rows->array().empty() ? nullptr : rows;
+}
+
 std::string Micros(double micros) { return Str(FormatShort(micros, 3), " us"); }
 
 // What stands against it whatever it costs; "" when nothing does.
@@ -210,17 +221,15 @@ Result<void> ReadTime(Fields& fields, std::string_view key, std::chrono::microse
   return {};
 }
 
-}  // namespace
-
-BatchTrial TryBatching(const std::shared_ptr<const Served>& served, const BatchSpec& spec) {
+BatchTrial TryTogether(const std::shared_ptr<const Served>& served, const BatchSpec& spec) {
   BatchTrial trial;
   trial.why = WhyNever(*served);
   if (!trial.why.empty()) return trial;
   const model::Bundle& bundle = *served->predictor->bundle();
   trial.tolerance = bundle.manifest().NumberAt("golden_tolerance");
   const auto golden = Json::Parse(bundle.section("golden"), "golden");
-  const Json* rows = golden ? golden->Find("rows") : nullptr;
-  if (rows == nullptr || !rows->is_array() || rows->array().empty()) {
+  const Json* rows = RowsOf(golden);
+  if (rows == nullptr) {
     trial.why = "the version has no golden rows to try it with";
     return trial;
   }
@@ -242,12 +251,41 @@ BatchTrial TryBatching(const std::shared_ptr<const Served>& served, const BatchS
   return trial;
 }
 
+}  // namespace
+
+BatchTrial TryBatching(const std::shared_ptr<const Served>& served, const BatchSpec& spec) {
+  BatchTrial trial = TryTogether(served, spec);
+  if (trial.on) return trial;
+  const BatchTrial alone = TryAlone(served);
+  trial.apart = alone.apart;
+  if (trial.apart) trial.why += "; " + alone.why;
+  return trial;
+}
+
+BatchTrial TryAlone(const std::shared_ptr<const Served>& served) {
+  constexpr std::size_t kRows = 3;
+  BatchTrial trial;
+  const model::Bundle* bundle = served->predictor->bundle();
+  if (bundle == nullptr || bundle->section("golden").empty()) return trial;
+  const auto golden = Json::Parse(bundle->section("golden"), "golden");
+  const Json* rows = RowsOf(golden);
+  if (rows == nullptr) return trial;
+  Samples samples(served, *rows, kRows);
+  if (samples.size() == 0) return trial;
+  trial.alone_micros = samples.MicrosAlone();
+  trial.apart = trial.alone_micros > kHoldsUpMicros;
+  if (trial.apart) trial.why = Str("a row alone takes ", Micros(trial.alone_micros), ", more than others should wait for: each request is asked on a thread beside those that answer");
+  return trial;
+}
+
 Json BatchTrial::Describe() const {
   Json out;
   out["on"] = on;
+  if (apart) out["apart"] = true;
   out["why"] = why;
   if (alone_micros == 0) return out;
   out["alone_us"] = alone_micros;
+  if (hand_off_micros == 0) return out;
   out["hand_off_us"] = hand_off_micros;
   if (on) out["bits"] = exact ? "same" : "within golden_tolerance";
   Json list = Json::MakeArray();

@@ -32,6 +32,7 @@ struct BatchTrial {
     bool used = false;
   };
   bool on = false;
+  bool apart = false;         // a row alone takes so long that it is asked on another thread, each request by itself
   std::string why;            // in words, with the figures
   bool exact = true;          // of the sizes used
   double tolerance = 0;       // that the package allows its golden rows
@@ -44,5 +45,9 @@ struct BatchTrial {
 // Takes about as long as a hundred rows, at most a few seconds. Off for what costs less than the hand-off, for what is not cheaper
 // together, for what takes one row a run, and for answers that would differ by more than the package's golden_tolerance.
 BatchTrial TryBatching(const std::shared_ptr<const Served>& served, const BatchSpec& spec);
+
+// How long a row alone takes, by some golden rows, and with that whether it would hold up a thread that has others to answer (`apart`).
+// Takes some microseconds for a small model, a few times as long as a row for a large one.
+BatchTrial TryAlone(const std::shared_ptr<const Served>& served);
 
 }  // namespace tenon::serve

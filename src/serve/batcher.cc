@@ -55,7 +55,8 @@ void Batcher::State::Refuse(BatchAsk& ask, BatchRefusal why) {
   const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - ask.entered_).count();
   switch (why) {
     case BatchRefusal::kFull:
-      ask.refusal_ = Error(Code::kUnavailable, Str(waiting, " rows wait for the model and serve.batching.queue.rows is ", spec.queue_rows, "; try again later"));
+      ask.refusal_ = Error(Code::kUnavailable, Str(waiting, " rows wait for the model and ", trial.apart ? "at most" : "serve.batching.queue.rows is", " ", spec.queue_rows,
+                                                   trial.apart ? " may" : "", "; try again later"));
       break;
     case BatchRefusal::kTimeout:
       ask.refusal_ = Error(Code::kUnavailable, Str("waited ", waited, " ms for the model, longer than serve.batching.queue.timeout; try again later"));
@@ -85,7 +86,7 @@ Batcher::State::Asks Batcher::State::Take() {
     BatchAsk& first = *queue.front();
     if (first.dropped_.load(std::memory_order_relaxed)) {
       Refuse(first, BatchRefusal::kGone);  // destroyed with its request: there is nobody to tell
-    } else if (!taken.empty() && rows + first.rows_ > largest) {
+    } else if (!taken.empty() && (trial.apart || rows + first.rows_ > largest)) {
       break;
     } else {
       rows += first.rows_;
@@ -128,7 +129,8 @@ void Batcher::State::Instance() {
 
 // `rows` rows of the asks from row `from` on, as one run; gives how many rows it was filled up to.
 std::size_t Batcher::State::RunPart(const Asks& asks, Session& session, std::size_t from, std::size_t rows, std::vector<float>* values) {
-  const std::size_t width = served->fields.size(), size = sizes.For(rows), end = from + std::min(rows, size);
+  constexpr std::size_t kMostApart = 4096;  // as a route that asks by itself cuts them
+  const std::size_t width = served->fields.size(), size = trial.apart ? std::min(rows, kMostApart) : sizes.For(rows), end = from + std::min(rows, size);
   Row row;
   session.rows().Clear();
   session.reader().errors().clear();
@@ -142,8 +144,9 @@ std::size_t Batcher::State::RunPart(const Asks& asks, Session& session, std::siz
     }
   }
   session.reader().Begin(static_cast<int>(end) - 1);
-  const std::span<const float> got = session.PredictTogether(size);
+  const std::span<const float> got = trial.apart ? session.PredictRows() : session.PredictTogether(size);
   values->insert(values->end(), got.begin(), got.end());
+  for (std::size_t i = 0; trial.apart && served->predictor->cascade() != nullptr && i < end - from; ++i) asks.front()->by_cheap_.push_back(session.by_cheap(i) ? 1 : 0);
   for (const FieldError& error : session.reader().errors()) {
     std::size_t index = static_cast<std::size_t>(error.instance);
     for (const auto& ask : asks) {

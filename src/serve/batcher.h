@@ -46,6 +46,7 @@ class BatchAsk {
   std::chrono::nanoseconds waited() const { return waited_; }
   std::chrono::nanoseconds ran() const { return ran_; }   // of the run that it was part of
   bool leads() const { return leads_; }                   // the first of its run: so that runs are counted once
+  bool by_cheap(std::size_t i) const { return i < by_cheap_.size() && by_cheap_[i] != 0; }  // of a cascade: which of its two answered
 
  private:
   friend class Batcher;
@@ -62,14 +63,15 @@ class BatchAsk {
   std::optional<Error> refusal_;
   std::chrono::nanoseconds waited_{}, ran_{};
   bool leads_ = false;
+  std::vector<std::uint8_t> by_cheap_;
 };
 
 // Predicts the rows of many requests together, on threads of its own: for models that take less time a row the more rows they get at once
-// (BatchTrial says which). A run takes what waits, up to the largest size, as soon as an instance is free and either that many wait or the
+// (BatchTrial says which). Where the trial is `apart`, each request is a run of its own, with the bits that Session::PredictRows gives. A run takes what waits, up to the largest size, as soon as an instance is free and either that many wait or the
 // first of them has waited `delay`. Any thread may ask. Destroying never waits: a run under way ends by itself and is thrown away.
 class Batcher {
  public:
-  // `trial` must be on.
+  // `trial` must be on or apart.
   Batcher(std::shared_ptr<const Served> served, const BatchSpec& spec, const BatchTrial& trial);
   ~Batcher();
   Batcher(const Batcher&) = delete;

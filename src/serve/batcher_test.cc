@@ -213,5 +213,23 @@ TEST(BatchSpec, IsReadAndRefused) {
   }
 }
 
+TEST_F(BatcherTest, ApartEachRequestIsARunWithItsOwnRows) {
+  batcher_ = std::make_unique<Batcher>(served_, BatchSpec{.timeout = 0s}, BatchTrial{.apart = true});
+  const auto first = Occupy();
+  const auto two = Ask({1, 2}), one = Ask({3});
+  Rows rows(*served_);
+  for (int i = 0; i < 9000; ++i) rows.Add({{i / 4.0}, {std::string_view()}});
+  const auto many = batcher_->Ask(rows, {}, latch_.Count());
+  *way_ = Way::kFine;
+  latch_.Await(4);
+  EXPECT_EQ(Values(*two), (std::vector<float>{1, 2}));
+  EXPECT_EQ(Values(*one), (std::vector<float>{3}));
+  ASSERT_EQ(many->values().size(), 9000U);
+  for (std::size_t i = 0; i < 9000; ++i) ASSERT_EQ(many->values()[i], static_cast<float>(i) / 4);
+  EXPECT_TRUE(two->leads() && one->leads());
+  EXPECT_EQ(batcher_->Stats().runs, 6);  // of which the last request's are three
+  EXPECT_EQ(batcher_->Stats().padding, 0);
+}
+
 }  // namespace
 }  // namespace tenon::serve

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <map>
 #include <optional>
 #include <thread>
@@ -12,6 +11,7 @@
 #include "base/mutex.h"
 #include "base/text.h"
 #include "platform/byte_ring.h"
+#include "serve/log_counts_internal.h"
 #include "serve/log_format_internal.h"
 
 namespace tenon::serve {
@@ -24,12 +24,6 @@ constexpr auto kRest = 50ms;      // between looks at the rings
 constexpr auto kSyncEvery = 1s;
 constexpr auto kClearEvery = 30s;
 constexpr std::size_t kMostKnown = 64;
-
-std::string SegmentName(std::string_view endpoint, Micros start) {
-  char digits[24];
-  std::snprintf(digits, sizeof digits, "%020lld", static_cast<long long>(start));
-  return Str(FileWord(endpoint), "-", std::string(digits), ".log");
-}
 
 // What the answers of one version at one endpoint are filed under.
 struct Stream {
@@ -45,6 +39,7 @@ struct Segment {
   std::uint64_t bytes = 0;
   std::string waiting;   // records not handed to the file yet
   std::int64_t records = 0;
+  Micros newest = 0;     // of them
   std::optional<std::uint32_t> stream;  // whose schema was written last
   bool unsynced = false;
 };
@@ -57,10 +52,12 @@ struct ThreadPart {
     std::size_t fields = 0;
     std::uint32_t stream = 0;
     Keepings keepings;  // empty: all fields as they are
+    LiveCounts::Cell* cell = nullptr;
   };
   std::uint64_t log = 0;
   std::shared_ptr<platform::ByteRing> ring;
   std::unordered_map<const Served*, Known> streams;
+  std::unordered_map<std::string, LiveCounts::Cell*> cells;  // by endpoint
   std::string record;
 };
 struct ThreadParts {
@@ -73,8 +70,8 @@ thread_local ThreadParts thread_parts;
 
 class SegmentedLog final : public InferenceLog {
  public:
-  SegmentedLog(platform::Files& files, std::string folder, std::uint64_t id, LogOptions options)
-      : files_(files), folder_(std::move(folder)), id_(id), options_(std::move(options)), writer_([this] { Write(); }) {}
+  SegmentedLog(platform::Files& files, std::string folder, std::uint64_t id, LogOptions options, std::unique_ptr<LiveCounts> counts, std::vector<MissingAnswers> missing)
+      : files_(files), folder_(std::move(folder)), id_(id), options_(std::move(options)), missing_(std::move(missing)), counts_(std::move(counts)), writer_([this] { Write(); }) {}
 
   ~SegmentedLog() override {
     {
@@ -94,11 +91,13 @@ class SegmentedLog final : public InferenceLog {
     const ThreadPart::Known& known = StreamOf(served, part);
     part.record.clear();
     AppendAnswer(served, known.keepings, options_.hash_key, request_id, at, row, prediction, rung, staged, &part.record);
+    known.cell->Given(at);
     if (!part.ring->Put(known.stream, part.record)) dropped_.fetch_add(1, std::memory_order_relaxed);
   }
 
   std::int64_t dropped() const override { return dropped_.load(std::memory_order_relaxed); }
   std::int64_t removed_bytes() const override { return removed_.load(std::memory_order_relaxed); }
+  std::vector<MissingAnswers> missing() const override { return missing_; }
   std::int64_t written() const override { return written_.load(std::memory_order_relaxed); }
 
   Result<void> Flush() override {
@@ -147,7 +146,12 @@ class SegmentedLog final : public InferenceLog {
       ++number;
     }
     if (number == streams_.size()) streams_.push_back(std::move(stream));
-    known = {served.endpoint, served.model, served.fields.size(), number, std::move(keepings)};
+    LiveCounts::Cell*& cell = part.cells[served.endpoint];
+    if (cell == nullptr) {
+      cell = counts_->Join(served.endpoint);
+      cells_[part.ring.get()].push_back(cell);
+    }
+    known = {served.endpoint, served.model, served.fields.size(), number, std::move(keepings), cell};
     return known;
   }
 
@@ -183,6 +187,8 @@ class SegmentedLog final : public InferenceLog {
       const auto now = std::chrono::steady_clock::now();
       if (ending || wanted > done_ || now - synced >= kSyncEvery) {
         Sync();
+        if (counts_->WantedClosed()) CloseAll();
+        static_cast<void>(counts_->Keep());  // on a full disk the one that is there is older, and no less true
         synced = now;
       }
       if ((options_.keep.count() > 0 || options_.keep_bytes > 0) && (ending || now - cleared >= kClearEvery)) {
@@ -206,8 +212,10 @@ class SegmentedLog final : public InferenceLog {
       if (!left) continue;
       const MutexLock lock(mutex_);
       std::erase(rings_, ring);
+      for (LiveCounts::Cell* cell : cells_[ring.get()]) counts_->Leave(cell);
+      cells_.erase(ring.get());
     }
-    for (auto& [endpoint, segment] : segments_) HandOver(segment);
+    for (auto& [endpoint, segment] : segments_) HandOver(endpoint, segment);
     return most;
   }
 
@@ -216,7 +224,7 @@ class SegmentedLog final : public InferenceLog {
     const Stream& stream = StreamNumber(number);
     Segment& segment = segments_[stream.endpoint];
     if (segment.bytes + segment.waiting.size() + record.size() > kSegmentBytes && segment.bytes != 0) {
-      HandOver(segment);
+      HandOver(stream.endpoint, segment);
       Close(segment);
     }
     if (segment.file == nullptr && !Open(stream.endpoint, AtOf(record), segment)) {
@@ -228,6 +236,7 @@ class SegmentedLog final : public InferenceLog {
       segment.stream = number;
     }
     segment.waiting += record;
+    segment.newest = std::max(segment.newest, AtOf(record));
     ++segment.records;
   }
 
@@ -244,8 +253,10 @@ class SegmentedLog final : public InferenceLog {
   bool Open(const std::string& endpoint, Micros start, Segment& segment) {
     segment.path = platform::JoinPath(folder_, SegmentName(endpoint, start));
     while (files_.Exists(segment.path)) segment.path = platform::JoinPath(folder_, SegmentName(endpoint, ++start));
+    counts_->Begun(endpoint, start);  // before it is there: whoever finds it knows whose it is
     auto file = files_.Append(segment.path);
     if (!file.ok()) {
+      counts_->Begun(endpoint, 0);
       Remember(std::move(file).error());
       return false;
     }
@@ -256,12 +267,13 @@ class SegmentedLog final : public InferenceLog {
     return true;
   }
 
-  void HandOver(Segment& segment) {
+  void HandOver(const std::string& endpoint, Segment& segment) {
     if (segment.file == nullptr || segment.waiting.empty()) return;
     if (auto appended = segment.file->Append(segment.waiting); appended.ok()) {
       segment.bytes += segment.waiting.size();
       segment.unsynced = true;
       written_.fetch_add(segment.records, std::memory_order_relaxed);
+      counts_->Written(endpoint, segment.bytes, segment.records, segment.newest);
       segment.waiting.clear();
       segment.records = 0;
     } else {
@@ -280,6 +292,14 @@ class SegmentedLog final : public InferenceLog {
     segment.records = 0;
     segment.bytes = 0;
     segment.unsynced = false;
+  }
+
+  void CloseAll() {
+    for (auto& [endpoint, segment] : segments_) {
+      Close(segment);
+      counts_->Begun(endpoint, 0);
+    }
+    counts_->Closed();
   }
 
   void Sync() {
@@ -322,6 +342,7 @@ class SegmentedLog final : public InferenceLog {
       all -= segment.bytes;
       removed_.fetch_add(segment.bytes, std::memory_order_relaxed);
     }
+    if (options_.keep.count() > 0) ForgetMissing(files_, folder_, now - options_.keep.count());
   }
 
   void Remember(Error error) {
@@ -333,12 +354,15 @@ class SegmentedLog final : public InferenceLog {
   const std::string folder_;
   const std::uint64_t id_;
   const LogOptions options_;
+  const std::vector<MissingAnswers> missing_;
+  const std::unique_ptr<LiveCounts> counts_;
   std::atomic<std::int64_t> dropped_{0}, written_{0}, removed_{0};
 
   Mutex mutex_;
   Condition wake_, flushed_;
   std::vector<std::shared_ptr<platform::ByteRing>> rings_ TENON_GUARDED_BY(mutex_);
   std::vector<Stream> streams_ TENON_GUARDED_BY(mutex_);
+  std::map<const platform::ByteRing*, std::vector<LiveCounts::Cell*>> cells_ TENON_GUARDED_BY(mutex_);  // that its thread counts in
   std::optional<Error> failure_ TENON_GUARDED_BY(mutex_);
   std::uint64_t flush_wanted_ TENON_GUARDED_BY(mutex_) = 0, flush_done_ TENON_GUARDED_BY(mutex_) = 0;
   bool ending_ TENON_GUARDED_BY(mutex_) = false;
@@ -389,7 +413,15 @@ Result<void> CheckLogOptions(const LogOptions& options, const std::vector<Served
 Result<std::unique_ptr<InferenceLog>> OpenInferenceLog(platform::Files& files, const std::string& folder, LogOptions options) {
   static std::atomic<std::uint64_t> opened{0};  // tells a thread's parts of different logs apart, even at one address
   TENON_TRY(files.MakeFolders(folder), "opening the inference log");
-  return std::unique_ptr<InferenceLog>(std::make_unique<SegmentedLog>(files, folder, ++opened, std::move(options)));
+  // Counts that cannot be read are no reason not to answer: `tenon doctor` tells of them.
+  const auto fresh = SettleLog(files, folder);
+  auto found = FindMissing(files, folder);
+  std::vector<MissingAnswers> missing = found.ok() ? *std::move(found) : std::vector<MissingAnswers>();
+  for (MissingAnswers& one : missing) {
+    one.fresh = fresh.ok() && std::ranges::any_of(*fresh, [&](const MissingAnswers& other) { return other.started == one.started && other.endpoint == one.endpoint; });
+  }
+  TENON_ASSIGN(auto counts, LiveCounts::Open(files, folder));
+  return std::unique_ptr<InferenceLog>(std::make_unique<SegmentedLog>(files, folder, ++opened, std::move(options), std::move(counts), std::move(missing)));
 }
 
 Result<LogReport> ReadInferenceLog(const Call& call, platform::Files& files, const std::string& folder,

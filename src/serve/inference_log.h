@@ -10,6 +10,7 @@
 #include "platform/files.h"
 #include "serve/endpoint.h"
 #include "serve/ladder.h"
+#include "serve/log_counts.h"
 
 namespace tenon::serve {
 
@@ -40,7 +41,7 @@ struct LogOptions {
 // Keeps what was asked and answered, off the request path: Add copies into a ring of the calling thread and never
 // waits; one background thread writes segments (<folder>/<endpoint>-<start>.log; docs/formats/inference_log.md), each
 // record with its checksum, synced every second, a new segment every 64 MB. When the ring is full the entry is dropped
-// and counted. Thread-safe.
+// and counted. How much a process that is killed had not written is known afterwards (log_counts.h). Thread-safe.
 class InferenceLog {
  public:
   virtual ~InferenceLog() = default;
@@ -50,6 +51,7 @@ class InferenceLog {
   virtual std::int64_t dropped() const = 0;
   virtual std::int64_t written() const = 0;
   virtual std::int64_t removed_bytes() const = 0;  // by age or size
+  virtual std::vector<MissingAnswers> missing() const { return {}; }  // of processes before, as it was found when the log was opened
   virtual Result<void> Flush() = 0;  // returns when all that was added is synced
 };
 // `options` must fit the fields that will be logged: CheckLogOptions.

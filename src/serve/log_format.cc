@@ -1,9 +1,12 @@
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "serve/log_format_internal.h"
 
 namespace tenon::serve {
@@ -206,6 +209,30 @@ SegmentReader::Found SegmentReader::Next() {
     return ReadAnswer(payload.substr(1), payload.front()) ? Found::kAnswer : Found::kDamaged;
   }
   return Found::kDamaged;
+}
+
+std::int64_t CountAnswers(std::string_view segment, std::size_t from, Micros* newest) {
+  std::int64_t count = 0;
+  for (std::size_t at = std::max(from, kLogMagic.size()); at + kRecordHead <= segment.size();) {
+    const std::string_view rest = segment.substr(at);
+    const std::uint64_t size = Little(rest.substr(0, 4));
+    if (Little(rest.substr(4, 4)) != CheckOf(size) || size == 0 || size > rest.size() - kRecordHead) break;
+    const std::string_view payload = rest.substr(kRecordHead, static_cast<std::size_t>(size));
+    if (Hash64(payload, size) != Little(rest.substr(8, 8))) break;
+    const char kind = payload.front();
+    if ((kind == kAnswerKind || kind == kStagedKind || kind == kLowerKind) && payload.size() >= 9) {
+      ++count;
+      *newest = std::max(*newest, AtOf(rest));
+    }
+    at += kRecordHead + payload.size();
+  }
+  return count;
+}
+
+std::string SegmentName(std::string_view endpoint, Micros start) {
+  char digits[24];
+  std::snprintf(digits, sizeof digits, "%020lld", static_cast<long long>(start));
+  return Str(FileWord(endpoint), "-", std::string(digits), ".log");
 }
 
 std::string FileWord(std::string_view name) {

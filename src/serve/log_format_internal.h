@@ -40,6 +40,13 @@ std::string ShortKeyedHash(std::string_view key, std::string_view text);
 // The time of an answer's record.
 Micros AtOf(std::string_view record);
 
+// "fraud-00001700000000000000.log"
+std::string SegmentName(std::string_view endpoint, Micros start);
+
+// The answers that stand whole in a segment behind its first `from` bytes, where a record begins; `newest` becomes the time of the newest
+// one where that is later. Stops at the first record that is torn or damaged.
+std::int64_t CountAnswers(std::string_view segment, std::size_t from, Micros* newest);
+
 // What a segment holds, from its front. A reader of foreign bytes: nothing is believed before its checksum and bounds.
 class SegmentReader {
  public:
@@ -49,6 +56,7 @@ class SegmentReader {
   const std::vector<Served::Field>& fields() const { return fields_; }
   const LogEntry& entry() const { return entry_; }
   std::size_t at() const { return at_; }  // of the record that Next looked at last
+  std::string_view record() const { return bytes_.substr(at_, next_ - at_); }  // it, with its head
 
  private:
   bool ReadSchema(std::string_view payload);

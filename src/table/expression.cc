@@ -8,11 +8,6 @@
 
 namespace tenon::table {
 
-struct Expression::Body {
-  std::string text;
-  ParsedExpression parsed;
-};
-
 namespace {
 
 constexpr double kNull = std::numeric_limits<double>::quiet_NaN();

@@ -26,6 +26,10 @@ class Expression {
   Type type() const;                                 // bool, float64, string or timestamp
   const std::vector<std::string>& inputs() const;    // the columns it reads, in order of first use
   const std::string& text() const;
+  // The checked formula as data, for exporters: {"op", "type", "args"}, where op is "number" or "text" (with "value"), "null", "column"
+  // (with "column"), or the name of an operator or function: add, less_equal, and, is_null, case, coalesce, ln, ...; type is number, text,
+  // truth or time.
+  Json Tree() const;
   // One value a row; the batch has the inputs by name (asserted). Never fails: what cannot be computed (division by
   // zero, logarithm of a negative number) is null.
   Column Evaluate(const Batch& batch) const;

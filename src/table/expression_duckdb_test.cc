@@ -242,7 +242,7 @@ class Generator {
     if (Pair out; AnyOf(Type::kBool, depth, &out)) return out;
     const Type type = AnyType();
     const auto value = [&] { return Make(type, depth - 1); };
-    switch (Below(12)) {
+    switch (Below(13)) {
       case 0: case 1: return Infix(Bool(depth - 1), "AND", Bool(depth - 1), kAnd, kAnd, kNot);
       case 2: case 3: return Infix(Bool(depth - 1), "OR", Bool(depth - 1), kOr, kOr, kAnd);
       case 4: {
@@ -271,6 +271,10 @@ class Generator {
         const Pair y = Below(3) == 0 ? At(Text(depth - 1), kConcat) : Same(Any({"'%a%'", "'K_ln'", "'_'", "''", "'%'", "'a%b%'"}));
         const std::string like = Any({" LIKE ", " NOT LIKE ", " ILIKE ", " NOT ILIKE "});
         return {x.ours + like + y.ours, x.duck + like + y.duck, kRange};
+      }
+      case 11: {
+        const std::string name = Any({"REGEXP_MATCHES", "REGEXP_FULL_MATCH"});
+        return Apply(name, name, {Text(depth - 1), Same(Any({"'a+'", "'[A-Z][a-z]*'", "'^(K|a).'", "'(a|b)*'", "'\\d{2,}$'", "''", "'[^ ]+ .*'"}))});
       }
       default: {
         const std::string name = Any({"CONTAINS", "STARTS_WITH", "ENDS_WITH"});
@@ -306,7 +310,8 @@ constexpr const char* kMacros[] = {
     "CREATE MACRO t_date_diff(u, x, y) AS CASE WHEN u IN ('second', 'minute', 'hour', 'week') THEN CAST(epoch_us(date_trunc(u, y)) - "
     "epoch_us(date_trunc(u, x)) AS DOUBLE) / CASE u WHEN 'second' THEN 1e6 WHEN 'minute' THEN 6e7 WHEN 'hour' THEN 3.6e9 ELSE 6.048e11 END "
     "ELSE CAST(date_diff(u, x, y) AS DOUBLE) END",
-    "CREATE MACRO t_date_trunc(u, x) AS CAST(date_trunc(u, x) AS TIMESTAMP)",
+    // The nothing that is added keeps DuckDB's optimizer from calling NULL <> a constant true.
+    "CREATE MACRO t_date_trunc(u, x) AS CAST(date_trunc(u, x) AS TIMESTAMP) + INTERVAL 0 SECOND",
     "CREATE MACRO t_strpos(x, y) AS CAST(strpos(x, y) AS DOUBLE)",
     "CREATE MACRO t_log2(x) AS CASE WHEN x > 0 THEN log2(x) END",
     "CREATE MACRO t_sin(x) AS sin(x)",

@@ -361,6 +361,8 @@ void Function(const Node& node, const Block& block, double* out) {
       return OfTexts(node, block, out, [](std::string_view a, std::string_view b) {
         return Truth(a.find(b) != std::string_view::npos);
       });
+    case Op::kMatches:
+      return OfText(node, block, out, [&](std::string_view a) { return Truth(node.pattern->Matches(a)); });
     case Op::kStartsWith:
       return OfTexts(node, block, out, [](std::string_view a, std::string_view b) { return Truth(a.starts_with(b)); });
     case Op::kYear: return DatePart(node, block, out, [](const DateParts& parts) { return parts.year; });

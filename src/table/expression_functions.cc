@@ -8,7 +8,7 @@ namespace {
 using Op = ExpressionOp;
 
 constexpr std::size_t kAny = 1000;
-constexpr std::array<ExpressionFunction, 69> kFunctions = {{
+constexpr std::array<ExpressionFunction, 71> kFunctions = {{
     {"ABS", Op::kAbs, "n", 1, 1, Type::kFloat64, "ABS(number)"},
     {"ACOS", Op::kAcos, "n", 1, 1, Type::kFloat64, "ACOS(number)"},
     {"ASIN", Op::kAsin, "n", 1, 1, Type::kFloat64, "ASIN(number)"},
@@ -48,6 +48,8 @@ constexpr std::array<ExpressionFunction, 69> kFunctions = {{
     {"POW", Op::kPow, "n", 2, 2, Type::kFloat64, "POW(number, exponent)"},
     {"QUARTER", Op::kQuarter, "s", 1, 1, Type::kFloat64, "QUARTER(timestamp)"},
     {"RADIANS", Op::kRadians, "n", 1, 1, Type::kFloat64, "RADIANS(degrees)"},
+    {"REGEXP_FULL_MATCH", Op::kMatches, "tp", 2, 2, Type::kBool, "REGEXP_FULL_MATCH(text, 'pattern')"},
+    {"REGEXP_MATCHES", Op::kMatches, "tp", 2, 2, Type::kBool, "REGEXP_MATCHES(text, 'pattern')"},
     {"REPEAT", Op::kRepeat, "tn", 2, 2, Type::kString, "REPEAT(text, times)"},
     {"REPLACE", Op::kReplace, "t", 3, 3, Type::kString, "REPLACE(text, from, to)"},
     {"REVERSE", Op::kReverse, "t", 1, 1, Type::kString, "REVERSE(text)"},

@@ -8,7 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "table/schema.h"
+#include "table/expression.h"
+#include "table/pattern.h"
 
 namespace tenon::table {
 
@@ -25,7 +26,7 @@ enum class ExpressionOp : std::uint8_t {
   kLower, kUpper, kTrim, kLength, kSubstr, kConcat, kConcatNulls, kReplace, kContains, kStartsWith,
   kYear, kMonth, kDay, kHour, kMinute, kWeekday, kEpoch,
   kSin, kCos, kTan, kAsin, kAcos, kAtan, kAtan2, kLog2, kCbrt, kTrunc, kDegrees, kRadians, kPi,
-  kTrimLeft, kTrimRight, kLeft, kRight, kPadLeft, kPadRight, kReverse, kRepeat, kSplitPart, kPosition, kEndsWith,
+  kTrimLeft, kTrimRight, kLeft, kRight, kPadLeft, kPadRight, kReverse, kRepeat, kSplitPart, kPosition, kEndsWith, kMatches,
   kSecond, kQuarter, kWeek, kDayOfYear, kDateTrunc, kDateDiff,  // units are texts that the parser has checked
   kTextToNumber, kTextToTime, kNumberToText, kTruthToText, kTimeToText,
 };
@@ -39,6 +40,7 @@ struct ExpressionNode {
   int depth = 1;
   double number = 0;
   std::string text;
+  std::shared_ptr<const Pattern> pattern;  // of kMatches
   std::size_t at = 0;          // where it begins in the text, for messages
   std::vector<std::unique_ptr<ExpressionNode>> args;
 };
@@ -46,6 +48,10 @@ struct ExpressionNode {
 struct ParsedExpression {
   std::unique_ptr<ExpressionNode> root;
   std::vector<std::string> inputs;
+};
+struct Expression::Body {
+  std::string text;
+  ParsedExpression parsed;
 };
 Result<ParsedExpression> ParseExpression(std::string_view text, const Schema& columns);
 

@@ -483,17 +483,28 @@ class Parser {
         alike.push_back(args[i].get());
         continue;
       }
-      const Type arg_type = wanted == 'n' ? Type::kFloat64 : wanted == 't' || wanted == 'u' ? Type::kString : wanted == 'b' ? Type::kBool : Type::kTimestamp;
+      const Type arg_type = wanted == 'n' ? Type::kFloat64 : wanted == 't' || wanted == 'u' || wanted == 'p' ? Type::kString : wanted == 'b' ? Type::kBool : Type::kTimestamp;
       TENON_TRY(Want(*args[i], arg_type, word));
       if (wanted == 'u') TENON_TRY(CheckUnit(*args[i], word));
+      if (wanted == 'p') TENON_TRY(TakePattern(args[i].get(), word));
     }
     if (!alike.empty()) {
       untyped = std::all_of(alike.begin(), alike.end(), [](const ExpressionNode* arg) { return arg->untyped; });
       TENON_ASSIGN(type, Unify(alike, word));
     }
+    const auto pattern = args.empty() ? nullptr : args.back()->pattern;
     TENON_ASSIGN(NodePtr node, Make(function->op, type, token.at, std::move(args)));
     node->untyped = untyped;
+    if (function->op == Op::kMatches) node->pattern = pattern;
     return node;
+  }
+
+  Result<void> TakePattern(ExpressionNode* written, std::string_view word) const {
+    if (written->op != Op::kText) return Wrong(written->at, Str("the pattern of ", word, " is written out as a text, such as '[A-Z]+'"));
+    auto made = word == "REGEXP_FULL_MATCH" ? Pattern::Whole(written->text) : Pattern::Parse(written->text);
+    if (!made.ok()) return Wrong(written->at, made.error().message());
+    written->pattern = std::make_shared<const Pattern>(std::move(*made));
+    return {};
   }
 
   Result<void> CheckUnit(ExpressionNode& unit, std::string_view word) const {

@@ -25,8 +25,8 @@ Error WrongExpression(std::string_view text, std::size_t at, std::string_view wh
 
 std::string ToUpper(std::string_view text);
 
-// What an argument of a function must be: n number, t text, s timestamp, b truth value, u a unit of time written out as a text, a
-// anything, all of one type.
+// What an argument of a function must be: n number, t text, s timestamp, b truth value, u a unit of time written out as a text, p a
+// regular expression written so, a anything, all of one type.
 struct ExpressionFunction {
   std::string_view name;
   ExpressionOp op;

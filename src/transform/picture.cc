@@ -170,7 +170,7 @@ Picture Middle(const Picture& picture, int width, int height) {
 constexpr int kMostRatio = 10;
 
 Result<Picture> Decoded(const PictureSettings& settings, std::string_view value) {
-  TENON_ASSIGN(const std::string bytes, PictureBytes(value));
+  TENON_ASSIGN(const std::string bytes, platform::PictureBytes(value));
   TENON_ASSIGN(Picture picture, platform::DecodePicture(bytes, settings.most_pixels));
   const auto [shorter, longer] = std::minmax(picture.width, picture.height);
   if (settings.fit != PictureSettings::Fit::kCrop || longer / shorter < kMostRatio) return picture;
@@ -225,19 +225,6 @@ Result<PictureShape> PictureShapeOf(const PictureSettings& settings, const Tenso
     return Wrong(Str(list == &settings.mean ? "mean" : "std", " has ", list->size(), " numbers; one, or one for each of ", out.channels, " channels is expected"));
   }
   return out;
-}
-
-Result<std::string> PictureBytes(std::string_view value) {
-  if (platform::LooksPng(value) || platform::LooksJpeg(value)) return std::string(value);
-  std::string_view text = Trim(value);
-  if (text.starts_with("data:")) {
-    const std::size_t comma = text.find(",");
-    if (comma == std::string_view::npos || !text.substr(0, comma).ends_with(";base64")) return Wrong("is a data: address without base64");
-    text.remove_prefix(comma + 1);
-  }
-  auto bytes = platform::BytesFromBase64(text);
-  if (bytes.ok()) return bytes;
-  return Wrong("is no picture: base64 of a PNG or JPEG is expected; columns that name files are read with `files:` under `data:`");
 }
 
 Picture Resized(const Picture& picture, int width, int height, Resample resample) {

@@ -38,9 +38,6 @@ struct PictureShape {
 // Of a port [rows, channels, height, width] or [rows, height, width, channels]; invalid_argument saying what does not go together.
 Result<PictureShape> PictureShapeOf(const PictureSettings& settings, const platform::TensorProgram::Port& port);
 
-// The bytes of a PNG or JPEG out of a value: themselves, or base64 of them, also as a data: address. invalid_argument, fit to follow a name.
-Result<std::string> PictureBytes(std::string_view value);
-
 // As Pillow's resize of the whole picture, bit by bit. Sizes are 1 to 65535.
 platform::Picture Resized(const platform::Picture& picture, int width, int height, PictureSettings::Resample resample);
 

@@ -101,11 +101,11 @@ TEST(Picture, SaysWhatIsWrongWithOne) {
 TEST(Picture, ComesAsBytesBase64OrDataAddress) {
   const std::string png = FileOf(Recorded(), "PNG colours");
   for (const std::string& value : {png, ToBase64(png), "data:image/png;base64," + ToBase64(png), " " + ToBase64(png) + "\n"}) {
-    ASSERT_OK_AND_ASSIGN(const std::string bytes, PictureBytes(value));
+    ASSERT_OK_AND_ASSIGN(const std::string bytes, platform::PictureBytes(value));
     EXPECT_EQ(bytes, png);
   }
-  EXPECT_FALSE(PictureBytes("images/one.png").ok());
-  EXPECT_FALSE(PictureBytes("data:image/png,abc").ok());
+  EXPECT_FALSE(platform::PictureBytes("images/one.png").ok());
+  EXPECT_FALSE(platform::PictureBytes("data:image/png,abc").ok());
 }
 
 TEST(Picture, ShapesThatDoNotGoTogetherAreTold) {

@@ -101,11 +101,13 @@ constexpr std::int64_t kAnyRows = INT64_MAX;
 // What the user wrote under `validate:`.
 struct ValidateSpec {
   Severity fail_on = Severity::kError;
-  std::vector<std::pair<std::string, Json>> columns;  // overrides a column: {min, max, missing, domain, unseen, unique, severity, drift}
+  std::vector<std::pair<std::string, Json>> columns;  // overrides a column: {min, max, missing, domain, unseen, unique, severity, drift}, and ColumnRules
   std::vector<RowRule> expectations;
   std::vector<SqlRule> sql;
   DriftRule drift;
   std::map<std::string, std::optional<Severity>> severities;  // of all a check finds but infos; none: nothing it finds is told
+  std::vector<std::vector<std::string>> unique;       // columns whose values are unique together
+  Severity new_columns = Severity::kInfo;             // of columns that the last snapshot had not and that are not under `columns`
   std::pair<std::int64_t, std::int64_t> rows{0, kAnyRows};  // how many there are, at least and at most
   double leakage_threshold = 0.98;                    // single-feature AUC (or |correlation|) above it is a leak
   std::string purpose;                                // what the data are used for, checked against data.purpose

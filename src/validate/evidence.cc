@@ -38,6 +38,15 @@ void MakeClasses(const table::Column& label, Target* target) {
   }
 }
 
+// Prose and pictures are cut: a finding is read by people.
+Json Short(Json value) {
+  constexpr std::size_t kMost = 200;
+  if (!value.is_string() || value.String().size() <= kMost) return value;
+  std::string text = value.String().substr(0, kMost);
+  while (!text.empty() && !IsUtf8(text)) text.pop_back();
+  return Json(text + "...");
+}
+
 }  // namespace
 
 bool UserWrote(const Evidence& evidence, std::string_view column, std::string_view key) {
@@ -46,6 +55,14 @@ bool UserWrote(const Evidence& evidence, std::string_view column, std::string_vi
     if (name == column && json.Find(key) != nullptr) return true;
   }
   return false;
+}
+
+double MostlyOf(const Evidence& evidence, std::string_view column) {
+  if (evidence.spec == nullptr) return 1;
+  for (const auto& [name, json] : evidence.spec->columns) {
+    if (name == column && json.is_object()) return json.NumberAt("mostly", 1);
+  }
+  return 1;
 }
 
 Severity SeverityOf(const Evidence& evidence, std::string_view column, std::string_view key) {
@@ -57,7 +74,7 @@ Json ShownRow(const table::Batch& batch, std::int64_t row, const ingest::Sensiti
   for (int i = 0; i < batch.columns(); ++i) {
     const table::Field& field = batch.schema()[i];
     if (field.type == table::Type::kEmbedding) continue;
-    out[field.name] = hidden.contains(field.name) ? Json("***") : batch.column(i).ValueAt(row);
+    out[field.name] = hidden.contains(field.name) ? Json("***") : Short(batch.column(i).ValueAt(row));
   }
   return out;
 }

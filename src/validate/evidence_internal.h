@@ -16,7 +16,10 @@ namespace tenon::validate {
 bool UserWrote(const Evidence& evidence, std::string_view column, std::string_view key);
 Severity SeverityOf(const Evidence& evidence, std::string_view column, std::string_view key);
 
-// A row for a finding: a value a column, "***" of what is hidden.
+// `mostly` of the column: the share of its values that must be as expected; 1 where it is not written.
+double MostlyOf(const Evidence& evidence, std::string_view column);
+
+// A row for a finding: a value a column, "***" of what is hidden; long texts are cut.
 Json ShownRow(const table::Batch& batch, std::int64_t row, const ingest::Sensitive& hidden);
 constexpr std::size_t kShownRows = 5;  // of a finding
 

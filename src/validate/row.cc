@@ -6,7 +6,7 @@
 #include "base/text.h"
 #include "base/time.h"
 #include "table/expression.h"
-#include "validate/evidence_internal.h"
+#include "validate/column_rules_internal.h"
 
 namespace tenon::validate {
 namespace {
@@ -84,6 +84,30 @@ Result<void> Rules(const std::vector<ColumnExpectation>& schema, const ValidateS
   return {};
 }
 
+// What the user wrote of the column: what is asked of an error may be told as less, and what was written is an error.
+struct Written {
+  Json settings;
+  ColumnRules rules;
+  Severity Of(std::string_view key, Severity otherwise) const {
+    const std::string severity = settings.StringAt("severity");
+    if (severity == "info" || severity == "allow") return Severity::kInfo;
+    if (severity == "warning" || severity == "warn") return Severity::kWarning;
+    if (severity == "error" || severity == "fail") return Severity::kError;
+    if (settings.Find(key) == nullptr) return otherwise;
+    return rules.mostly < 1 ? Severity::kWarning : Severity::kError;  // of some values it may be otherwise
+  }
+};
+
+Result<Written> WrittenOf(const ValidateSpec& spec, std::string_view column) {
+  Written out;
+  for (const auto& [name, settings] : spec.columns) {
+    if (name != column || !settings.is_object()) continue;
+    out.settings = settings;
+    TENON_ASSIGN(out.rules, RulesOf(settings));
+  }
+  return out;
+}
+
 std::string Shown(const Json& value) { return value.is_string() ? value.String() : value.Dump(); }
 
 }  // namespace
@@ -95,10 +119,12 @@ Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& s
     out.push_back({std::string(check), column, severity, std::move(brief), std::move(text), std::move(fix)});
   };
   std::vector<std::string> names;
-  for (const ColumnExpectation& expected : schema) {
-    const std::string& name = expected.name;
+  for (ColumnExpectation expected : schema) {
+    const std::string name = expected.name;
     names.push_back(name);
     if (name == label) continue;
+    TENON_ASSIGN(const Written written, WrittenOf(spec, name));
+    if (!written.settings.is_null()) TENON_TRY(OverrideColumn(written.settings, Str("validate.columns.", name), "", &expected));  // it may be newer than the schema
     const Json* value = row.Find(name);
     if (Missing(value)) {
       if (value == nullptr && expected.required) {
@@ -109,12 +135,16 @@ Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& s
       continue;
     }
     if (expected.type == table::Type::kEmbedding) continue;
+    if (const std::string fault = FormFault(written.rules, Shown(*value)); !fault.empty()) {
+      const char* const setting = written.rules.matches && !written.rules.matches->Matches(Shown(*value)) ? "matches" : !HasFormat(written.rules.format, Shown(*value)) ? "format" : "length";
+      add("form", name, written.Of(setting, Severity::kError), "a value of another form", Str(Some({Shown(*value)}), " of '", name, "' ", fault), Str("correct it, or validate.columns.", name, ".", setting));
+    }
     if (expected.type == table::Type::kString) {
       if (!value->is_string()) {
         add("type", name, Severity::kError, Str("no text but ", value->KindName()), Str("'", name, "' is ", value->Dump(), ", and a text is expected"), "send it in quotation marks");
       } else if (expected.has_domain && std::ranges::find(expected.domain, value->String()) == expected.domain.end()) {
         const std::string near = Nearest(value->String(), expected.domain);
-        add("domain", name, expected.unseen, "a new value", Str("'", value->String(), "' is not among the ", expected.domain.size(), " values of '", name, "'", near.empty() ? "" : Str("; did you mean '", near, "'?")),
+        add("domain", name, written.settings.Find("unseen") != nullptr ? expected.unseen : written.Of("domain", expected.unseen), "a new value", Str("'", value->String(), "' is not among the ", expected.domain.size(), " values of '", name, "'", near.empty() ? "" : Str("; did you mean '", near, "'?")),
             Str("correct it, or add it to validate.columns.", name, ".domain"));
       }
       continue;
@@ -123,7 +153,7 @@ Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& s
     if (!AsNumber(*value, expected.type, &number)) {
       add("type", name, Severity::kError, Str("no ", table::NameOf(expected.type)), Str("'", name, "' is ", value->Dump(), ", and ", table::NameOf(expected.type), " is expected"), "correct it");
     } else if (expected.has_range && !(number >= expected.least && number <= expected.most)) {
-      add("range", name, Severity::kWarning, "out of range", Str("'", name, "' is ", Shown(*value), ", not within ", FormatShort(expected.least), " to ", FormatShort(expected.most)), "correct it, or widen min and max");
+      add("range", name, written.Of(number < expected.least ? "min" : "max", Severity::kWarning), "out of range", Str("'", name, "' is ", Shown(*value), ", not within ", FormatShort(expected.least), " to ", FormatShort(expected.most)), "correct it, or widen min and max");
     }
   }
   for (const auto& [name, value] : row.object()) {

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "dataset/query.h"
-#include "validate/evidence_internal.h"
+#include "validate/column_rules_internal.h"
 
 namespace tenon::validate {
 namespace {
@@ -157,6 +157,22 @@ Result<void> ReadReferences(const Json& references, std::string_view file, const
   return {};
 }
 
+// [[customer, month], [invoice]], or one such list.
+Result<void> ReadUnique(const Json& json, const Fields& fields, std::vector<std::vector<std::string>>* out) {
+  const auto wrong = [&] { return fields.Wrong("unique", "expected lists of columns whose values are unique together, such as [[customer_id, month]]"); };
+  if (!json.is_array() || json.array().empty()) return wrong();
+  const Json list = json.array()[0].is_array() ? json : Json(Json::Array{json});
+  for (const Json& one : list.array()) {
+    if (!one.is_array() || one.array().empty()) return wrong();
+    std::vector<std::string>& columns = out->emplace_back();
+    for (const Json& name : one.array()) {
+      if (!name.is_string()) return wrong();
+      columns.push_back(name.String());
+    }
+  }
+  return {};
+}
+
 Json Bound(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 Json DriftJson(const DriftRule& drift) {
@@ -218,6 +234,7 @@ Result<void> OverrideColumn(const Json& json, std::string_view path, std::string
   double drift = 1;
   TENON_TRY(fields.Read("drift", &drift));
   if (!(drift > 0)) return fields.Wrong("drift", Str(drift, " is out of range; write a number above 0"));
+  TENON_TRY(ReadColumnRules(&fields, path, file));
   return fields.Done();
 }
 
@@ -234,6 +251,8 @@ Result<ValidateSpec> ValidateSpec::Parse(const Json& json, std::string_view file
   if (!(spec.leakage_threshold > 0.5 && spec.leakage_threshold <= 1)) {
     return fields.Wrong("leakage_threshold", Str(spec.leakage_threshold, " is out of range; write a number above 0.5, at most 1"));
   }
+  TENON_TRY(ReadSeverity(&fields, "new_columns", &spec.new_columns));
+  if (const Json* unique = fields.Find("unique"); unique != nullptr && !unique->is_null()) TENON_TRY(ReadUnique(*unique, fields, &spec.unique));
   TENON_TRY(fields.Read("purpose", &spec.purpose));
   TENON_TRY(fields.Read("residency", &spec.residency));
   if (const Json* rows = fields.Find("rows"); rows != nullptr && !rows->is_null()) {
@@ -289,6 +308,8 @@ Json ValidateSpec::ToJson() const {
   out["leakage_threshold"] = leakage_threshold;
   if (!purpose.empty()) out["purpose"] = purpose;
   if (!residency.empty()) out["residency"] = Json::ListOf(residency);
+  for (const auto& together : unique) out["unique"].Push(Json::ListOf(together));
+  if (new_columns != Severity::kInfo) out["new_columns"] = NameOf(new_columns);
   if (rows.first > 0) out["rows"]["min"] = rows.first;
   if (rows.second < kAnyRows) out["rows"]["max"] = rows.second;
   if (!anonymity_columns.empty()) {

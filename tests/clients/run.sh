@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The real tritonclient, kserve, curl, grpcurl, h2spec and Google's client of Vertex AI against `tenon serve` on a project and against the benchmark's server.
+# h2spec, the real tritonclient, kserve, curl, grpcurl and Google's client of Vertex AI against `tenon serve` on a project and against the benchmark's server.
 # Usage: tests/clients/run.sh [<build folder>]
 # The clients live in a virtual environment outside of the tree, made when it is missing; grpcurl and h2spec need Go, else they are left out.
 set -euo pipefail
@@ -7,20 +7,19 @@ cd "$(dirname "$0")/../.."
 build=${1:-${TENON_BUILD:-build}}
 cache=${TENON_CACHE:-$HOME/.cache/tenon}
 source tests/clients/venv.sh
-made_by_go() {  # name, its source with its version: prints where it is, or nothing
-  local program=$cache/$1/$1
-  if [ ! -x "$program" ]; then
-    command -v go >/dev/null || { echo "skip  $1: there is no Go to build it with" >&2; return 0; }
-    GOBIN=$cache/$1 GOFLAGS=-mod=mod go install "$2" >&2
+grpcurl=$cache/grpcurl/grpcurl
+if [ ! -x "$grpcurl" ]; then
+  if command -v go >/dev/null; then
+    GOBIN=$cache/grpcurl GOFLAGS=-mod=mod go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
+  else
+    echo "skip  grpcurl: there is no Go to build it with"
+    grpcurl=""
   fi
-  echo "$program"
-}
-grpcurl=$(made_by_go grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3)
-h2spec=$(made_by_go h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible)
+fi
 ninja -C "$build" tenon edge_bench_server >/dev/null
+tests/clients/h2spec.sh "$build"
 "$venv/bin/python" tests/clients/descriptors.py
 "$venv/bin/python" tests/clients/oip_clients.py "$build/bin/edge_bench_server"
-[ -z "$h2spec" ] || "$venv/bin/python" tests/clients/h2spec.py "$build/bin/edge_bench_server" "$h2spec"
 "$venv/bin/python" tests/clients/project_clients.py "$build/bin/tenon" "$grpcurl"
 # Pictures and texts as tensors of an ONNX model, whose bits are ONNX Runtime's.
 images=$cache/venv-images-1

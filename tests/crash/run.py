@@ -326,6 +326,23 @@ def in_a_rollout(tenon, folder, kills):
         assert answers <= {json.dumps(one) for one in found.values()}, answers
         rounds.append(kept)
     assert {one["model"] for one in expected.values()} == {"loan-approval@1", "loan-approval@2"}, expected
+    # What is not there is said: of each process to the row, and of all together what was answered, but for what nobody has heard of any more.
+    said = json.loads(command(tenon, "log", "export", project, "--out", folder / "whole.csv", "--from", "1h", "--json").stdout.splitlines()[-1])
+    heard = sum(len(kept) + 16 for kept in rounds)
+    assert heard <= said["rows"] + said["missing"] <= heard + 4 * len(rounds), (heard, said)
+    port_file.unlink()
+    server = subprocess.Popen([tenon, "serve", project, "--port", "0", "--port-file", port_file, "--threads", "1", "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        begun = json.loads(server.stdout.readline())
+        while not (port_file.exists() and port_file.stat().st_size):
+            time.sleep(0.01)
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port_file.read_text().strip()}/metrics", timeout=20).read().decode()
+        counted = sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines() if line.startswith("tenon_inference_log_missing_answers{"))
+        assert counted == said["missing"], (counted, said)
+        assert said["missing"] == 0 or "the inference log lacks" in begun.get("log_lacks", "") or counted, begun
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
     last = max((project / ".tenon/inference").glob("*.log"), key=lambda path: path.stat().st_mtime)
     with open(last, "r+b") as segment:
         segment.truncate(last.stat().st_size - 5)
@@ -342,12 +359,12 @@ def in_a_rollout(tenon, folder, kills):
         for client in {request_id.rsplit("-", 1)[0] for request_id, _, _ in kept}:
             mine = [in_log for (request_id, _, _), in_log in zip(kept, there) if request_id.rsplit("-", 1)[0] == client]
             assert mine == sorted(mine, reverse=True), f"not the last ones of client {client} are missing: {mine.index(False)} of {len(mine)}, and later ones are there"
-    said = json.loads(exported.stdout.splitlines()[-1])
-    assert said["torn_bytes"] > 0, said
+    told, said = said["missing"], json.loads(exported.stdout.splitlines()[-1])
+    assert said["torn_bytes"] > 0 and said["missing"] == told, (said, told)
     seen = json.loads(command(tenon, "monitor", project, "--window", "1h", "--json", check=False).stdout)
     assert seen["lost_bytes"] > 0, seen
     back.sort()
-    print(f"in a rollout: {len(rounds)} kills, {answered} answers of two versions, {missing} of the last not logged, {said['torn_bytes']} bytes known to be lost; "
+    print(f"in a rollout: {len(rounds)} kills, {answered} answers of two versions, {missing} of the last not logged, {told} said to be missing, {said['torn_bytes']} bytes known to be lost; "
           f"from start to first answer: median {back[len(back) // 2]:.0f} ms, slowest {back[-1]:.0f} ms")
 
 

@@ -35,10 +35,10 @@ def tenon(*arguments, fails=None):
 
 
 @contextlib.contextmanager
-def service(folder):
+def service(folder, command=None):
     port_file = pathlib.Path(folder) / "port"
     port_file.unlink(missing_ok=True)
-    process = subprocess.Popen([TENON, "serve", str(folder), "--port", "0", "--port-file", str(port_file), "--threads", "1"],
+    process = subprocess.Popen([*(command or [TENON, "serve", str(folder)]), "--port", "0", "--port-file", str(port_file), "--threads", "1"],
                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     try:
         for _ in range(600):
@@ -417,9 +417,112 @@ def part_export():
             print(f"ok    exported {learner}: {len(rows)} rows in ONNX Runtime, the most apart {worst:.2g}, labels agree {agree:.4f}", flush=True)
 
 
-def part_batching():
-    """A slow network, asked for by many at once: whoever is answered together gets what it gets alone."""
-    draw, names, width = np.random.default_rng(1), [f"p{i}" for i in range(16)], 1536
+def part_export_vectors():
+    """Trees whose leaves are vectors, one number a class: brought in, taken out, and asked in ONNX Runtime."""
+    draw = np.random.default_rng(5)
+    x = pd.DataFrame(draw.normal(size=(1500, 6)).astype(np.float32), columns=list("abcdef"))
+    y = np.digitize(x.a + x.b * x.c, [-0.7, 0, 0.9])
+    x.iloc[::9, 2] = np.nan
+    boosted = xgb.XGBClassifier(n_estimators=12, max_depth=4, n_jobs=1, tree_method="hist", multi_strategy="multi_output_tree").fit(x, y)
+    full = x.fillna(0)
+    forest = RandomForestClassifier(15, max_depth=6, random_state=1).fit(full.to_numpy(), y)
+    files = {"XGBoost, leaves with vectors": (*to_bytes(boosted.save_model, "m.ubj"), x),
+             "scikit-learn's forest of four classes": ("m.onnx", to_onnx(forest, full[:1].to_numpy(), options={"zipmap": False}).SerializeToString(), full)}
+    for what, (name, content, rows) in files.items():
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / name).write_bytes(content)
+            rows.to_csv(folder / "rows.csv", index=False)
+            said = tenon("models", "import", folder / "p", folder / name, "--name", "m", "--labels", "p,q,r,s", "--samples", folder / "rows.csv", "--json")
+            assert said["format"] == "forest", said
+            tenon("models", "export", "m@1", "--project", folder / "p", "--format", "onnx", "--out", folder / "out.onnx")
+            tenon("predict", folder / "p", folder / "rows.csv", "--out", folder / "ours.csv", "--model", "m@1")
+            ours = pd.read_csv(folder / "ours.csv")
+            onnx.checker.check_model(str(folder / "out.onnx"))
+            feeds = {c: rows[c].to_numpy(dtype=np.float64).reshape(-1, 1) for c in rows}
+            p, label = run_onnx((folder / "out.onnx").read_bytes(), feeds)
+            worst = float(np.abs(p.astype(float) - ours[[f"probability_{c}" for c in "pqrs"]].to_numpy()).max())
+            assert worst <= 1e-5, (what, worst)
+            agree = float((label.reshape(-1) == ours.decision.to_numpy().astype(str)).mean())
+            assert agree >= 0.999, (what, agree)
+            print(f"ok    exported {what}: {len(rows)} rows in ONNX Runtime, the most apart {worst:.2g}, labels agree {agree:.4f}", flush=True)
+
+
+class Rows:
+    """What ONNX Runtime's static quantisation is calibrated on."""
+    def __init__(self, rows): self.left = iter([{"x": rows[i:i + 50]} for i in range(0, len(rows), 50)])
+    def get_next(self): return next(self.left, None)
+
+
+def part_quantised():
+    """Networks in whole numbers of eight bits, made by ONNX Runtime's own tools: brought in beside the floats, what they lose is measured and gated."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
+    CalibrationDataReader.register(Rows)
+    draw = np.random.default_rng(3)
+    x = draw.normal(size=(2000, 12)).astype(np.float32)
+    inner, outer = draw.normal(size=(12, 48)).astype(np.float32) / 3, draw.normal(size=(48, 3)).astype(np.float32) / 4
+    scores = np.maximum(x @ inner, 0) @ outer
+    nodes = [helper.make_node("MatMul", ["x", "w0"], ["s0"]), helper.make_node("Relu", ["s0"], ["l0"]), helper.make_node("MatMul", ["l0", "w1"], ["s1"]), helper.make_node("Softmax", ["s1"], ["p"], axis=1)]
+    value = lambda name, n: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", n])
+    model = helper.make_model(helper.make_graph(nodes, "net", [value("x", 12)], [value("p", 3)], [numpy_helper.from_array(inner, "w0"), numpy_helper.from_array(outer, "w1")]),
+                              opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    frame = pd.DataFrame(x.astype(float), columns=[f"x{i}" for i in range(12)])
+    frame["kind"] = np.array(["a", "b", "c"])[(scores + draw.gumbel(size=scores.shape) * 0.3).argmax(1)]
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        onnx.save(model, folder / "float.onnx")
+        quantize_dynamic(folder / "float.onnx", folder / "dynamic.onnx", weight_type=QuantType.QInt8)
+        quantize_static(folder / "float.onnx", folder / "static.onnx", Rows(x[:500]), quant_format=QuantFormat.QDQ)
+        quantize_static(folder / "float.onnx", folder / "operators.onnx", Rows(x[:500]), quant_format=QuantFormat.QOperator)
+        # A quantised network that is spoilt: its second layer is all but gone.
+        spoilt = onnx.load(folder / "float.onnx")
+        for tensor in spoilt.graph.initializer:
+            if tensor.name == "w1":
+                tensor.CopyFrom(numpy_helper.from_array(outer[:, ::-1].copy(), "w1"))
+        onnx.save(spoilt, folder / "spoilt_float.onnx")
+        quantize_dynamic(folder / "spoilt_float.onnx", folder / "spoilt.onnx", weight_type=QuantType.QInt8)
+        frame.to_csv(folder / "rows.csv", index=False)
+        base = ["--name", "net", "--labels", "a,b,c", "--samples", folder / "rows.csv", "--label", "kind", "--json"]
+        tenon("models", "import", folder / "p", folder / "float.onnx", *base, "--promote")
+        for name in ("dynamic", "static", "operators"):
+            said = tenon("models", "import", folder / "p", folder / f"{name}.onnx", *base, "--against", "net@1", "--max-loss", "0.01")
+            gate = said["loss"]
+            assert said["format"] == "onnx" and gate["passed"] and gate["before"] > 0.5 and gate["rows"] == 2000, said
+            with service(folder / "p") as url:
+                tenon("models", "promote", said["model"], "--project", folder / "p")
+                time.sleep(1.5)
+                p = values(ask(url, "net", records(frame.drop(columns="kind").head(100))), ["a", "b", "c"])
+            want = run_onnx((folder / f"{name}.onnx").read_bytes(), {"x": x[:100]})[0]
+            worst = float(np.abs(p - want).max())
+            assert worst <= 0.02, (name, worst)  # rows together and alone are scaled by other ranges
+            print(f"ok    quantised, {name}: {gate['metric']} {gate['before']:.4f} before, {gate['after']:.4f} after, at most {gate['high']:.2g} lost; served, {worst:.2g} from ONNX Runtime's batch", flush=True)
+        before = tenon("models", "ls", folder / "p")
+        done = subprocess.run([TENON, "models", "import", str(folder / "p"), str(folder / "spoilt.onnx"), *map(str, base), "--against", "net@1", "--max-loss", "0.01", "--promote"], capture_output=True, text=True)
+        assert done.returncode == 1 and not json.loads(done.stdout.splitlines()[-1])["loss"]["passed"], (done.returncode, done.stdout, done.stderr)
+        assert not json.loads(done.stdout.splitlines()[-1])["promoted"]
+        print("ok    a spoilt quantised network fails its gate, exit 1, and is not promoted", flush=True)
+
+
+def same_or_near(found, alone, exact, what):
+    """Answers given together, beside those that each row has alone: the same bits where the service says so, else within the tolerance."""
+    different, worst = int((bits(found) != bits(alone)).sum()), float(np.abs(found - alone).max())
+    assert worst <= 1e-5 and (not exact or different == 0), (what, different, worst)
+    return different
+
+
+def in_a_stream(project, settings, name, rows):
+    """Answers to records of a log, which come in order, by a service with these settings."""
+    text = (project / "tenon.yaml").read_text().split("\nserve:")[0]
+    (project / "tenon.yaml").write_text(f"{text}\nserve:\n  endpoint: net\n{settings}  streams:\n    {name}: {{from: log, to: {{kind: json_lines, path: {name}.jsonl}}, id: number, threads: 2}}\n")
+    said = tenon("stream", project, "--to-end", "--json")
+    answers = [json.loads(line) for line in (project / f"{name}.jsonl").read_text().splitlines()]
+    assert said["answered"] == len(answers) and [a["id"] for a in answers] == [row["number"] for row in rows], said
+    return values(answers)
+
+
+def network(width):
+    """A network of two hidden layers as wide as that, over 16 numbers, with three classes."""
+    draw = np.random.default_rng(1)
     sizes = [16, width, width, 3]
     weights = [numpy_helper.from_array((draw.standard_normal(pair) / np.sqrt(pair[0])).astype(np.float32), f"w{i}") for i, pair in enumerate(zip(sizes, sizes[1:]))]
     nodes = [helper.make_node("MatMul", ["x", "w0"], ["s0"]), helper.make_node("Relu", ["s0"], ["l0"]), helper.make_node("MatMul", ["l0", "w1"], ["s1"]),
@@ -427,7 +530,42 @@ def part_batching():
     value = lambda name, n: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["rows", n])
     model = helper.make_model(helper.make_graph(nodes, "net", [value("x", 16)], [value("p", 3)], weights), opset_imports=[helper.make_opsetid("", 17)])
     model.ir_version = 8
-    frame = pd.DataFrame(draw.standard_normal((64, 16)).astype(np.float32), columns=names).astype(float)
+    return model, pd.DataFrame(draw.standard_normal((64, 16)).astype(np.float32), columns=[f"p{i}" for i in range(16)]).astype(float)
+
+
+def part_apart():
+    """A network that takes milliseconds a row: nothing is set, and yet it keeps nobody waiting on the only thread; its bits are those of a file."""
+    model, frame = network(4096)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        (folder / "net.onnx").write_bytes(model.SerializeToString())
+        frame.to_csv(folder / "rows.csv", index=False)
+        project = folder / "project"
+        tenon("models", "import", project, folder / "net.onnx", "--name", "net", "--labels", "a,b,c", "--samples", folder / "rows.csv", "--promote", "--json")
+        rows = records(frame)
+        with service(project) as url:
+            said = json.load(urllib.request.urlopen(f"{url}/v1/endpoints/net"))["arms"][0]["batching"]
+            assert said["apart"] and not said["on"] and said["alone_us"] > 1000, said
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                asked = [pool.submit(ask, url, "net", [row]) for row in rows]
+                many = pool.submit(ask, url, "net", rows)
+                alive = 0
+                while not many.done():
+                    alive += urllib.request.urlopen(f"{url}/healthz").status == 200
+                together = values([one.result()[0] for one in asked])
+            assert alive > 20, f"{alive} probes answered while {2 * len(rows)} rows were"
+            assert (bits(values(many.result())) == bits(together)).all()
+            metrics = urllib.request.urlopen(f"{url}/metrics").read().decode()
+            assert 'tenon_batch_rows_bucket{endpoint="net",model="net@1",le="1"} 64' in metrics, [line for line in metrics.splitlines() if "batch_rows" in line]
+        tenon("predict", project, folder / "rows.csv", "--out", folder / "out.csv", "--model", "net")
+        offline = pd.read_csv(folder / "out.csv")[["probability_a", "probability_b", "probability_c"]].to_numpy()
+        assert (bits(offline) == bits(together)).all(), "batch differs from the service"
+        print(f"ok    apart: {said['why']}; {alive} probes meanwhile", flush=True)
+
+
+def part_batching():
+    """A slow network, asked for by many at once: whoever is answered together gets what it gets alone."""
+    model, frame = network(1536)
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         (folder / "net.onnx").write_bytes(model.SerializeToString())
@@ -447,8 +585,24 @@ def part_batching():
             assert all("expected a number" in str(answer) for answer in wrong), wrong
             many = values(ask(url, "net", rows))
             metrics = urllib.request.urlopen(f"{url}/metrics").read().decode()
+        # Records of a stream, several by one run, and the small server.
+        numbered = [{**row, "number": i} for i, row in enumerate(rows * 8)]
+        (folder / "events.jsonl").write_text("".join(json.dumps(row) + "\n" for row in numbered))
+        tenon("features", "publish", project, "--in", folder / "events.jsonl", "--json")
+        streamed = {name: in_a_stream(project, settings, name, numbered).reshape(8, len(rows), 3) for name, settings in (("one", ""), ("several", "  batching: {}\n"))}
+        assert (bits(streamed["one"]) == bits(np.broadcast_to(alone, streamed["one"].shape).copy())).all(), "a record of a stream has other bits than its request"
+        with service(project, [str(pathlib.Path(TENON).with_name("tenon-serve")), "--project", str(project), "--log", "none", "--batching", '{"delay": "2ms"}']) as url:
+            small = json.load(urllib.request.urlopen(f"{url}/v1/endpoints/net"))["arms"][0]["batching"]
+            with concurrent.futures.ThreadPoolExecutor(32) as pool:
+                by_small = values(list(pool.map(lambda row: ask(url, "net", [row])[0], rows * 8))).reshape(8, len(rows), 3)
+            small_metrics = urllib.request.urlopen(f"{url}/metrics").read().decode()
         worst = float(np.abs(together - alone).max())
         assert worst <= 1e-5 and np.abs(many - alone).max() <= 1e-5, worst
+        for what, found, exact in (("a stream", streamed["several"], said["on"] and said["bits"] == "same"), ("tenon-serve", by_small, small["on"] and small["bits"] == "same")):
+            print(f"ok    batching: {what}, {found.size} numbers, {same_or_near(found, np.broadcast_to(alone, found.shape).copy(), exact, what)} of them with other bits than alone", flush=True)
+        if small["on"]:
+            count = lambda what: float(next(line for line in small_metrics.splitlines() if line.startswith(what + "{")).split()[-1])
+            assert count("tenon_batch_rows_sum") == 8 * len(rows) and count("tenon_batch_rows_count") < 8 * len(rows), small_metrics
         if said["on"]:
             exact = said["bits"] == "same"
             different = int((bits(together) != bits(alone)).sum())

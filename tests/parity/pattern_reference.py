@@ -1,4 +1,4 @@
-"""Records what Python's re finds, for src/transform/pattern_test.cc.
+"""Records what Python's re finds, for src/table/pattern_test.cc.
 
     python tests/parity/pattern_reference.py > tests/parity/patterns.json
 

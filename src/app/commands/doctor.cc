@@ -2,6 +2,7 @@
 #include "pipeline/run.h"
 #include "platform/library.h"
 #include "registry/registry.h"
+#include "serve/log_counts.h"
 
 namespace tenon::app {
 namespace {
@@ -33,17 +34,25 @@ Result<int> Examine(Context& context, const Args& args) {
       findings.emplace_back("data folder", Join(problems, "; "));
     }
   }
+  std::string lacks;
+  if (const std::string inference = platform::JoinPath(folder, ".tenon/inference"); context.files.Exists(inference)) {
+    auto missing = serve::FindMissing(context.files, inference);
+    findings.emplace_back("inference log", missing ? "" : missing.error().ForPeople());
+    if (missing) lacks = serve::Describe(*missing);  // told, and no fault that anybody could mend
+  }
   bool well = true;
   for (const auto& [what, problem] : findings) {
+    const std::string& said = what == "inference log" && problem.empty() ? lacks : problem;
     well = well && problem.empty();
     if (context.json) {
       Json line;
       line["what"] = what;
       line["ok"] = problem.empty();
       line["problem"] = problem;
+      if (problem.empty() && !said.empty()) line["note"] = said;
       context.terminal.JsonLine(line);
     } else {
-      context.terminal.Line(Str(problem.empty() ? context.terminal.Green("well ") : context.terminal.Red("ill  "), " ", what, problem.empty() ? "" : ": ", problem));
+      context.terminal.Line(Str(problem.empty() ? context.terminal.Green("well ") : context.terminal.Red("ill  "), " ", what, said.empty() ? "" : ": ", said));
     }
   }
   return well ? 0 : 1;

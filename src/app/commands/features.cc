@@ -4,6 +4,7 @@
 
 #include "app/commands/all.h"
 #include "base/time.h"
+#include "dataset/erase.h"
 #include "pipeline/features.h"
 
 namespace tenon::app {
@@ -196,7 +197,12 @@ Result<int> Get(Context& context, const Args& args) {
   TENON_ASSIGN(pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
   if (project.features.views.empty()) return Error(Code::kFailedPrecondition, Str(project.file, " has no feature views"));
   if (!args.Text("features").empty()) TENON_TRY(KeepOnly(args.Text("features"), &project.features.views));
-  TENON_ASSIGN(const auto sources, pipeline::ReadViewSources(context.call, context.kits.readers, project));
+  TENON_ASSIGN(auto sources, pipeline::ReadViewSources(context.call, context.kits.readers, project));
+  TENON_ASSIGN(const auto store, pipeline::StoreOf(context.files, project));
+  for (pipeline::SourceRows& source : sources) {
+    if (store == nullptr) break;
+    TENON_ASSIGN(source.batches, dataset::LeaveOutErased(source.source, std::move(source.batches), *store));
+  }
   const std::string time = args.Text("time").empty() ? project.source.time : args.Text("time");
   ingest::SourceSpec asking;
   asking.name = "rows";

@@ -6,6 +6,7 @@
 #include "pipeline/clear_data.h"
 #include "pipeline/erase.h"
 #include "pipeline/erase_rest.h"
+#include "pipeline/erase_served.h"
 #include "pipeline/lineage.h"
 
 namespace tenon::app {
@@ -82,7 +83,8 @@ Result<int> Erase(Context& context, const Args& args) {
   const bool apply = args.Bool("apply");
   TENON_ASSIGN(auto opened, OpenStore(context, args.Text("project"), apply ? store::Store::Access::kWrite : store::Store::Access::kRead));
   TENON_ASSIGN(const pipeline::ErasePlan plan, pipeline::Erase(context.call, *opened, wish, apply));
-  TENON_ASSIGN(const std::vector<pipeline::StillHeld> rest, pipeline::HeldElsewhere(context.files, project, wish.source));
+  TENON_ASSIGN(const pipeline::ErasedServed served, pipeline::EraseServed(context.call, context.files, project, context.kits, wish.source, plan, wish.value, apply));
+  TENON_ASSIGN(const std::vector<pipeline::StillHeld> rest, pipeline::HeldElsewhere(context.files, project, wish.source, served));
   if (context.json) {
     Json line;
     line["erased"] = apply;
@@ -105,6 +107,17 @@ Result<int> Erase(Context& context, const Args& args) {
     }
     line["steps"] = plan.steps;
     line["bytes"] = plan.bytes;
+    line["online"] = Json::MakeArray();
+    for (const auto& one : served.online) {
+      Json item;
+      item["view"] = one.name;
+      item["records"] = one.records;
+      line["online"].Push(std::move(item));
+    }
+    if (apply) line["stream_rows"] = served.streamed;
+    line["logged_answers"] = served.log.answers;
+    line["log_segments"] = served.log.segments;
+    line["archived_answers"] = served.archived;
     line["may_hold"] = Json::MakeArray();
     for (const auto& one : rest) {
       Json item;
@@ -120,6 +133,13 @@ Result<int> Erase(Context& context, const Args& args) {
     context.terminal.Line(Str("snapshot ", one.hash.substr(0, 12), ": ", FormatCount(one.rows), one.rows == 1 ? " row" : " rows", !apply ? "" : one.becomes.empty() ? "; none is left" : Str("; now ", one.becomes.substr(0, 12))));
   }
   for (const auto& one : plan.models) context.terminal.Line(Str("model ", one.id, " met it in ", one.part));
+  for (const auto& one : served.online) {
+    if (one.records > 0) context.terminal.Line(Str("view ", one.name, ": its record online"));
+  }
+  if (served.streamed > 0) context.terminal.Line(Str("states of streams: ", FormatCount(served.streamed), served.streamed == 1 ? " row" : " rows"));
+  if (served.log.answers + served.archived > 0) {
+    context.terminal.Line(Str("inference log: ", FormatCount(served.log.answers), " answers in ", served.log.segments, " segments", served.archives == 0 ? "" : Str(", ", FormatCount(served.archived), " in Parquet files")));
+  }
   if (plan.snapshots.empty()) context.terminal.Line(plan.known ? "no snapshot has such a row: it was erased before" : "no snapshot has such a row");
   if (!apply) {
     context.terminal.Line(Str("--apply erases: these snapshots", plan.shared > 0 ? Str(" and ", plan.shared, " that share bytes with them") : "", " are stored again without it, and it is left out when it comes again"));

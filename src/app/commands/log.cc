@@ -21,16 +21,20 @@ Result<int> Export(Context& context, const Args& args) {
   TENON_ASSIGN(const Micros until, TimeOf(context.call, "--until", args.Text("until"), std::numeric_limits<Micros>::max()));
   TENON_ASSIGN(const auto report, pipeline::ExportLog(context.call, context.files, platform::JoinPath(project.data_folder(), "inference"),
                                                       project.serve.endpoint, from, until, out, args.Bool("labels")));
+  TENON_ASSIGN(const auto all, serve::FindMissing(context.files, platform::JoinPath(project.data_folder(), "inference")));
+  const auto missing = serve::MissingOf(all, project.serve.endpoint, from, until);
   Json line;
   line["out"] = out;
   line["rows"] = report.entries;
   line["torn_bytes"] = report.torn_bytes;
+  line["missing"] = serve::SumOf(missing);
   if (context.json) {
     context.terminal.JsonLine(line);
     return 0;
   }
   context.terminal.Line(Str(FormatCount(report.entries), " answers in ", out));
   if (report.torn_bytes > 0) context.terminal.Note(Str(FormatCount(report.torn_bytes), " bytes at the end of segments were cut off by a crash and are lost"));
+  for (const auto& one : missing) context.terminal.Note(serve::Describe({one}));
   return 0;
 }
 

@@ -21,7 +21,7 @@ Result<int> Materialize(Context& context, const Args& args) {
   TENON_ASSIGN(const Micros until, TimeOf(args, "until", context.call.Now()));
   Call call = context.call;
   call.progress = [&](const Progress& progress) { context.terminal.Live(Str(progress.what)); };
-  TENON_ASSIGN(const pipeline::FeatureRows rows, pipeline::ReadFeatureRows(call, project, context.kits));
+  TENON_ASSIGN(const pipeline::FeatureRows rows, pipeline::ReadFeatureRows(call, context.files, project, context.kits));
   TENON_ASSIGN(auto online, pipeline::OnlineFeatures::Open(context.files, project, pipeline::SchemasOf(rows)));
   auto done = online->Materialize(call, rows, args.Texts("view"), until, args.Bool("full"));
   context.terminal.ClearLive();
@@ -143,7 +143,7 @@ Result<int> Verify(Context& context, const Args& args) {
   TENON_ASSIGN(const pipeline::Project project, pipeline::LoadProject(context.files, args.Text("project")));
   Call call = context.call;
   call.progress = [&](const Progress& progress) { context.terminal.Live(Str(progress.what)); };
-  TENON_ASSIGN(const pipeline::FeatureRows rows, pipeline::ReadFeatureRows(call, project, context.kits));
+  TENON_ASSIGN(const pipeline::FeatureRows rows, pipeline::ReadFeatureRows(call, context.files, project, context.kits));
   TENON_ASSIGN(auto online, pipeline::OnlineFeatures::Open(context.files, project, pipeline::SchemasOf(rows)));
   auto done = pipeline::VerifyFeatures(call, rows, *online, args.Int("rows"));
   context.terminal.ClearLive();

@@ -120,6 +120,7 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
     line["model"] = service->model();
     line["access"] = service->who();
     if (const std::string batching = service->batching(); !batching.empty()) line["batching"] = batching;
+    if (const std::string missing = service->missing(); !missing.empty()) line["log_lacks"] = missing;
     context.terminal.JsonLine(line);
   } else {
     context.terminal.Line(Str(service->model(), " answers at ", context.terminal.Bold(Str(url, "/v1/endpoints/", project.serve.endpoint, ":predict"))));
@@ -127,6 +128,7 @@ Result<int> Answer(Context& context, const Args& args, bool watch) {
     if (const std::string batching = service->batching(); !batching.empty()) context.terminal.Line(context.terminal.Dim(batching));
     context.terminal.Line(context.terminal.Dim(Str("metrics ", url, "/metrics   Open Inference Protocol ", url, "/v2   gRPC ", args.Text("address"), ":", service->grpc_port(),
                                                   "   stop with Ctrl-C")));
+    if (const std::string missing = service->missing(); !missing.empty()) context.terminal.Note(missing);
   }
   Watcher watcher(context, project, folder);
   while (!context.call.stop.stop_requested()) {

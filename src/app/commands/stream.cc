@@ -47,6 +47,7 @@ Result<int> Stream(Context& context, const Args& args) {
   if (const std::string file = args.Text("port-file"); !file.empty() && options.server.port >= 0) {
     TENON_TRY(context.files.Write(file, Str(service->port(), "\n")));
   }
+  if (const std::string missing = service->missing(); !missing.empty()) context.terminal.Note(missing);
   const auto began = std::chrono::steady_clock::now();
   std::vector<AnswerStreamState> streams = service->streams();
   for (int turn = 0; !context.call.stop.stop_requested() && !AllOver(streams); ++turn) {

@@ -114,6 +114,18 @@ Result<int> ValidateRow(Context& context, const pipeline::Project& project, cons
   return passed ? 0 : 1;
 }
 
+// What is held against rows that come later.
+Result<void> TakeAsBase(store::Store& store, const pipeline::Project& project, const std::string& snapshot, const validate::ValidationReport& report) {
+  Json schema = Json::MakeArray();
+  for (const auto& expected : report.schema) schema.Push(expected.ToJson());
+  Json body = Json::MakeObject();
+  body["snapshot"] = snapshot;
+  TENON_ASSIGN(body["profile"], store.Put(report.profile.Save()));
+  TENON_ASSIGN(body["schema"], store.Put(schema.Canonical()));
+  body["previous"] = Json::MakeObject();
+  return store.PutRecord("validated", project.source.name, body);
+}
+
 // The rows with their features, as a run sees them.
 Result<dataset::SnapshotPtr> WithFeatures(Context& context, const pipeline::Project& project, const dataset::DatasetSnapshot& rows, store::Store& store) {
   TENON_ASSIGN(auto sources, pipeline::ReadViewSources(context.call, context.kits.readers, project));
@@ -156,6 +168,11 @@ Result<int> ValidateData(Context& context, const Args& args) {
     const pipeline::DataPage page{project.name, project.source.name, snapshot->hash().substr(0, 12), Str("tenon validate ", folder, " --html ", path)};
     TENON_TRY(context.files.Write(path, pipeline::ValidationPage(page, report, before.profile ? &*before.profile : nullptr)));
   }
+  if (args.Bool("base")) {
+    TENON_TRY(TakeAsBase(*opened, project, snapshot->hash(), report));
+    context.terminal.Line(Str("base   snapshot ", snapshot->hash().substr(0, 12), ": later rows are held against it"));
+    return 0;
+  }
   if (!args.Texts("accept").empty()) return Accept(context, project, report, args.Texts("accept"));
   if (context.json) {
     Json line = report.ToJson();
@@ -178,6 +195,7 @@ void AddValidate(std::vector<Command>& to) {
                 .flags = {ProjectFlag(), {.name = "--files", .help = "check these instead of the project's", .kind = Flag::Kind::kTexts},
                           {.name = "--against", .help = "a snapshot to compare with, or `training`: that of the champion; the last one when not given"},
                           {.name = "--accept", .help = "findings to take as they are, such as domain:state, or all: writes the project file", .kind = Flag::Kind::kTexts},
+                          {.name = "--base", .help = "take these rows as what later ones are held against, whatever was found: a shift that is meant", .kind = Flag::Kind::kBool},
                           {.name = "--row", .help = "check one row, an object of JSON, by the schema of the last run"},
                           {.name = "--html", .help = "write a page with findings and plots to this file"}},
                 .run = ValidateData});

@@ -110,6 +110,27 @@ class EmbeddedTable final : public OnlineTable {
     return static_cast<std::int64_t>(entries.size());
   }
 
+  Result<std::int64_t> Erase(std::span<const std::string_view> keys) override {
+    const MutexLock held(mutex_);
+    std::unique_ptr<platform::FileLock> lock;
+    if (!folder_.empty()) {
+      TENON_ASSIGN(lock, Acquire());
+      TENON_TRY(Adopt());
+    }
+    std::vector<OnlineEntry> entries;
+    current_.load()->ForEach([&](const OnlineEntry& entry) {
+      const auto at = std::ranges::find(keys, entry.key);
+      if (at != keys.end()) entries.push_back({.key = *at, .at = entry.at, .created = entry.created});
+    });
+    TENON_ASSIGN(const std::int64_t erased, folder_.empty() ? Apply(entries, Newest::kEvent) : PutLogged(entries, Newest::kEvent));
+    // Their bytes stand in the table and in the log still: both anew, with what stays.
+    header().dirty.store(1);
+    TENON_TRY(Grow({}));
+    if (!folder_.empty()) TENON_TRY(Shorten());
+    header().dirty.store(0);
+    return erased;
+  }
+
   Result<void> Flush() override {
     const MutexLock held(mutex_);
     if (folder_.empty()) return {};

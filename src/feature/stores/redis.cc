@@ -46,6 +46,17 @@ redis.call('HINCRBY', KEYS[1], 'records', more)
 return won
 )";
 
+// Removes KEYS[2..], and counts in KEYS[1].
+constexpr std::string_view kErase = R"(
+local gone = 0
+for i = 2, #KEYS do
+  if #redis.call('GETRANGE', KEYS[i], 0, 16) > 16 then gone = gone + 1 end
+  redis.call('DEL', KEYS[i])
+end
+redis.call('HINCRBY', KEYS[1], 'records', -gone)
+return gone
+)";
+
 struct Settings {
   std::string address, password, prefix;
   std::int64_t database = 0;
@@ -166,6 +177,21 @@ class RedisTable final : public OnlineTable {
       TENON_ASSIGN(const std::int64_t gone, Put(entries, Newest::kEvent));
       erased += gone;
     } while (cursor != "0");
+    return erased;
+  }
+
+  Result<std::int64_t> Erase(std::span<const std::string_view> keys) override {
+    std::int64_t erased = 0;
+    for (std::size_t begin = 0; begin < keys.size(); begin += kTogether) {
+      const auto part = keys.subspan(begin, std::min(kTogether, keys.size() - begin));
+      std::vector<std::string> names;
+      for (const std::string_view key : part) names.push_back(KeyOf(key));
+      const std::string count = std::to_string(part.size() + 1);
+      std::vector<std::string_view> words = {"EVAL", kErase, count, counts_};
+      words.insert(words.end(), names.begin(), names.end());
+      TENON_ASSIGN(const RespReply reply, Ask(words));
+      erased += reply.number;
+    }
     return erased;
   }
 

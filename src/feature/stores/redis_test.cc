@@ -107,6 +107,14 @@ TEST(RedisStore, KeepsTheNewestOverARealServer) {
   EXPECT_EQ(stats.records, 1);
   EXPECT_EQ(stats.refused, 3);
   EXPECT_EQ(stats.newest_event, now);
+  // Erased for good: no mark is left of it, and the others stay.
+  ASSERT_OK_AND_ASSIGN(const std::int64_t erased, table->Erase(keys));
+  EXPECT_EQ(erased, 1);
+  ASSERT_OK(table->Get(keys, &records));
+  EXPECT_FALSE(records.Found(2));
+  ASSERT_OK_AND_ASSIGN(const OnlineStats left, table->Stats());
+  EXPECT_EQ(left.records, 0);
+  EXPECT_EQ(PutOne(*table, "a", 8, 1), 1);
   // Of the same name with other features: apart.
   ASSERT_OK_AND_ASSIGN(auto other, store->Open("view@1", *RecordLayout::Of(std::make_shared<const table::Schema>(std::vector<table::Field>{{"n", table::Type::kFloat64}}))));
   ASSERT_OK(other->Get(keys, &records));

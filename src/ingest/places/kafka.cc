@@ -12,7 +12,7 @@ namespace tenon::ingest {
 namespace {
 
 constexpr std::size_t kBatch = 5000;
-constexpr std::size_t kPart = 1 << 20;  // bytes written at once
+constexpr std::size_t kPart = 4 << 20;  // bytes written at once
 constexpr std::chrono::seconds kPatience{60};
 
 // kafka://host:port,host:port/topic
@@ -39,6 +39,12 @@ std::map<int, std::int64_t> Since(std::string_view text) {
   return out;
 }
 
+std::string PositionOf(const std::map<int, std::int64_t>& read) {
+  std::string out;
+  for (const auto& [partition, offset] : read) out += Str(out.empty() ? "" : ",", partition, ":", offset);
+  return out;
+}
+
 class Kafka final : public Place {
  public:
   explicit Kafka(const Options& options) : options_(options) {}
@@ -58,11 +64,11 @@ class Kafka final : public Place {
     }
     TENON_ASSIGN(auto reader, platform::KafkaReader::Open(call, settings, nullptr));
     TENON_ASSIGN(auto copies, Copies::Make());
-    const std::string path = copies->Path("records.jsonl");
-    TENON_ASSIGN(const std::int64_t rows, Write(call, *reader, settings.topic, Since(spec.since), path));
+    TENON_ASSIGN(const Written written, Write(call, *reader, settings.topic, Since(spec.since), *copies));
     Brought out;
-    if (rows > 0) {
-      out.files = {path};
+    out.position = written.position;
+    if (written.rows > 0) {
+      out.files = {written.path};
       out.keeper = std::move(copies);
       return out;
     }
@@ -77,9 +83,62 @@ class Kafka final : public Place {
   }
 
  private:
-  // Every record that is there now, from `since` on, with its place: a row a line. How many.
-  Result<std::int64_t> Write(const Call& call, platform::KafkaReader& reader, const std::string& topic, const std::map<int, std::int64_t>& since, const std::string& path) {
+  struct Written {
+    std::int64_t rows = 0;
+    std::string path;      // a row a line
+    std::string position;  // behind what was read of each partition, rows or none
+  };
+  // The lines of the partitions, each for itself until all are there: which comes first is the broker's affair, and no matter of the rows.
+  class Parts {
+   public:
+    explicit Parts(Copies& copies) : copies_(copies), files_(platform::RealFiles()) {}
+    std::string& LinesOf(int partition) {
+      Part& part = parts_[partition];
+      if (part.path.empty()) part.path = copies_.Path(Str("records-", partition, ".jsonl"));
+      return part.lines;
+    }
+    Result<void> Flush(std::size_t least) {
+      std::size_t waiting = 0;
+      for (const auto& [partition, part] : parts_) waiting += part.lines.size();
+      if (waiting < least) return {};
+      for (auto& [partition, part] : parts_) {
+        if (part.lines.empty()) continue;
+        TENON_ASSIGN(auto out, files_->Append(part.path));
+        TENON_TRY(out->Append(part.lines));
+        part.lines.clear();
+      }
+      return {};
+    }
+    // One file of all, in the order of partitions and of records in them.
+    Result<std::string> Join() {
+      TENON_TRY(Flush(0));
+      std::string path = copies_.Path("records.jsonl");
+      TENON_ASSIGN(auto out, files_->Append(path));
+      for (const auto& [partition, part] : parts_) {
+        if (!files_->Exists(part.path)) continue;
+        TENON_ASSIGN(const auto bytes, files_->Map(part.path));
+        for (std::string_view left = bytes->view(); !left.empty(); left.remove_prefix(std::min(left.size(), kPart))) {
+          TENON_TRY(out->Append(left.substr(0, kPart)));
+          bytes->Forget(left.substr(0, kPart));
+        }
+        TENON_TRY(files_->Remove(part.path));
+      }
+      return path;
+    }
+
+   private:
+    struct Part {
+      std::string path, lines;
+    };
+    Copies& copies_;
+    std::unique_ptr<platform::Files> files_;
+    std::map<int, Part> parts_;
+  };
+
+  // Every record that is there now, from `since` on, with its place.
+  Result<Written> Write(const Call& call, platform::KafkaReader& reader, const std::string& topic, const std::map<int, std::int64_t>& since, Copies& copies) {
     std::map<int, std::int64_t> ends;  // of partitions with something to read
+    std::map<int, std::int64_t> read;  // behind what was read
     std::vector<platform::KafkaPlace> places;
     for (int partition = 0; partition < reader.partitions(); ++partition) {
       TENON_ASSIGN(const auto bounds, reader.Bounds(partition));
@@ -89,38 +148,46 @@ class Kafka final : public Place {
                                           ": what is between is gone; `tenon data add --full` begins anew with what is there"));
       }
       const std::int64_t from = found == since.end() ? bounds.first : found->second;
+      if (from > 0) read[partition] = from;
       if (from >= bounds.second) continue;
       ends[partition] = bounds.second;
       places.push_back({partition, from});
     }
-    if (places.empty()) return 0;
+    Written out;
+    if (places.empty()) {
+      out.position = PositionOf(read);
+      return out;
+    }
     TENON_TRY(reader.Assign(places));
-    TENON_ASSIGN(auto out, platform::RealFiles()->Append(path));
-    std::string lines;
-    std::int64_t rows = 0, left_out = 0;
+    Parts parts(copies);
+    std::int64_t left_out = 0;
     auto heard = std::chrono::steady_clock::now();
     while (!ends.empty()) {
       TENON_ASSIGN(const auto records, reader.Poll(call, kBatch, std::chrono::milliseconds(500)));
       for (const platform::KafkaRecord& record : records) {
         const auto end = ends.find(record.partition);
         if (end == ends.end() || record.offset >= end->second) continue;  // it came while this was read: of the next time
-        auto added = Add(record, topic, &lines);
+        auto added = Add(record, topic, &parts.LinesOf(record.partition));
         if (!added.ok() && options_.Text("malformed") == "refuse") return std::move(added).error();
-        ++(added.ok() ? rows : left_out);
+        ++(added.ok() ? out.rows : left_out);
       }
-      if (lines.size() >= kPart) {
-        TENON_TRY(out->Append(lines));
-        lines.clear();
-      }
-      if (std::erase_if(ends, [&](const auto& end) { return reader.Next(end.first) >= end.second || reader.AtEnd(end.first); }) > 0 || !records.empty()) {
+      TENON_TRY(parts.Flush(kPart));
+      const auto over = [&](const auto& end) {
+        const std::int64_t next = reader.Next(end.first);
+        if (next < end.second && !reader.AtEnd(end.first)) return false;
+        read[end.first] = std::min(next, end.second);  // what is behind the end comes the next time
+        return true;
+      };
+      if (std::erase_if(ends, over) > 0 || !records.empty()) {
         heard = std::chrono::steady_clock::now();
       } else if (std::chrono::steady_clock::now() - heard > kPatience) {
         return Error(Code::kUnavailable, Str("nothing of the topic ", topic, " came within ", kPatience.count(), " s"));
       }
     }
-    TENON_TRY(out->Append(lines));
+    TENON_ASSIGN(out.path, parts.Join());
+    out.position = PositionOf(read);
     if (left_out > 0) call.Say(Level::kWarning, Str(FormatCount(left_out), " records of ", topic, " are no JSON objects and were left out"));
-    return rows;
+    return out;
   }
 
   static Result<void> Add(const platform::KafkaRecord& record, std::string_view topic, std::string* lines) {

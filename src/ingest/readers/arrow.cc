@@ -67,7 +67,7 @@ class Arrow final : public Reader {
  public:
   Result<std::unique_ptr<table::BatchReader>> Open(const Call& call, const std::vector<std::string>& paths,
                                                    const SourceSpec& spec) override {
-    if (!spec.types.empty()) return Error(Code::kInvalidArgument, "types: Arrow files bring their own; convert with `sql` instead");
+    if (!spec.types.empty()) return Error(Code::kInvalidArgument, Str(spec.Where(), ".types: Arrow files bring their own; convert with `sql` instead"));
     auto rows = std::make_unique<ArrowRows>(paths);
     TENON_TRY(rows->Load(call, 0));
     return std::unique_ptr<table::BatchReader>(std::move(rows));

@@ -32,7 +32,7 @@ struct CsvOptions {
 class CsvRecords final : public Records {
  public:
   CsvRecords(const Call& call, std::vector<std::string> paths, CsvOptions options, const SourceSpec& spec)
-      : call_(call), paths_(std::move(paths)), options_(std::move(options)), columns_(spec.columns), missing_(spec.missing) {}
+      : call_(call), paths_(std::move(paths)), options_(std::move(options)), columns_(spec.columns), missing_(spec.missing), where_(spec.Where()) {}
 
   // Settles format and names by the first file.
   Result<void> Start() {
@@ -156,7 +156,7 @@ class CsvRecords final : public Records {
 
   Result<void> CheckCount(std::size_t found) const {
     if (columns_.size() == found) return {};
-    return Error(Code::kInvalidArgument, Str(Where(), ": `columns` names ", columns_.size(), " columns, but a row has ", found, " values",
+    return Error(Code::kInvalidArgument, Str(Where(), ": ", where_, ".columns: `columns` names ", columns_.size(), " columns, but a row has ", found, " values",
                                              found == 1 ? "; is `separator` right?" : ""));
   }
 
@@ -190,6 +190,7 @@ class CsvRecords final : public Records {
   CsvOptions options_;
   std::vector<std::string> columns_;
   std::vector<std::string> missing_;
+  std::string where_;  // what the source is called in the project file
   Text text_;
   std::unique_ptr<CsvScanner> scanner_;
   std::size_t file_ = 0;

@@ -18,7 +18,7 @@ class Parquet final : public Reader {
     std::string files, replaced;
     for (const std::string& path : paths) files += Str(files.empty() ? "" : ", ", SqlText(path));
     for (const auto& [column, name] : spec.types) {
-      TENON_ASSIGN(const table::Type type, table::TypeNamed(name), Str("types: ", column));
+      TENON_ASSIGN(const table::Type type, table::TypeNamed(name), Str(spec.Where(), ".types.", column));
       replaced += Str(replaced.empty() ? "" : ", ", "CAST(", SqlName(column), " AS ", SqlType(type), ") AS ", SqlName(column));
     }
     const std::string what = replaced.empty() ? "*" : Str("* REPLACE (", replaced, ")");

@@ -5,12 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <cstring>
 #include <map>
 
 #include "base/text.h"
 #include "model/exporter.h"
 #include "model/forest.h"
+#include "model/learned_internal.h"
 #include "model/linear.h"
 #include "model/onnx_writer_internal.h"
 
@@ -25,38 +25,6 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 Error Cannot(std::string_view what) {
   return Error(Code::kFailedPrecondition, Str("this version cannot be said in ONNX: ", what, "; nothing was written"));
-}
-
-// The bytes of an op's state (docs/formats/graph.md).
-class Learned {
- public:
-  explicit Learned(std::string_view bytes) : left_(bytes) {}
-  std::int64_t Whole() { return Take<std::int64_t>(); }
-  double Number() { return Take<double>(); }
-  bool Flag() { return Take<std::uint8_t>() != 0; }
-  std::string Text() {
-    const auto size = static_cast<std::size_t>(std::max<std::int64_t>(0, Whole()));
-    std::string out(left_.substr(0, size));
-    left_.remove_prefix(out.size());
-    return out;
-  }
-
- private:
-  template <typename T>
-  T Take() {
-    T value{};
-    if (left_.size() < sizeof(T)) return value;
-    std::memcpy(&value, left_.data(), sizeof(T));
-    left_.remove_prefix(sizeof(T));
-    return value;
-  }
-  std::string_view left_;
-};
-
-double NumberOfKey(std::string_view key) {
-  double value = 0;
-  std::memcpy(&value, key.data(), std::min(sizeof value, key.size()));
-  return value;
 }
 
 // Values by port: the name of the tensor that holds it. Number and vector ports of the graph are double or float [rows, width].
@@ -298,7 +266,6 @@ class Writer {
 
   Result<void> TargetEncode(const FittedNode& node) {
     Learned learned(node.learned);
-    constexpr std::string_view kMissingKey("\xFF\x00missing", 9);  // as the op has it
     for (std::size_t i = 0; i < node.in.size(); ++i) {
       const std::int64_t classes = learned.Whole(), folds = learned.Whole(), count = learned.Whole();
       std::vector<std::string> keys;

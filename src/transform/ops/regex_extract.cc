@@ -1,18 +1,18 @@
-// The part of a text that a regular expression finds. The engine's time grows with the text only (pattern_internal.h), so that
+// The part of a text that a regular expression finds. The engine's time grows with the text only (table/pattern.h), so that
 // no text can hold a request up.
 
 #include <algorithm>
 #include <limits>
 
+#include "table/pattern.h"
 #include "transform/columns_internal.h"
-#include "transform/pattern_internal.h"
 
 namespace tenon::transform {
 namespace {
 
 class RegexExtract final : public Op {
  public:
-  RegexExtract(Pattern pattern, int group, bool flag) : pattern_(std::move(pattern)), group_(group), flag_(flag) {}
+  RegexExtract(table::Pattern pattern, int group, bool flag) : pattern_(std::move(pattern)), group_(group), flag_(flag) {}
 
   Result<std::vector<Port>> Outputs(std::span<const Port> in, const State*) const override {
     TENON_TRY(CheckKeys(in));
@@ -42,7 +42,7 @@ class RegexExtract final : public Op {
   }
 
  private:
-  Pattern pattern_;
+  table::Pattern pattern_;
   int group_;
   bool flag_;
 };
@@ -63,7 +63,7 @@ Result<void> AddRegexExtract(Kinds<Op>& kinds) {
                    {.name = "as", .type = Option::Type::kText, .fallback = "text", .help = "The text found, or 1 and 0 for whether it matches",
                     .choices = {"text", "flag"}}}},
       [](const Options& options) -> Result<std::unique_ptr<Op>> {
-        TENON_ASSIGN(Pattern pattern, Pattern::Parse(options.Text("pattern")), "regex_extract");
+        TENON_ASSIGN(table::Pattern pattern, table::Pattern::Parse(options.Text("pattern")), "regex_extract");
         const int group = options.Has("group") ? static_cast<int>(options.Int("group")) : std::min(1, pattern.groups());
         if (group > pattern.groups()) {
           return Error(Code::kInvalidArgument, Str("regex_extract: there is no group ", group, "; the pattern has ", pattern.groups()));

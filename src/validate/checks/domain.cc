@@ -6,7 +6,7 @@
 #include <set>
 
 #include "base/text.h"
-#include "validate/evidence_internal.h"
+#include "validate/column_rules_internal.h"
 
 namespace tenon::validate {
 namespace {
@@ -17,14 +17,18 @@ std::optional<Anomaly> Unseen(const Evidence& evidence, const ColumnExpectation&
   const std::set<std::string> domain(expected.domain.begin(), expected.domain.end());
   std::map<std::string, std::int64_t> unseen;
   std::int64_t rows = 0;
+  std::int64_t present = 0;
   for (std::int64_t i = 0; i < column.size(); ++i) {
     if (IsMissing(column, i)) continue;
+    ++present;
     std::string value = TextOf(column, i);
     if (domain.contains(value)) continue;
     ++rows;
     if (unseen.size() < 10000 || unseen.contains(value)) ++unseen[std::move(value)];
   }
   if (unseen.empty()) return {};
+  const double mostly = MostlyOf(evidence, expected.name);
+  if (mostly < 1 && 1 - static_cast<double>(rows) / static_cast<double>(present) >= mostly) return {};
   std::vector<std::pair<std::string, std::int64_t>> order(unseen.begin(), unseen.end());
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
   std::vector<std::string> shown;
@@ -47,6 +51,19 @@ std::optional<Anomaly> Unseen(const Evidence& evidence, const ColumnExpectation&
                      " expected: ", Join(shown, ", ")),
                  Str(fix, "add '", order[0].first, "' to validate.columns.", expected.name, ".domain, or write unseen: info"),
                  accept};
+}
+
+// Values that have to come and do not.
+std::optional<Anomaly> Lacking(const std::vector<std::string>& contains, const std::string& name, const table::Column& column) {
+  if (contains.empty()) return {};
+  std::set<std::string> lacking(contains.begin(), contains.end());
+  for (std::int64_t i = 0; i < column.size() && !lacking.empty(); ++i) {
+    if (!IsMissing(column, i)) lacking.erase(TextOf(column, i));
+  }
+  if (lacking.empty()) return {};
+  const std::vector<std::string> values(lacking.begin(), lacking.end());
+  return Anomaly{"", name, Severity::kError, Str(values.size(), values.size() == 1 ? " value does not come" : " values do not come"),
+                 Str("'", name, "' lacks ", Some(values), " of the ", contains.size(), " values that have to come"), Str("see whether a part of the rows is missing, or leave it out of validate.columns.", name, ".contains")};
 }
 
 // Lower case, single blanks, no full stop at the end.
@@ -85,6 +102,11 @@ class Domain final : public Check {
         TENON_ASSIGN(const table::Column column, evidence.snapshot->Column(expected.name));
         if (auto found = Unseen(evidence, expected, column)) out.push_back(std::move(*found));
       }
+      TENON_ASSIGN(const ColumnRules rules, RulesOf(evidence, expected.name));
+      if (!rules.contains.empty()) {
+        TENON_ASSIGN(const table::Column column, evidence.snapshot->Column(expected.name));
+        if (auto found = Lacking(rules.contains, expected.name, column)) out.push_back(std::move(*found));
+      }
       if (profile->field().type == table::Type::kString && profile->distinct_is_exact() && profile->distinct() <= kFewValues) {
         Spellings(*profile, &out);
       }
@@ -97,7 +119,7 @@ class Domain final : public Check {
 
 Result<void> AddDomain(Kinds<Check>& kinds) {
   return kinds.Add("domain",
-                   {.summary = "Find new values of few-valued texts, and one value in several spellings",
+                   {.summary = "Find new values of few-valued texts, values that do not come, and one value in several spellings",
                     .when = "Always; a new value is one that no model has seen",
                     .example = "{}"},
                    [](const Options&) -> Result<std::unique_ptr<Check>> { return std::make_unique<Domain>(); });

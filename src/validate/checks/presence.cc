@@ -1,5 +1,7 @@
 // Columns that should be there, and columns that were not there before.
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "validate/evidence_internal.h"
 
@@ -25,9 +27,11 @@ class Presence final : public Check {
     if (evidence.previous == nullptr) return out;
     for (const table::Field& field : schema.fields()) {
       if (evidence.previous->Find(field.name) != nullptr) continue;
-      out.push_back({"", field.name, Severity::kInfo, "a new column",
+      if (evidence.spec->new_columns != Severity::kInfo && std::ranges::any_of(evidence.spec->columns, [&](const auto& one) { return one.first == field.name; })) continue;
+      out.push_back({"", field.name, evidence.spec->new_columns, "a new column",
                      Str("'", field.name, "' (", table::NameOf(field.type), ") was not in the last snapshot"),
-                     "make sure that it is known at the time of a prediction before a model uses it"});
+                     "make sure that it is known at the time of a prediction before a model uses it",
+                     evidence.spec->new_columns == Severity::kInfo ? std::vector<Setting>() : std::vector<Setting>{{{"validate", "columns", field.name, "required"}, Json(true)}}});
     }
     return out;
   }

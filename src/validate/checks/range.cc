@@ -41,7 +41,9 @@ class Range final : public Check {
         ++outside;
         if (first.size() < 5) first.push_back(Str(TextOf(column, i), " in row ", i + 1));
       }
-      if (outside == 0) continue;
+      const double mostly = MostlyOf(evidence, expected.name);
+      const auto present = static_cast<double>(profile->count() - profile->missing());
+      if (outside == 0 || (mostly < 1 && 1 - static_cast<double>(outside) / present >= mostly)) continue;
       out.push_back({"", expected.name, SeverityOf(evidence, expected.name, profile->min() < expected.least ? "min" : "max"),
                      Str(FormatCount(outside), outside == 1 ? " value" : " values", " out of range"),
                      Str(FormatCount(outside), " values of '", expected.name, "' are not within ", FormatShort(expected.least), " to ",

@@ -1,6 +1,7 @@
 // Values and keys that repeat.
 
 #include <algorithm>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/text.h"
@@ -8,6 +9,41 @@
 
 namespace tenon::validate {
 namespace {
+
+std::vector<std::string> AllBut(const table::Schema& schema, const std::vector<std::string>& some) {
+  std::vector<std::string> out;
+  for (const std::string& name : schema.Names()) {
+    if (std::find(some.begin(), some.end(), name) == some.end()) out.push_back(name);
+  }
+  return out;
+}
+
+// Columns whose values must be unique together, as validate.unique has them.
+Result<void> Together(const Call& call, const Evidence& evidence, const std::vector<std::string>& columns, std::vector<Anomaly>* out) {
+  for (const std::string& name : columns) TENON_TRY(evidence.snapshot->schema().At(name), "validate.unique");
+  TENON_ASSIGN(const std::vector<std::uint64_t> hashes, RowHashes(call, *evidence.snapshot, AllBut(evidence.snapshot->schema(), columns)));
+  std::unordered_map<std::uint64_t, std::int64_t> first;  // the row that had it
+  const ingest::Sensitive hidden = dataset::SensitiveOf(evidence.snapshot->about());
+  std::int64_t repeated = 0;
+  std::int64_t row = 0;
+  std::vector<std::string> pairs;
+  std::vector<Json> rows;
+  for (const table::Batch& batch : evidence.snapshot->batches()) {
+    for (std::int64_t i = 0; i < batch.rows(); ++i, ++row) {
+      const auto [at, fresh] = first.try_emplace(hashes[static_cast<std::size_t>(row)], row);
+      if (fresh) continue;
+      ++repeated;
+      if (pairs.size() < 3) pairs.push_back(Str("row ", row + 1, " that of row ", at->second + 1));
+      if (rows.size() < kShownRows) rows.push_back(ShownRow(batch, i, hidden));
+    }
+  }
+  if (repeated == 0) return {};
+  const std::string names = Join(columns, ", ");
+  out->push_back({"", columns.size() == 1 ? columns[0] : "", Severity::kError, Str(FormatCount(repeated), repeated == 1 ? " row repeats " : " rows repeat ", names),
+                  Str("(", names, ") must be unique; ", FormatCount(repeated), " of ", FormatCount(row), " rows repeat it: ", Join(pairs, ", ")),
+                  "drop the repeated rows at the source, or add to validate.unique what tells them apart", {}, std::move(rows)});
+  return {};
+}
 
 class Unique final : public Check {
  public:
@@ -35,14 +71,11 @@ class Unique final : public Check {
                      Str("drop the repeated rows at the source, or write validate.columns.", expected.name, ": {unique: false}"),
                      {{{"validate", "columns", expected.name, "unique"}, Json(false)}}});
     }
+    for (const std::vector<std::string>& together : evidence.spec->unique) TENON_TRY(Together(call, evidence, together, &out));
     const std::vector<std::string> key = KeyOf(*evidence.snapshot);
     const auto known = [&](const std::string& name) { return evidence.snapshot->schema().Find(name) >= 0; };
     if (key.empty() || !std::all_of(key.begin(), key.end(), known)) return out;
-    std::vector<std::string> others;
-    for (const std::string& name : evidence.snapshot->schema().Names()) {
-      if (std::find(key.begin(), key.end(), name) == key.end()) others.push_back(name);
-    }
-    TENON_ASSIGN(std::vector<std::uint64_t> hashes, RowHashes(call, *evidence.snapshot, others));
+    TENON_ASSIGN(std::vector<std::uint64_t> hashes, RowHashes(call, *evidence.snapshot, AllBut(evidence.snapshot->schema(), key)));
     std::sort(hashes.begin(), hashes.end());
     std::int64_t repeated = 0;
     for (std::size_t i = 1; i < hashes.size(); ++i) repeated += hashes[i] == hashes[i - 1] ? 1 : 0;
@@ -61,7 +94,7 @@ class Unique final : public Check {
 Result<void> AddUnique(Kinds<Check>& kinds) {
   return kinds.Add("unique",
                    {.summary = "Find values that should be unique and are not",
-                    .when = "Columns marked unique, and the key of the source",
+                    .when = "Columns marked unique, those of validate.unique together, and the key of the source",
                     .example = "{}"},
                    [](const Options&) -> Result<std::unique_ptr<Check>> { return std::make_unique<Unique>(); });
 }

@@ -1,7 +1,7 @@
 // Regular expressions: a pattern, a line's end, a text. What is found lies in the text, and any pattern takes little time.
 
 #include "fuzz/target.h"
-#include "transform/pattern_internal.h"
+#include "table/pattern.h"
 
 namespace tenon::fuzz {
 namespace {
@@ -9,7 +9,7 @@ namespace {
 void RunPattern(std::string_view input) {
   if (input.size() > 600) return;
   const std::size_t line = input.find('\n');
-  const auto pattern = transform::Pattern::Parse(input.substr(0, line));
+  const auto pattern = table::Pattern::Parse(input.substr(0, line));
   if (!pattern.ok()) return CheckError(pattern.error());
   const std::string text(line == std::string_view::npos ? std::string_view("aab 12 \xC3\xA4") : input.substr(line + 1));
   const std::string_view whole = pattern->Find(text, 0);

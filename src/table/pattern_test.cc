@@ -1,12 +1,13 @@
-#include "transform/pattern_internal.h"
+#include "table/pattern.h"
 
 #include <fstream>
 #include <sstream>
 
+#include "base/json.h"
 #include "base/testing.h"
-#include "transform/test_rows_internal.h"
+#include "base/text.h"
 
-namespace tenon::transform {
+namespace tenon::table {
 namespace {
 
 TEST(Pattern, FindsWhatPythonFinds) {
@@ -55,6 +56,22 @@ TEST(Pattern, NoTextTakesLong) {
   }
 }
 
+TEST(Pattern, WholeTexts) {
+  const struct {
+    const char* pattern;
+    const char* text;
+    bool matches;
+  } kCases[] = {{"[A-Z]{2}-\\d+", "AB-12", true}, {"[A-Z]{2}-\\d+", "xAB-12", false}, {"[A-Z]{2}-\\d+", "AB-12x", false}, {"a|ab", "ab", true},
+                {"(?i)ab", "aB", true},             {"ab", "aB", false},                 {"", "", true},                       {"", "a", false}};
+  for (const auto& one : kCases) {
+    ASSERT_OK_AND_ASSIGN(const Pattern made, Pattern::Whole(one.pattern));
+    EXPECT_EQ(made.Matches(one.text), one.matches) << one.pattern << " of " << one.text;
+  }
+  const auto wrong = Pattern::Whole("(a");
+  ASSERT_CODE(kInvalidArgument, wrong);
+  EXPECT_EQ(wrong.error().ToString().find("(?:"), std::string::npos) << wrong.error().ToString();
+}
+
 TEST(Pattern, BrokenUtf8IsCharactersOfItsOwn) {
   ASSERT_OK_AND_ASSIGN(const Pattern made, Pattern::Parse("a.b"));
   EXPECT_EQ(made.Find("xa\xFF" "b", 0), "a\xFF" "b");
@@ -63,4 +80,4 @@ TEST(Pattern, BrokenUtf8IsCharactersOfItsOwn) {
 }
 
 }  // namespace
-}  // namespace tenon::transform
+}  // namespace tenon::table

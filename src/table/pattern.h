@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace tenon::transform {
+namespace tenon::table {
 
 // A regular expression that takes time proportional to the text times the pattern, whatever both are: all ways of matching
 // are followed at once (Thompson 1968; Pike's machine for groups), none is tried again. The leftmost match is found, and of
@@ -18,6 +18,9 @@ class Pattern {
  public:
   // Errors: invalid_argument saying what is wrong and where.
   static Result<Pattern> Parse(std::string_view text);
+  // One that must match a text from its first to its last character.
+  static Result<Pattern> Whole(std::string_view text);
+  bool Matches(std::string_view text) const { return Find(text.data() == nullptr ? std::string_view("") : text, 0).data() != nullptr; }
   int groups() const { return groups_; }  // without the whole
   // What the group matched (0: the whole match); null data() when nothing did, or the group took no part.
   std::string_view Find(std::string_view text, int group) const;
@@ -39,4 +42,4 @@ class Pattern {
   int groups_ = 0;
 };
 
-}  // namespace tenon::transform
+}  // namespace tenon::table

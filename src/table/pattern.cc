@@ -1,11 +1,11 @@
-#include "transform/pattern_internal.h"
+#include "table/pattern.h"
 
 #include <algorithm>
 #include <memory>
 
 #include "base/text.h"
 
-namespace tenon::transform {
+namespace tenon::table {
 namespace {
 
 constexpr std::uint32_t kBroken = 0x110000;  // + the byte: what is no UTF-8 is a character of its own
@@ -372,6 +372,12 @@ class PatternMaker {
   Pattern made_;
 };
 
+Result<Pattern> Pattern::Whole(std::string_view text) {
+  TENON_TRY(Parse(text));  // so that what is wrong is told of the pattern as it was written
+  const bool any_case = text.starts_with("(?i)");
+  return Parse(Str(any_case ? "(?i)" : "", "^(?:", text.substr(any_case ? 4 : 0), ")$"));
+}
+
 Result<Pattern> Pattern::Parse(std::string_view text) { return PatternMaker(text).Make(); }
 
 namespace {
@@ -468,4 +474,4 @@ std::string_view Pattern::Find(std::string_view text, int group) const {
   return best.to < best.from ? std::string_view() : std::string_view(text.data() + best.from, best.to - best.from);
 }
 
-}  // namespace tenon::transform
+}  // namespace tenon::table

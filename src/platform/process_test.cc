@@ -1,0 +1,32 @@
+#include "platform/process.h"
+
+#include <gtest/gtest.h>
+
+#include "base/testing.h"
+
+namespace tenon::platform {
+namespace {
+
+TEST(Process, GivesOutputAndStatus) {
+  const Call call;
+  ASSERT_OK_AND_ASSIGN(const Ran fine, RunProgram(call, {"sh", "-c", "echo one; echo two >&2; cat"}));
+  EXPECT_EQ(fine.status, 0);
+  EXPECT_EQ(fine.said, "one\ntwo\n");
+  ASSERT_OK_AND_ASSIGN(const Ran bad, RunProgram(call, {"sh", "-c", "exit 3"}));
+  EXPECT_EQ(bad.status, 3);
+  ASSERT_OK_AND_ASSIGN(const Ran killed, RunProgram(call, {"sh", "-c", "kill -9 $$"}));
+  EXPECT_EQ(killed.status, 137);
+  ASSERT_OK_AND_ASSIGN(const Ran much, RunProgram(call, {"sh", "-c", "yes abc | head -c 300000"}));
+  EXPECT_EQ(much.said.size(), std::size_t{64} << 10);
+}
+
+TEST(Process, SaysThatThereIsNone) { ASSERT_CODE(kNotFound, RunProgram(Call(), {"/there/is/no/such/program"})); }
+
+TEST(Process, EndsWithTheDeadline) {
+  Call call;
+  call.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+  ASSERT_CODE(kDeadlineExceeded, RunProgram(call, {"sh", "-c", "sleep 100; true"}));
+}
+
+}  // namespace
+}  // namespace tenon::platform
