@@ -108,6 +108,12 @@ void Http2Connection::State::CountIdleFrame() {
   if (idle_frames < 0) Fail(Http2Error::kEnhanceYourCalm);
 }
 
+void Http2Connection::State::Offends(Stream& stream, Http2Error why) {
+  WriteReset(stream.id, why);
+  stream.reset = stream.finished = true;
+  CountIdleFrame();
+}
+
 std::size_t Http2Connection::State::Parse(std::string_view bytes) {
   std::size_t at = 0;
   if (!greeted) {
@@ -230,8 +236,7 @@ void Http2Connection::State::OnTrailers(Stream& stream, std::uint8_t flags, std:
     good = good && GoodName(text.substr(field.name, field.name_size)) && GoodValue(text.substr(field.value, field.value_size));
   }
   if (stream.ended || !good) {
-    WriteReset(stream.id, stream.ended ? Http2Error::kStreamClosed : Http2Error::kProtocol);
-    stream.reset = stream.finished = true;
+    Offends(stream, stream.ended ? Http2Error::kStreamClosed : Http2Error::kProtocol);
   } else {
     stream.ended = true;
     requests.End(stream);
@@ -269,7 +274,9 @@ void Http2Connection::State::OnBlock(std::int32_t id, std::uint8_t flags, std::s
   }
   last_id = id;
   if (draining || open >= kMostStreams) {
-    if (PassBlock(bytes)) WriteReset(id, Http2Error::kRefusedStream);
+    if (!PassBlock(bytes)) return;
+    CountIdleFrame();
+    if (!ended) WriteReset(id, Http2Error::kRefusedStream);
     return;
   }
   Stream& stream = *NewStream(id);
@@ -277,8 +284,7 @@ void Http2Connection::State::OnBlock(std::int32_t id, std::uint8_t flags, std::s
   stream.ended = (flags & kEndStream) != 0;
   if (!ReadHead(stream, bytes) || (stream.ended && stream.length > 0)) {
     if (ended) return;
-    WriteReset(id, Http2Error::kProtocol);
-    stream.reset = stream.finished = true;
+    Offends(stream, Http2Error::kProtocol);
     return Settle(stream);
   }
   requests.Begin(stream);
@@ -318,8 +324,7 @@ bool Http2Connection::State::BeginData(const FrameHead& head, std::string_view r
   }
   stream->room -= head.size;
   if (stream->ended || stream->room < 0) {
-    WriteReset(data_id, stream->ended ? Http2Error::kStreamClosed : Http2Error::kFlowControl);
-    stream->reset = stream->finished = true;
+    Offends(*stream, stream->ended ? Http2Error::kStreamClosed : Http2Error::kFlowControl);
     Settle(*stream);
     return true;
   }
@@ -338,8 +343,7 @@ void Http2Connection::State::DataBytes(std::string_view bytes) {
   // A call of one message is answered from these bytes when it is known that no more will come.
   const bool last = (data_flags & kEndStream) != 0 && bytes.size() == data_left && pad_left == 0;
   if (stream->length >= 0 && (stream->came > stream->length || (last && stream->came != stream->length))) {
-    WriteReset(stream->id, Http2Error::kProtocol);
-    stream->reset = stream->finished = true;
+    Offends(*stream, Http2Error::kProtocol);
     return Settle(*stream);
   }
   stream->ended = last;
@@ -353,8 +357,7 @@ void Http2Connection::State::EndData() {
   Stream* stream = Find(data_id);
   if (stream == nullptr) return;
   if (stream->length >= 0 && stream->came != stream->length && !stream->reset) {
-    WriteReset(stream->id, Http2Error::kProtocol);
-    stream->reset = stream->finished = true;
+    Offends(*stream, Http2Error::kProtocol);
     return Settle(*stream);
   }
   stream->ended = true;
@@ -422,8 +425,7 @@ void Http2Connection::State::OnWindowUpdate(const FrameHead& head, std::string_v
   if (stream == nullptr) return;
   stream->window += more;
   if (more == 0 || stream->window > kMostWindow) {
-    WriteReset(stream->id, more == 0 ? Http2Error::kProtocol : Http2Error::kFlowControl);
-    stream->reset = stream->finished = true;
+    Offends(*stream, more == 0 ? Http2Error::kProtocol : Http2Error::kFlowControl);
     return Settle(*stream);
   }
   if (stream->answered) Ready(*stream);

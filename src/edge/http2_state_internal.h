@@ -47,6 +47,9 @@ struct Http2Connection::State final : Http2Sender {
   void Setting(std::uint16_t name, std::uint32_t value);
   void OnWindowUpdate(const FrameHead& head, std::string_view payload);
   void CountIdleFrame();
+  // Resets a stream for what the client did on it. It counts as if the client had reset it, since it rids itself of the limit on streams
+  // just so, while what was asked may still be worked on (CVE-2025-8671).
+  void Offends(Stream& stream, Http2Error why);
   // The connection ends, and the client hears why.
   void Fail(Http2Error why);
 

@@ -335,6 +335,18 @@ TEST_F(Http2Test, GivesAWindowAsBytesAreTaken) {
   EXPECT_GE(told, std::size_t{3} << 19);
 }
 
+TEST_F(Http2Test, WhoMakesUsResetStreamsIsCountedAsWhoResetsThem) {
+  std::string bytes;
+  for (std::int32_t id = 1; id < 2 * 300; id += 2) bytes += Headers(id, Post(), kEndHeaders) + Raw(FrameType::kWindowUpdate, 0, id, Number(0));
+  Give(bytes);
+  EXPECT_EQ(Complaint(Take()), "reset 1");  // so many may be mistakes
+  bytes.clear();
+  for (std::int32_t id = 601; id < 2 * 600; id += 2) bytes += Headers(id, Post(), kEndHeaders) + Raw(FrameType::kWindowUpdate, 0, id, Number(0));
+  Give(bytes);
+  const auto told = Take();
+  EXPECT_TRUE(std::ranges::any_of(told, [](const Told& one) { return one.is(FrameType::kGoaway) && one.number() == 11; }));
+}
+
 TEST_F(Http2Test, BoundsStreamsAndHeaders) {
   std::string bytes;
   for (std::int32_t id = 1; id < 2 * 300; id += 2) bytes += Headers(id, Post(), kEndHeaders);
