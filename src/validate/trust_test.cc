@@ -259,6 +259,33 @@ TEST(Floods, FindsOneRowToldManyTimes) {
   ASSERT_EQ(found.size(), 1U) << All(found);
 }
 
+TEST(Floods, ColumnsThatSayTheSameAreNone) {
+  // A quarter have no internet, which six columns repeat, at one price; a flood of another row is still seen among them.
+  const auto customers = [](bool flooded) {
+    std::mt19937_64 random(11);
+    std::vector<std::vector<std::string>> words(9);
+    std::vector<double> price, months;
+    for (int i = 0; i < 6000; ++i) {
+      const bool sent = flooded && i % 30 == 7;
+      const bool none = !sent && random() % 4 == 0;
+      for (std::size_t c = 0; c < 6; ++c) words[c].push_back(none ? "no internet" : sent || random() % 2 == 0 ? "yes" : "no");
+      for (std::size_t c = 6; c < 9; ++c) words[c].push_back(sent ? "b" : std::string(1, static_cast<char>('a' + random() % 3)));
+      price.push_back(sent ? 77 : none ? 20 : 40 + static_cast<double>(random() % 60));
+      months.push_back(sent ? 13 : static_cast<double>(random() % 72));
+    }
+    Table out;
+    for (std::size_t c = 0; c < words.size(); ++c) out.Add(Str("c", c), Column::Of(words[c]));
+    out.Add("price", Column::Of(price));
+    out.Add("months", Column::Of(months));
+    return out;
+  };
+  ASSERT_OK_AND_ASSIGN(auto found, Look("floods", customers(false), ""));
+  EXPECT_TRUE(found.empty()) << All(found);
+  ASSERT_OK_AND_ASSIGN(found, Look("floods", customers(true), ""));
+  ASSERT_EQ(found.size(), 1U) << All(found);
+  EXPECT_NE(found[0].short_text.find("rows are nearly the same"), std::string::npos);
+}
+
 TEST(PersonalData, FormsAreTold) {
   const std::pair<const char*, const char*> cases[] = {
       {"ann.lee@example.co.uk", "e-mail address"}, {"ann@example", ""}, {"@example.org", ""}, {"192.168.4.17", "IP address"}, {"1.2.3.400", ""},

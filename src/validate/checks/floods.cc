@@ -25,6 +25,10 @@ constexpr double kAlike = 0.8;        // of the values
 constexpr double kLeastShare = 0.01;  // of the rows
 constexpr std::int64_t kLeastFlood = 40;
 constexpr double kSurprise = 100;     // times as many as independent columns let one expect
+constexpr double kNearby = 0.6;       // of the values: rows around a flood
+constexpr double kAlone = 0.75;       // of those around it, at least so many in it; where rows are alike by nature it is a third
+
+constexpr std::uint8_t kNone = 255;     // a missing value: no two rows are alike by what neither says
 
 struct Tokens {
   std::size_t columns = 0;
@@ -40,10 +44,13 @@ Result<Tokens> TokensOf(const Evidence& evidence, const std::vector<std::int64_t
     if (profile == nullptr || profile->field().type == table::Type::kEmbedding || profile->distinct() < 3 || columns.size() >= kMostColumns) continue;
     TENON_ASSIGN(const table::Column column, evidence.snapshot->Column(name));
     columns.push_back(BinsOf(column, rows, kBins));
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      if (column.IsNull(rows[i])) columns.back().bin[i] = kNone;
+    }
   }
   out.columns = columns.size();
   for (const Binned& column : columns) {
-    std::vector<double> share(column.bins, 0);
+    std::vector<double> share(kNone + 1, 0);
     for (const std::uint8_t bin : column.bin) share[bin] += 1 / static_cast<double>(rows.size());
     out.share.push_back(std::move(share));
   }
@@ -70,12 +77,15 @@ class Floods final : public Check {
       if (static_cast<std::int64_t>(members.size()) < least || taken[members[0]]) continue;
       const std::vector<std::uint8_t> usual = Usual(tokens, members);
       std::vector<std::size_t> flood;
+      std::size_t nearby = 0;
       for (std::size_t i = 0; i < rows.size(); ++i) {
-        std::size_t same = 0;
-        for (std::size_t c = 0; c < tokens.columns; ++c) same += tokens.bin[i * tokens.columns + c] == usual[c] ? 1 : 0;
-        if (static_cast<double>(same) >= kAlike * static_cast<double>(tokens.columns)) flood.push_back(i);
+        const double alike = Alike(tokens, i, usual);
+        if (alike >= kAlike) flood.push_back(i);
+        nearby += alike >= kNearby && alike < kAlike ? 1 : 0;
       }
       if (static_cast<std::int64_t>(flood.size()) < least || static_cast<double>(flood.size()) < kSurprise * Expected(tokens, usual, rows.size())) continue;
+      // Where columns say the same, as six do of customers without internet, many rows are alike, and many more nearly so: nobody sent those.
+      if (static_cast<double>(flood.size()) < kAlone * static_cast<double>(nearby)) continue;
       for (const std::size_t i : flood) taken[i] = true;
       out.push_back({"", "", Severity::kWarning, Str(FormatCount(static_cast<std::int64_t>(flood.size())), " rows are nearly the same"),
                      Str(FormatCount(static_cast<std::int64_t>(flood.size())), " of the ", FormatCount(static_cast<std::int64_t>(rows.size())), " rows looked at share at least ", Percent(kAlike),
@@ -87,12 +97,23 @@ class Floods final : public Check {
   }
 
  private:
+  // The part of a row's values that are those of another; what is missing in both is not alike.
+  static double Alike(const Tokens& tokens, std::size_t row, const std::vector<std::uint8_t>& other) {
+    std::size_t same = 0;
+    for (std::size_t c = 0; c < tokens.columns; ++c) {
+      const std::uint8_t bin = tokens.bin[row * tokens.columns + c];
+      same += bin == other[c] && bin != kNone ? 1 : 0;
+    }
+    return static_cast<double>(same) / static_cast<double>(tokens.columns);
+  }
+
   // The most frequent value of each column.
   static std::vector<std::uint8_t> Usual(const Tokens& tokens, const std::vector<std::size_t>& rows) {
     std::vector<std::uint8_t> out;
     for (std::size_t c = 0; c < tokens.columns; ++c) {
       std::vector<std::size_t> counts(tokens.share[c].size(), 0);
       for (const std::size_t row : rows) ++counts[tokens.bin[row * tokens.columns + c]];
+      counts[kNone] = 0;
       out.push_back(static_cast<std::uint8_t>(std::max_element(counts.begin(), counts.end()) - counts.begin()));
     }
     return out;
