@@ -147,8 +147,8 @@ std::string Document(const std::string& title, const std::string& lead, const st
 
 std::string Shown(double value) {
   if (std::isnan(value)) return "–";
-  if (value == std::floor(value) && std::abs(value) < 1e15) return FormatCount(static_cast<std::int64_t>(value));
-  return FormatShort(value, 4);
+  const bool whole = value == std::floor(value) || std::abs(value) >= 1000;  // of four digits, none is behind the point there
+  return whole && std::abs(value) < 1e15 ? FormatCount(std::llround(value)) : FormatShort(value, 4);
 }
 
 std::string Share(double share) { return Str(FormatShort(100 * share, 3), " %"); }
