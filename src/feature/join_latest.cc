@@ -1,6 +1,10 @@
 #include "feature/join_latest_internal.h"
 
 #include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <memory>
 
 #include "base/text.h"
 #include "feature/slot_state_internal.h"
@@ -14,23 +18,29 @@ using table::Type;
 
 constexpr std::size_t kAhead = 24;  // rows whose values are fetched before
 
-// Rows that take part, by number.
+// Rows that take part: all of them where they lie, or some, copied.
 struct Keyed {
+  TimedKeys of;                    // into what follows, or into the columns that they are of
   std::vector<std::int64_t> key;
   std::vector<Micros> time;
-  std::vector<std::uint32_t> row;
-  operator TimedKeys() const { return {key, time}; }
+  std::vector<std::uint32_t> row;  // the number of each; empty: all rows, in their order
   void Reserve(std::size_t rows) {
     key.reserve(rows);
     time.reserve(rows);
     row.reserve(rows);
   }
-  void Add(std::int64_t of, Micros at, std::size_t number) {
-    key.push_back(of);
+  void Add(std::int64_t its_key, Micros at, std::size_t number) {
+    key.push_back(its_key);
     time.push_back(at);
     row.push_back(static_cast<std::uint32_t>(number));
   }
+  std::size_t size() const { return of.key.size(); }
+  std::uint32_t RowOf(std::size_t i) const { return row.empty() ? static_cast<std::uint32_t>(i) : row[i]; }
 };
+
+bool Within(std::span<const Micros> times, Micros least, Micros most) {
+  return std::ranges::none_of(times, [&](Micros time) { return time < least || time > most; });
+}
 
 bool IsWhole(const Batch& rows, int column) {
   const Type type = rows.schema()[column].type;
@@ -45,21 +55,13 @@ class LatestJoin {
     TENON_ASSIGN(const std::vector<int> columns, entities_.ColumnsOf(asking, *plan_, "the rows"));
     whole_ = columns.size() == 1 && IsWhole(asking, columns[0]);
     TENON_TRY(TakeKnown());
-    Keyed asked;
-    asked.Reserve(times.size());
-    for (std::size_t i = 0; i < times.size(); ++i) {
-      if (times[i] == kNever) continue;
-      std::int64_t key = 0;
-      if (!KeyOf(asking, columns, i, false, &key)) continue;
-      Micros time = std::min(times[i], kFarthest);
-      if (__builtin_sub_overflow(time, Shift(plan_->view()), &time)) continue;
-      asked.Add(key, time, i);
-    }
-    std::vector<std::int32_t> found(asked.key.size());
+    const Keyed asked = Asked(asking, columns, times);
+    std::vector<std::int32_t> found(asked.size());
     const std::chrono::microseconds ttl = plan_->view().ttl.count() == 0 ? std::chrono::microseconds(0) : plan_->view().ttl - std::chrono::microseconds(Shift(plan_->view()));
-    TENON_TRY(MatchAsOf(call_, asked, known_, ttl, found));
+    TENON_TRY(MatchAsOf(call_, asked.of, known_.of, ttl, found));
     TENON_TRY(Choose(&found));
     for (std::int32_t& at : found) {
+      if (known_.row.empty()) break;
       if (at != kNoRow) at = static_cast<std::int32_t>(known_.row[static_cast<std::size_t>(at)]);
     }
     Write(times.size(), asked, found, out);
@@ -85,6 +87,31 @@ class LatestJoin {
     return *key >= 0;
   }
 
+  // Where each row names an entity by one whole number, at a time that can be told, keys and times stay where they are.
+  Keyed Asked(const Batch& asking, const std::vector<int>& columns, std::span<const Micros> times) {
+    Keyed out;
+    const Micros shift = Shift(plan_->view());
+    if (whole_ && asking.column(columns[0]).validity() == nullptr && Within(times, std::numeric_limits<Micros>::min() + 1 + shift, kFarthest)) {
+      out.of = {asking.column(columns[0]).ints(), times};
+      if (shift == 0) return out;
+      out.time.assign(times.begin(), times.end());
+      for (Micros& time : out.time) time -= shift;
+      out.of.time = out.time;
+      return out;
+    }
+    out.Reserve(times.size());
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      if (times[i] == kNever) continue;
+      std::int64_t key = 0;
+      if (!KeyOf(asking, columns, i, false, &key)) continue;
+      Micros time = std::min(times[i], kFarthest);
+      if (__builtin_sub_overflow(time, shift, &time)) continue;
+      out.Add(key, time, i);
+    }
+    out.of = {out.key, out.time};
+    return out;
+  }
+
   Result<void> TakeKnown() {
     std::size_t total = 0;
     for (const Batch& batch : rows_) {
@@ -92,21 +119,33 @@ class LatestJoin {
       whole_ = whole_ && IsWhole(batch, columns[0]);
       total += static_cast<std::size_t>(batch.rows());
     }
-    known_.Reserve(total);
+    if (rows_.size() != 1) known_.Reserve(total);
     for (const Batch& batch : rows_) {
       TENON_TRY(call_.Check());
       TENON_ASSIGN(Events events, plan_->EventsOf(batch), Str("features.", plan_->view().name));
       TENON_ASSIGN(const std::vector<int> columns, entities_.ColumnsOf(batch, *plan_, "its source's rows"));
       const std::size_t begin = offsets_.back();
-      for (std::size_t i = 0; i < static_cast<std::size_t>(batch.rows()); ++i) {
-        std::int64_t key = 0;
-        if (events.used[i] == 0 || std::abs(events.at[i]) > kFarthest || !KeyOf(batch, columns, i, true, &key)) continue;
-        known_.Add(key, events.at[i], begin + i);
-      }
       offsets_.push_back(begin + static_cast<std::size_t>(batch.rows()));
       events_.push_back(std::move(events));
+      if (TakeAll(batch, columns)) return {};
+      for (std::size_t i = 0; i < static_cast<std::size_t>(batch.rows()); ++i) {
+        std::int64_t key = 0;
+        const Events& of = events_.back();
+        if (of.used[i] == 0 || std::abs(of.at[i]) > kFarthest || !KeyOf(batch, columns, i, true, &key)) continue;
+        known_.Add(key, of.at[i], begin + i);
+      }
     }
+    known_.of = {known_.key, known_.time};
     return {};
+  }
+
+  // The only batch as it lies, when all its rows take part.
+  bool TakeAll(const Batch& batch, std::span<const int> columns) {
+    const Events& events = events_.back();
+    if (rows_.size() != 1 || !whole_ || batch.column(columns[0]).validity() != nullptr) return false;
+    if (std::ranges::find(events.used, 0) != events.used.end() || !Within(events.at, -kFarthest, kFarthest)) return false;
+    known_.of = {batch.column(columns[0]).ints(), events.at};
+    return true;
   }
 
   std::pair<const Events*, std::size_t> Find(std::uint32_t row) const {
@@ -133,7 +172,7 @@ class LatestJoin {
 
   HeldRow HeldOf(std::int32_t at) const {
     std::vector<Value> values(plan_->inputs());
-    ValuesOf(known_.row[static_cast<std::size_t>(at)], values);
+    ValuesOf(known_.RowOf(static_cast<std::size_t>(at)), values);
     HeldRow out;
     for (const Value& value : values) out.push_back(Held::Of(value));
     return out;
@@ -141,8 +180,9 @@ class LatestJoin {
 
   // Of an entity's events of one time the match found the last in the rows; the one with the greater values is meant.
   Result<void> Choose(std::vector<std::int32_t>* found) const {
-    std::vector<std::int32_t> last(known_.key.size());
-    TENON_TRY(MatchAsOf(call_, known_, known_, {}, last));
+    if (std::ranges::adjacent_find(known_.of.time, std::greater_equal<>()) == known_.of.time.end()) return {};  // no two of one time
+    std::vector<std::int32_t> last(known_.size());
+    TENON_TRY(MatchAsOf(call_, known_.of, known_.of, {}, last));
     std::vector<std::int32_t> chosen;
     for (std::size_t j = 0; j < last.size(); ++j) {
       const auto mine = static_cast<std::int32_t>(j);
@@ -159,11 +199,19 @@ class LatestJoin {
 
   // `found`: rows of the source.
   void Write(std::size_t rows, const Keyed& asked, const std::vector<std::int32_t>& found, std::vector<table::Column>* out) const {
+    const auto number = [&](std::size_t k) { return events_.size() == 1 && InputOf(k).type() == Type::kFloat64 && (*plan_->output())[static_cast<int>(k)].type == Type::kFloat64; };
+    const std::size_t features = plan_->view().features.size();
+    bool all = asked.row.empty();
+    for (std::size_t k = 0; k < features; ++k) all = all && number(k);
+    if (all) {
+      for (std::size_t k = 0; k < features; ++k) out->push_back(Numbers(InputOf(k), found));
+      return;
+    }
     ValueColumns columns(plan_);
-    std::vector<Value> values(plan_->inputs()), given(plan_->view().features.size());
+    std::vector<Value> values(plan_->inputs()), given(features);
     std::size_t next = 0;
     for (std::size_t row = 0; row < rows; ++row) {
-      const bool takes_part = next < asked.row.size() && asked.row[next] == row;
+      const bool takes_part = next < asked.size() && asked.RowOf(next) == row;
       if (takes_part && next + kAhead < found.size() && found[next + kAhead] != kNoRow) Fetch(static_cast<std::uint32_t>(found[next + kAhead]));
       const std::int32_t at = takes_part ? found[next++] : kNoRow;
       if (at == kNoRow) {
@@ -175,6 +223,37 @@ class LatestJoin {
       columns.Add(given);
     }
     for (table::Column& column : columns.Finish()) out->push_back(std::move(column));
+  }
+
+  const table::Column& InputOf(std::size_t feature) const { return events_[0].inputs[static_cast<std::size_t>(plan_->view().features[feature].input)]; }
+
+  // The input's numbers at the rows that were found; missing where none was, or it is.
+  static table::Column Numbers(const table::Column& input, const std::vector<std::int32_t>& found) {
+    struct Owned {
+      std::unique_ptr<double[]> values;
+      std::vector<std::uint64_t> there;
+    };
+    const std::size_t size = found.size();
+    auto owned = std::make_shared<Owned>();
+    owned->values = std::make_unique_for_overwrite<double[]>(std::max<std::size_t>(size, 1));
+    owned->there.resize((size + 63) / 64);
+    const double* from = input.doubles().data();
+    bool any_missing = false;
+    for (std::size_t word = 0; word < owned->there.size(); ++word) {
+      std::uint64_t there = 0;
+      const std::size_t begin = 64 * word, end = std::min(size, begin + 64);
+      for (std::size_t i = begin; i < end; ++i) {
+        if (i + kAhead < size && found[i + kAhead] != kNoRow) __builtin_prefetch(from + found[i + kAhead]);
+        const std::int32_t at = found[i];
+        const double value = at == kNoRow || input.IsNull(at) ? std::numeric_limits<double>::quiet_NaN() : from[at];
+        const bool known = !std::isnan(value);
+        owned->values[i] = known ? value : 0;
+        there |= std::uint64_t{known} << (i - begin);
+      }
+      owned->there[word] = there;
+      any_missing = any_missing || there != (end - begin == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << (end - begin)) - 1);
+    }
+    return table::Column::Fixed(Type::kFloat64, owned->values.get(), static_cast<std::int64_t>(size), any_missing ? owned->there.data() : nullptr, owned);
   }
 
   const Call& call_;

@@ -311,7 +311,10 @@ Result<Events> ViewPlan::EventsOf(const table::Batch& rows) const {
     TENON_ASSIGN(table::Column column, rows.Named(name));
     entities.push_back(std::move(column));
   }
-  for (std::size_t i = 0; i < size; ++i) {
+  const bool all_named = !(at && at->validity() != nullptr) && std::ranges::all_of(entities, [](const table::Column& column) {
+    return column.validity() == nullptr && column.type() != Type::kFloat64;
+  });
+  for (std::size_t i = 0; i < size && !all_named; ++i) {
     const auto row = static_cast<std::int64_t>(i);
     const bool nameless = std::ranges::any_of(entities, [&](const table::Column& column) {
       return column.IsNull(row) || (column.type() == Type::kFloat64 && std::isnan(column.doubles()[i]));

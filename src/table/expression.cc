@@ -1,5 +1,6 @@
 #include "table/expression.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 #include <limits>
@@ -85,6 +86,9 @@ Column Expression::Evaluate(const Batch& batch) const {
     assert(at >= 0);
     columns.push_back(batch.column(at));
   }
+  // A column as it is; NaN would have to become a null.
+  const bool alone = body_->parsed.root->op == ExpressionOp::kColumn && type() == Type::kFloat64 && columns[0].type() == Type::kFloat64;
+  if (alone && std::ranges::none_of(columns[0].doubles(), [](double value) { return std::isnan(value); })) return columns[0];
   constexpr auto kRows = static_cast<std::size_t>(kBlockRows);
   std::vector<std::array<double, kRows>> numbers(columns.size());
   std::vector<std::array<std::string_view, kRows>> texts(columns.size());
