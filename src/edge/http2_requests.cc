@@ -11,6 +11,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kLeastPacked = 1024;     // bytes of a message worth compressing
 constexpr std::size_t kPrefix = 5;             // before each message: compressed?, size
 constexpr std::size_t kPadding = 64;           // readable bytes behind what a handler gets
+constexpr std::size_t kLeastBytesASecond = 16 << 10;
 constexpr std::string_view kTakes = "identity, gzip, deflate";
 
 std::uint32_t Big32(const char* bytes) {
@@ -81,6 +82,7 @@ void Http2Requests::Add(Http2Stream& stream, std::string_view bytes) {
     if (!stream.grpc) return Reset(stream, Http2Sender::Why::kTooMuch);
     return Finish(stream, RowOf(Code::kResourceExhausted).grpc, "too many requests are under way on this connection");
   }
+  if (stream.kind == RpcKind::kStream && stream.in.empty()) BeginToArrive(stream);
   stream.in.append(bytes);
   held_ += bytes.size();
   if (!stream.grpc) {
@@ -96,10 +98,17 @@ void Http2Requests::Add(Http2Stream& stream, std::string_view bytes) {
   if (stream.in.size() > bytes.size()) ReadMessages(stream);
 }
 
+// The next message of a stream: its time runs from here.
+void Http2Requests::BeginToArrive(Http2Stream& stream) const {
+  stream.begun = stream.moved = now_;
+  stream.moved_bytes = 0;
+}
+
 void Http2Requests::ReadMessages(Http2Stream& stream) {
   const std::size_t used = TakeMessages(stream, stream.in);
   held_ -= used;
   stream.in.erase(0, used);
+  if (used != 0 && stream.kind == RpcKind::kStream) BeginToArrive(stream);
   if (stream.finished) {
     held_ -= stream.in.size();
     stream.in.clear();
@@ -205,7 +214,8 @@ void Http2Requests::Say(Http2Stream& stream, std::string_view message, std::stri
 
 void Http2Requests::StartAnswer(Http2Stream& stream, bool body) {
   stream.answered = true;
-  stream.moved = now_;
+  stream.begun = stream.moved = now_;
+  stream.moved_bytes = 0;
   if (!sender_.Head(stream, head_, body)) Reset(stream, Http2Sender::Why::kInternal);
 }
 
@@ -287,6 +297,7 @@ void Http2Requests::ResumeCall(Http2Stream& stream, std::unique_ptr<HttpLater> l
   if (stream.later != nullptr) return;
   held_ -= stream.asked.size();
   stream.asked.clear();
+  if (stream.kind == RpcKind::kStream) BeginToArrive(stream);  // what is behind it was not asked for meanwhile
   TakeAnswer(stream, false);
   ReadMessages(stream);
   if (stream.ended) EndCall(stream);
@@ -353,9 +364,16 @@ void Http2Requests::Drain(Http2Stream& stream) {
   sender_.More(stream);
 }
 
+// As over HTTP/1.1: a byte now and then buys no more time than bytes at the least speed would.
+bool Http2Requests::TooSlow(const Http2Stream& stream, Clock::time_point now) const {
+  return now - stream.begun > limits_.slow + std::chrono::seconds(stream.moved_bytes / kLeastBytesASecond);
+}
+
 void Http2Requests::Tick(Http2Stream& stream, Clock::time_point now) {
   now_ = now;
-  const bool waits = stream.kind == RpcKind::kStream || (stream.kind == RpcKind::kWatch && stream.ended);
+  const bool lasts = stream.kind == RpcKind::kStream || stream.kind == RpcKind::kWatch;
+  // A message that has begun to arrive is not waited for longer because it belongs to a stream.
+  const bool waits = (stream.kind == RpcKind::kStream && stream.in.empty()) || (stream.kind == RpcKind::kWatch && stream.ended);
   const bool pending = stream.out_from < stream.out.size();
   if (stream.live != nullptr && !stream.finished && !pending) {
     stream.live->Tick(now, &stream.out);
@@ -367,7 +385,7 @@ void Http2Requests::Tick(Http2Stream& stream, Clock::time_point now) {
   } else if (stream.kind == RpcKind::kWatch && stream.answered && !stream.finished && !pending) {
     const std::string message = stream.watched;
     CallHandler(stream, message, true);
-  } else if (now - stream.moved > limits_.slow && (pending || !waits) && stream.later == nullptr) {
+  } else if ((now - stream.moved > limits_.slow || ((!lasts || !stream.in.empty()) && TooSlow(stream, now))) && (pending || !waits) && stream.later == nullptr) {
     Reset(stream, Http2Sender::Why::kCancel);  // the request does not arrive, or the answer is not taken
   }
 }
