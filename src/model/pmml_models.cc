@@ -177,14 +177,13 @@ class ModelReader {
   Result<void> Table(const Xml::Element& table, const PmmlScope& scope, const Answers& answers, int k, int outputs, PmmlSum* out) {
     TENON_ASSIGN(const double intercept, PmmlNumber(table, "intercept"));
     out->base[static_cast<std::size_t>(k)] += intercept;
+    std::map<int, std::size_t> places;  // of the features among the weights
+    std::size_t known = 0;              // of the weights: models that are added bring theirs
     const auto weigh = [&](int feature, double value) {
-      for (PmmlSum::Weight& weight : out->weights) {
-        if (weight.feature != feature) continue;
-        weight.by_output[static_cast<std::size_t>(k)] += value;
-        return;
-      }
-      out->weights.push_back({feature, std::vector<double>(static_cast<std::size_t>(outputs), 0.0)});
-      out->weights.back().by_output[static_cast<std::size_t>(k)] = value;
+      for (; known < out->weights.size(); ++known) places.try_emplace(out->weights[known].feature, known);
+      const auto [at, fresh] = places.try_emplace(feature, out->weights.size());
+      if (fresh) out->weights.push_back({feature, std::vector<double>(static_cast<std::size_t>(outputs), 0.0)});
+      out->weights[at->second].by_output[static_cast<std::size_t>(k)] += value;
     };
     for (const Xml::Element* predictor : xml_.Children(table)) {
       if (predictor->name == "Extension") continue;

@@ -114,7 +114,7 @@ std::array<std::string, 2> PlacesOf(const std::string& folder, std::string_view 
 std::string LiveOf(const std::string& folder, std::string_view id, std::string_view said) {
   const auto places = PlacesOf(folder, id);
   if (said == places[0]) return places[0];
-  return platform::BaseName(said) == platform::BaseName(places[1]) ? places[1] : "";  // the folder may have another name by now
+  return platform::NameOf(said) == platform::NameOf(places[1]) ? places[1] : "";  // the folder may have another name by now
 }
 
 // What the memory says; data_loss when it is none.
