@@ -67,21 +67,24 @@ void Http2Requests::BeginCall(Http2Stream& stream, const HttpRequest& asked) {
   if (stream.kind == RpcKind::kUnknown) Finish(stream, 12, Str("no method ", asked.path));
 }
 
+std::size_t Http2Requests::MostHeld() const { return 4 * (limits_.most_body + kPrefix) + static_cast<std::size_t>(kHttp2ConnectionWindow); }
+
+void Http2Requests::FinishFull(Http2Stream& stream) {
+  rpc_.later.reset();
+  Finish(stream, RowOf(Code::kResourceExhausted).grpc, "too many requests are under way on this connection");
+}
+
 void Http2Requests::Add(Http2Stream& stream, std::string_view bytes) {
   if (stream.finished || stream.reset) return;
-  const std::size_t most = limits_.most_body + kPrefix;
   if (stream.live != nullptr) {
     Live(stream, bytes, false);
-    if (held_ > 4 * most + static_cast<std::size_t>(kHttp2ConnectionWindow)) Reset(stream, Http2Sender::Why::kTooMuch);
+    if (held_ > MostHeld()) Reset(stream, Http2Sender::Why::kTooMuch);
     return sender_.More(stream);
   }
   // Whole messages are read where they lie.
   if (stream.grpc && stream.in.empty() && stream.later == nullptr) bytes.remove_prefix(TakeMessages(stream, bytes));
   if (stream.finished || stream.reset || bytes.empty()) return;
-  if (held_ + bytes.size() > 4 * most + static_cast<std::size_t>(kHttp2ConnectionWindow)) {
-    if (!stream.grpc) return Reset(stream, Http2Sender::Why::kTooMuch);
-    return Finish(stream, RowOf(Code::kResourceExhausted).grpc, "too many requests are under way on this connection");
-  }
+  if (held_ + bytes.size() > MostHeld()) return stream.grpc ? FinishFull(stream) : Reset(stream, Http2Sender::Why::kTooMuch);
   if (stream.kind == RpcKind::kStream && stream.in.empty()) BeginToArrive(stream);
   stream.in.append(bytes);
   held_ += bytes.size();
@@ -164,6 +167,7 @@ void Http2Requests::CallHandler(Http2Stream& stream, std::string_view message, b
     rpc_.Fail(Code::kInternal, "this request met a bug of the server");
   }
   if (rpc_.later != nullptr) {
+    if (held_ + message.size() > MostHeld()) return FinishFull(stream);  // compressed, many large ones fit into few bytes
     stream.later = std::move(rpc_.later);
     stream.asked.reserve(message.size() + kPadding);
     stream.asked = message;

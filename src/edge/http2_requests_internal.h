@@ -68,6 +68,9 @@ class Http2Requests {
   bool may_wait() const { return may_wait_; }
 
  private:
+  std::size_t MostHeld() const;  // of bodies
+  // Ends a call for which there is no room beside the others.
+  void FinishFull(Http2Stream& stream);
   // Makes request_ the stream's; false when it cannot be one.
   bool Fill(const Http2Stream& stream);
   bool TooLate() const;
