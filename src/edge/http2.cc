@@ -462,8 +462,8 @@ void Http2Connection::Resume(std::uint64_t number, const HttpPeer& peer) {
 void Http2Connection::Tick(Clock::time_point now) {
   State& state = *state_;
   if (!state.ended && state.block_id != 0 && now - state.block_began > state.limits.slow) state.Fail(Http2Error::kEnhanceYourCalm);
-  if (state.ended) return;
   state.unsent = 0;
+  if (state.ended) return;
   for (Stream* stream = state.streams; stream != nullptr;) {
     Stream* following = stream->next;
     state.requests.Tick(*stream, now);
