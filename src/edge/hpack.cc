@@ -245,7 +245,11 @@ bool HpackReader::At(std::uint32_t index, std::string_view* name, std::string_vi
 }
 
 void HpackReader::Evict(std::size_t until) {
-  for (; bytes_ > until; --count_) bytes_ -= ring_[(newest_ + ring_.size() - (count_ - 1)) % ring_.size()].size();
+  for (; bytes_ > until; --count_) {
+    Entry& oldest = ring_[(newest_ + ring_.size() - (count_ - 1)) % ring_.size()];
+    bytes_ -= oldest.size();
+    std::string().swap(oldest.text);  // the ring has room for 128 short ones: long ones that are gone would stay in it
+  }
 }
 
 void HpackReader::Insert(std::string_view name, std::string_view value) {
@@ -296,7 +300,7 @@ bool HpackReader::Read(std::string_view block, std::size_t most, std::string* te
     if ((first & 0xe0) == 0x20) {  // a new size of the table, before any header
       std::uint32_t size = 0;
       if (begun || !TakeInteger(&block, 5, &size) || size > kMostTable) return false;
-      if (size < bytes_) ++changes_;
+      if (size != limit_) ++changes_;
       limit_ = size;
       Evict(limit_);
       continue;

@@ -23,7 +23,7 @@ class HpackReader {
   // Appends the headers of a block to `text` and `fields`; what would make the text longer than `most` is left out and sets `too_large`. False
   // when the bytes are no such block: the connection cannot go on.
   bool Read(std::string_view block, std::size_t most, std::string* text, std::vector<HpackField>* fields, bool* too_large);
-  // Grows with every change of the table: a block that is read again while this stays says the same again.
+  // Grows with every change of the table or of its size: a block that is read again while this stays says and does the same again.
   std::uint64_t changes() const { return changes_; }
 
  private:

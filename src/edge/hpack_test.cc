@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <malloc.h>
+
 #include <random>
 
 #include "base/text.h"
@@ -184,6 +186,27 @@ TEST(Hpack, BytesThatAreNoBlockHarmNobody) {
     }
   }
   EXPECT_GT(refused, 10000);
+}
+
+// A block is passed over when it comes again only if nothing has changed, the size of an empty table neither.
+TEST(Hpack, ANewSizeOfTheTableIsAChange) {
+  HpackReader reader;
+  const std::uint64_t before = reader.changes();
+  EXPECT_TRUE(Read(reader, Bytes("20")).good);
+  const std::uint64_t none = reader.changes();
+  EXPECT_NE(none, before);
+  EXPECT_TRUE(Read(reader, Bytes("3fe1 1f")).good);
+  EXPECT_NE(reader.changes(), none);
+}
+
+// Each is as large as the table, so that the table holds one at a time.
+TEST(Hpack, WhatIsOutOfTheTableIsOutOfMemory) {
+  HpackReader reader;
+  const std::string block = std::string("\x40\x01" "a\x7f", 4) + static_cast<char>((4000 - 127) % 128 + 128) + static_cast<char>((4000 - 127) / 128) + std::string(4000, 'v');
+  ASSERT_EQ(Read(reader, block).headers, (HeaderList{{"a", std::string(4000, 'v')}}));
+  const std::size_t before = ::mallinfo2().uordblks;
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(Read(reader, block).good);
+  EXPECT_LT(::mallinfo2().uordblks, before + (std::size_t{64} << 10));
 }
 
 }  // namespace

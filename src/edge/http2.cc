@@ -280,7 +280,7 @@ void Http2Connection::State::OnBlock(std::int32_t id, std::uint8_t flags, std::s
     return;
   }
   Stream& stream = *NewStream(id);
-  stream.arrived = stream.moved = requests.now();
+  stream.begun = stream.moved = requests.now();
   stream.ended = (flags & kEndStream) != 0;
   if (!ReadHead(stream, bytes) || (stream.ended && stream.length > 0)) {
     if (ended) return;
@@ -340,6 +340,7 @@ void Http2Connection::State::DataBytes(std::string_view bytes) {
   stream->moved = requests.now();
   stream->unconsumed += bytes.size();
   stream->came += static_cast<std::int64_t>(bytes.size());
+  if (!stream->answered || stream->kind == RpcKind::kStream) stream->moved_bytes += bytes.size();
   // A call of one message is answered from these bytes when it is known that no more will come.
   const bool last = (data_flags & kEndStream) != 0 && bytes.size() == data_left && pad_left == 0;
   if (stream->length >= 0 && (stream->came > stream->length || (last && stream->came != stream->length))) {
@@ -379,6 +380,7 @@ void Http2Connection::State::OnSettings(const FrameHead& head, std::string_view 
   settled = true;
   CountIdleFrame();
   if ((head.flags & kAck) != 0) return;
+  if (payload.size() / 6 > kMostSettings) return Fail(Http2Error::kEnhanceYourCalm);
   for (; !payload.empty() && !ended; payload.remove_prefix(6)) {
     const auto name = static_cast<std::uint16_t>(static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]));
     Setting(name, Read32(payload.data() + 2));
@@ -460,10 +462,12 @@ void Http2Connection::Resume(std::uint64_t number, const HttpPeer& peer) {
 void Http2Connection::Tick(Clock::time_point now) {
   State& state = *state_;
   if (!state.ended && state.block_id != 0 && now - state.block_began > state.limits.slow) state.Fail(Http2Error::kEnhanceYourCalm);
+  state.unsent = 0;
   if (state.ended) return;
   for (Stream* stream = state.streams; stream != nullptr;) {
     Stream* following = stream->next;
     state.requests.Tick(*stream, now);
+    state.unsent += stream->out.size();
     state.Settle(*stream);
     stream = following;
   }
@@ -490,6 +494,7 @@ bool Http2Connection::over() const {
   return state.out.empty() && (state.ended || (state.draining && state.streams == nullptr));
 }
 
+std::size_t Http2Connection::held() const { return state_->requests.held() + state_->unsent; }
 bool Http2Connection::idle() const { return state_->streams == nullptr; }
 bool Http2Connection::may_wait() const { return state_->streams == nullptr && state_->block_id == 0 && state_->requests.may_wait(); }
 

@@ -39,6 +39,8 @@ class Http2Connection {
   void Drain();
   // Nothing more will come or go.
   bool over() const;
+  // Bytes that are kept of requests, and of answers as of the last Tick.
+  std::size_t held() const;
   bool idle() const;  // no request is under way
   // The same, and what was asked last may be turned away where there is too much to do (HttpHandler::MayWait).
   bool may_wait() const;

@@ -11,6 +11,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kLeastPacked = 1024;     // bytes of a message worth compressing
 constexpr std::size_t kPrefix = 5;             // before each message: compressed?, size
 constexpr std::size_t kPadding = 64;           // readable bytes behind what a handler gets
+constexpr std::size_t kLeastBytesASecond = 16 << 10;
 constexpr std::string_view kTakes = "identity, gzip, deflate";
 
 std::uint32_t Big32(const char* bytes) {
@@ -66,21 +67,25 @@ void Http2Requests::BeginCall(Http2Stream& stream, const HttpRequest& asked) {
   if (stream.kind == RpcKind::kUnknown) Finish(stream, 12, Str("no method ", asked.path));
 }
 
+std::size_t Http2Requests::MostHeld() const { return 4 * (limits_.most_body + kPrefix) + static_cast<std::size_t>(kHttp2ConnectionWindow); }
+
+void Http2Requests::FinishFull(Http2Stream& stream) {
+  rpc_.later.reset();
+  Finish(stream, RowOf(Code::kResourceExhausted).grpc, "too many requests are under way on this connection");
+}
+
 void Http2Requests::Add(Http2Stream& stream, std::string_view bytes) {
   if (stream.finished || stream.reset) return;
-  const std::size_t most = limits_.most_body + kPrefix;
   if (stream.live != nullptr) {
     Live(stream, bytes, false);
-    if (held_ > 4 * most + static_cast<std::size_t>(kHttp2ConnectionWindow)) Reset(stream, Http2Sender::Why::kTooMuch);
+    if (held_ > MostHeld()) Reset(stream, Http2Sender::Why::kTooMuch);
     return sender_.More(stream);
   }
   // Whole messages are read where they lie.
   if (stream.grpc && stream.in.empty() && stream.later == nullptr) bytes.remove_prefix(TakeMessages(stream, bytes));
   if (stream.finished || stream.reset || bytes.empty()) return;
-  if (held_ + bytes.size() > 4 * most + static_cast<std::size_t>(kHttp2ConnectionWindow)) {
-    if (!stream.grpc) return Reset(stream, Http2Sender::Why::kTooMuch);
-    return Finish(stream, RowOf(Code::kResourceExhausted).grpc, "too many requests are under way on this connection");
-  }
+  if (held_ + bytes.size() > MostHeld()) return stream.grpc ? FinishFull(stream) : Reset(stream, Http2Sender::Why::kTooMuch);
+  if (stream.kind == RpcKind::kStream && stream.in.empty()) BeginToArrive(stream);
   stream.in.append(bytes);
   held_ += bytes.size();
   if (!stream.grpc) {
@@ -96,10 +101,17 @@ void Http2Requests::Add(Http2Stream& stream, std::string_view bytes) {
   if (stream.in.size() > bytes.size()) ReadMessages(stream);
 }
 
+// The next message of a stream: its time runs from here.
+void Http2Requests::BeginToArrive(Http2Stream& stream) const {
+  stream.begun = stream.moved = now_;
+  stream.moved_bytes = 0;
+}
+
 void Http2Requests::ReadMessages(Http2Stream& stream) {
   const std::size_t used = TakeMessages(stream, stream.in);
   held_ -= used;
   stream.in.erase(0, used);
+  if (used != 0 && stream.kind == RpcKind::kStream) BeginToArrive(stream);
   if (stream.finished) {
     held_ -= stream.in.size();
     stream.in.clear();
@@ -155,6 +167,7 @@ void Http2Requests::CallHandler(Http2Stream& stream, std::string_view message, b
     rpc_.Fail(Code::kInternal, "this request met a bug of the server");
   }
   if (rpc_.later != nullptr) {
+    if (held_ + message.size() > MostHeld()) return FinishFull(stream);  // compressed, many large ones fit into few bytes
     stream.later = std::move(rpc_.later);
     stream.asked.reserve(message.size() + kPadding);
     stream.asked = message;
@@ -205,7 +218,8 @@ void Http2Requests::Say(Http2Stream& stream, std::string_view message, std::stri
 
 void Http2Requests::StartAnswer(Http2Stream& stream, bool body) {
   stream.answered = true;
-  stream.moved = now_;
+  stream.begun = stream.moved = now_;
+  stream.moved_bytes = 0;
   if (!sender_.Head(stream, head_, body)) Reset(stream, Http2Sender::Why::kInternal);
 }
 
@@ -287,6 +301,7 @@ void Http2Requests::ResumeCall(Http2Stream& stream, std::unique_ptr<HttpLater> l
   if (stream.later != nullptr) return;
   held_ -= stream.asked.size();
   stream.asked.clear();
+  if (stream.kind == RpcKind::kStream) BeginToArrive(stream);  // what is behind it was not asked for meanwhile
   TakeAnswer(stream, false);
   ReadMessages(stream);
   if (stream.ended) EndCall(stream);
@@ -353,9 +368,16 @@ void Http2Requests::Drain(Http2Stream& stream) {
   sender_.More(stream);
 }
 
+// As over HTTP/1.1: a byte now and then buys no more time than bytes at the least speed would.
+bool Http2Requests::TooSlow(const Http2Stream& stream, Clock::time_point now) const {
+  return now - stream.begun > limits_.slow + std::chrono::seconds(stream.moved_bytes / kLeastBytesASecond);
+}
+
 void Http2Requests::Tick(Http2Stream& stream, Clock::time_point now) {
   now_ = now;
-  const bool waits = stream.kind == RpcKind::kStream || (stream.kind == RpcKind::kWatch && stream.ended);
+  const bool lasts = stream.kind == RpcKind::kStream || stream.kind == RpcKind::kWatch;
+  // A message that has begun to arrive is not waited for longer because it belongs to a stream.
+  const bool waits = (stream.kind == RpcKind::kStream && stream.in.empty()) || (stream.kind == RpcKind::kWatch && stream.ended);
   const bool pending = stream.out_from < stream.out.size();
   if (stream.live != nullptr && !stream.finished && !pending) {
     stream.live->Tick(now, &stream.out);
@@ -367,7 +389,7 @@ void Http2Requests::Tick(Http2Stream& stream, Clock::time_point now) {
   } else if (stream.kind == RpcKind::kWatch && stream.answered && !stream.finished && !pending) {
     const std::string message = stream.watched;
     CallHandler(stream, message, true);
-  } else if (now - stream.moved > limits_.slow && (pending || !waits) && stream.later == nullptr) {
+  } else if ((now - stream.moved > limits_.slow || ((!lasts || !stream.in.empty()) && TooSlow(stream, now))) && (pending || !waits) && stream.later == nullptr) {
     Reset(stream, Http2Sender::Why::kCancel);  // the request does not arrive, or the answer is not taken
   }
 }

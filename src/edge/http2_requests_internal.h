@@ -62,16 +62,23 @@ class Http2Requests {
     held_ -= stream.in.size() + stream.asked.size() + stream.live_held;
     if (filled_ == &stream) filled_ = nullptr;
   }
+  // Bytes of what was asked that are kept, in all streams.
+  std::size_t held() const { return held_; }
   // Whether the request that began last may be turned away.
   bool may_wait() const { return may_wait_; }
 
  private:
+  std::size_t MostHeld() const;  // of bodies
+  // Ends a call for which there is no room beside the others.
+  void FinishFull(Http2Stream& stream);
   // Makes request_ the stream's; false when it cannot be one.
   bool Fill(const Http2Stream& stream);
   bool TooLate() const;
+  bool TooSlow(const Http2Stream& stream, std::chrono::steady_clock::time_point now) const;
   void BeginCall(Http2Stream& stream, const HttpRequest& asked);
   // Handles the whole messages at the front of the bytes, or of those held; gives how many bytes they were.
   std::size_t TakeMessages(Http2Stream& stream, std::string_view bytes);
+  void BeginToArrive(Http2Stream& stream) const;
   void ReadMessages(Http2Stream& stream);
   void CallHandler(Http2Stream& stream, std::string_view message, bool again);
   // What the handler said of one message, in rpc_.

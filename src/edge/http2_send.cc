@@ -218,8 +218,10 @@ void Http2Connection::State::WriteData(Stream& stream) {
   stream.window -= static_cast<std::int64_t>(size);
   stream.out_from += size;
   if (size != 0) stream.moved = requests.now();
-  if (stream.out_from == stream.out.size()) {
-    stream.out.clear();
+  stream.moved_bytes += size;
+  // Also of a stream whose client is always a little behind, so that its end is never reached.
+  if (stream.out_from == stream.out.size() || (stream.out_from >= kBacklog && stream.out_from > stream.out.size() / 2)) {
+    stream.out.erase(0, stream.out_from);
     stream.out_from = 0;
   }
   Answered();

@@ -23,6 +23,7 @@ struct Http2Connection::State final : Http2Sender {
   static constexpr std::int64_t kMostWindow = 0x7fffffff;
   static constexpr std::size_t kMostPumped = 1 << 20;
   static constexpr std::size_t kBacklog = 256 << 10;  // answers of one stream, above which it is not read on
+  static constexpr std::size_t kMostSettings = 32;    // of a frame: there are seven, and a window is told to every stream
   // Frames that ask for nothing (resets, pings, settings, empty data) a client may send: so many at once, so many a second, and one for
   // each frame of an answer: clients that measure the way to us send a ping with what they receive (grpc-go's estimate of bandwidth).
   static constexpr double kIdleFramesBurst = 400, kIdleFramesSecond = 100;
@@ -119,6 +120,7 @@ struct Http2Connection::State final : Http2Sender {
   Stream* streams = nullptr;  // of all: that are open
   Stream* spare = nullptr;    // that wait to be used again
   std::size_t open = 0;
+  std::size_t unsent = 0;     // bytes of their answers, at the last tick
   std::array<Stream*, 256> by_id{};
   std::array<std::int32_t, 256> resets{};
   std::size_t reset_at = 0;

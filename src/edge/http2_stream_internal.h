@@ -18,7 +18,9 @@ struct Http2StreamState {
   // What was asked.
   HpackField method{}, target{}, type{};
   bool too_large = false;        // its head
-  std::chrono::steady_clock::time_point arrived{}, deadline{}, moved{};  // moved: it last made progress
+  std::chrono::steady_clock::time_point deadline{}, moved{};  // moved: it last made progress
+  std::chrono::steady_clock::time_point begun{};  // it began to arrive, or its answer to be sent,
+  std::size_t moved_bytes = 0;                    // of which so many have come or gone since
   bool ended = false;            // the client has sent all
 
   // How it is answered.

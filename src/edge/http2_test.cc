@@ -23,7 +23,7 @@ class Echo final : public HttpHandler {
     ++handled;
     response.body = request.path == "/big" ? std::string(1 << 20, 'b') : Str(request.path, " ", request.Header("x"), " ", request.body);
   }
-  RpcKind KindOf(std::string_view path) const override { return path == "/s/Echo" ? RpcKind::kUnary : RpcKind::kUnknown; }
+  RpcKind KindOf(std::string_view path) const override { return path == "/s/Echo" ? RpcKind::kUnary : path == "/s/Stream" ? RpcKind::kStream : RpcKind::kUnknown; }
   void Call(const RpcRequest& request, const HttpPeer&, RpcResponse& response) override {
     ++handled;
     if (request.message == "busy") {
@@ -58,6 +58,7 @@ HeaderList Post(HeaderList more = {}, const std::string& path = "/") {
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
+HeaderList Stream() { return Post({{"content-type", "application/grpc"}, {"te", "trailers"}}, "/s/Stream"); }
 HeaderList Rpc() { return Post({{"content-type", "application/grpc"}, {"te", "trailers"}}, "/s/Echo"); }
 
 class Http2Test : public ::testing::Test {
@@ -159,6 +160,11 @@ TEST_F(Http2Test, EndsWhatBreaksTheProtocolByItsRules) {
       {"settings cut", frame(FrameType::kSettings, 0, 0, "12345"), "goaway 6"},
       {"an acknowledgement that says more", frame(FrameType::kSettings, kAck, 0, Setting(1, 1)), "goaway 6"},
       {"a push that is neither", frame(FrameType::kSettings, 0, 0, Setting(2, 2)), "goaway 1"},
+      {"more settings than there are", frame(FrameType::kSettings, 0, 0, [] {
+         std::string all;
+         for (int i = 0; i < 33; ++i) all += Setting(4, 65535);
+         return all;
+       }()), "goaway 11"},
       {"a window too large", frame(FrameType::kSettings, 0, 0, Setting(4, 0x80000000U)), "goaway 3"},
       {"frames too small", frame(FrameType::kSettings, 0, 0, Setting(5, 16383)), "goaway 1"},
       {"a push from a client", frame(FrameType::kPushPromise, kEndHeaders, 1, post), "goaway 1"},
@@ -362,6 +368,71 @@ TEST_F(Http2Test, BoundsStreamsAndHeaders) {
   Give(Raw(FrameType::kHeaders, 0, 1, Block(Post())));
   connection_->Tick(now_ + 60s);  // headers that do not come to an end
   EXPECT_EQ(Complaint(Take()), "goaway 11");
+}
+
+// A byte now and then is progress, but no reason to wait for ever.
+TEST_F(Http2Test, WhoSendsOrTakesLittleByLittleIsNotWaitedFor) {
+  const auto rounds = [&](const auto& give) {
+    for (int round = 0; round < 10; ++round) {
+      now_ += 9s;
+      give();
+      connection_->Tick(now_);
+      if (const std::string complaint = Complaint(Take()); !complaint.empty()) return Str(complaint, " after ", round + 1);
+    }
+    return std::string("none");
+  };
+  Give(Headers(1, Post(), kEndHeaders));
+  EXPECT_EQ(rounds([&] { Give(Raw(FrameType::kData, 0, 1, "a")); }), "reset 8 after 2");
+  Start();
+  Give(Headers(1, Post(), kEndHeaders));
+  EXPECT_EQ(rounds([&] {
+              for (int i = 0; i < 9; ++i) Give(Raw(FrameType::kData, 0, 1, std::string(kMostFrame, 'a')));  // the least speed
+            }), "none");
+  Start();
+  Give(Raw(FrameType::kSettings, 0, 0, Setting(4, 1)) + Headers(1, Rpc(), kEndHeaders) + Raw(FrameType::kData, kEndStream, 1, Framed("a long one, of which a byte at a time is taken")));
+  Take();
+  EXPECT_EQ(rounds([&] { Give(Raw(FrameType::kWindowUpdate, 0, 1, Number(1))); }), "reset 8 after 2");
+  // A stream may be silent between its messages, not within one.
+  Start();
+  Give(Headers(1, Stream(), kEndHeaders) + Raw(FrameType::kData, 0, 1, Framed("one")));
+  EXPECT_EQ(Body(Take(), 1), Framed("one!"));
+  EXPECT_EQ(rounds([] {}), "none");
+  Give(Raw(FrameType::kData, 0, 1, Framed("two") + Framed("three").substr(0, 7)));
+  EXPECT_EQ(Body(Take(), 1), Framed("two!"));
+  EXPECT_EQ(rounds([] {}), "reset 8 after 2");
+}
+
+TEST_F(Http2Test, SaysWhatItKeeps) {
+  EXPECT_EQ(connection_->held(), 0U);
+  Give(Headers(1, Post(), kEndHeaders));
+  for (int i = 0; i < 32; ++i) Give(Raw(FrameType::kData, 0, 1, std::string(kMostFrame, 'a')));
+  EXPECT_EQ(connection_->held(), 32 * kMostFrame);
+  Give(Raw(FrameType::kReset, 0, 1, Number(8)));
+  EXPECT_EQ(connection_->held(), 0U);
+  Give(Raw(FrameType::kSettings, 0, 0, Setting(4, 0)) + Headers(3, Post({}, "/big")));  // whose answer nobody takes
+  Take();
+  connection_->Tick(now_ + 1s);
+  EXPECT_GE(connection_->held(), std::size_t{1} << 20);
+  Give(Raw(FrameType::kReset, 0, 3, Number(8)));
+  connection_->Tick(now_ + 2s);
+  EXPECT_EQ(connection_->held(), 0U);
+}
+
+TEST_F(Http2Test, AStreamWhoseClientIsAlwaysBehindKeepsOnlyWhatIsNotSent) {
+  const std::string message(16000, 'a');
+  Give(Raw(FrameType::kWindowUpdate, 0, 0, Number(1 << 30)) + Raw(FrameType::kSettings, 0, 0, Setting(4, 20000)) + Headers(1, Stream(), kEndHeaders));
+  std::size_t sent = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string framed = Framed(message);
+    Give(Raw(FrameType::kData, 0, 1, framed));
+    if (i >= 3) Give(Raw(FrameType::kWindowUpdate, 0, 1, Number(static_cast<std::uint32_t>(framed.size() + 1))));
+    const auto told = Take();
+    ASSERT_EQ(Complaint(told), "") << i;
+    sent += Body(told, 1).size();
+  }
+  EXPECT_GT(sent, std::size_t{15} << 20);
+  connection_->Tick(now_);
+  EXPECT_LT(connection_->held(), std::size_t{1} << 20);
 }
 
 TEST_F(Http2Test, TurnsAwayInTheWordsOfTheProtocolWithoutAsking) {

@@ -37,6 +37,7 @@ struct Connection {
   std::size_t held_size = 0;
   std::size_t held_capacity = 0;
   std::unique_ptr<Http2Connection> http2;  // once it has begun as one
+  std::size_t http2_held = 0;               // bytes that it keeps, as counted
   std::unique_ptr<Http1Stream> stream;      // once a request of HTTP/1.1 has become one: the connection's last
   std::unique_ptr<Http1Waiting> waiting;    // nothing is read or answered while there is one
   std::string unsent;            // as it goes to the network; while there is any, nothing more is read

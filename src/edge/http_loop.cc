@@ -305,7 +305,10 @@ void HttpLoop::Close(Connection& c) {
   spread_->Left(seat_);
   std::unique_ptr<char[]> held = std::move(c.held);
   const std::size_t capacity = c.held_capacity;
-  if (c.http2 != nullptr) --http2_count_;
+  if (c.http2 != nullptr) {
+    --http2_count_;
+    held_bytes_ -= c.http2_held;
+  }
   if (c.waiting != nullptr) held_bytes_ -= c.waiting->bytes.size() - kPadding;
   if (c.stream != nullptr) {
     --stream_count_;

@@ -1,5 +1,7 @@
 // Connections that speak HTTP/2: how they begin, and what the loop does with them beside reading and sending.
 
+#include <utility>
+
 #include "edge/http_loop_internal.h"
 
 namespace tenon::edge {
@@ -20,12 +22,20 @@ void HttpLoop::OnHttp2(Connection& c, std::string_view bytes) {
     if (stopping_) c.http2->Drain();
   }
   c.http2->Receive(bytes, PeerOf(c));
+  CountHttp2(c);
   c.may_wait = queue_limit_ != 0;  // the rest is for the connection to say
   c.held_size = 0;
   c.started = false;
   if (c.ended) c.last = true;
   Touch(c);
   Flush(c);
+}
+
+// Who makes it too much, all connections together, is let go.
+void HttpLoop::CountHttp2(Connection& c) {
+  const std::size_t held = c.http2->held(), before = std::exchange(c.http2_held, held);
+  held_bytes_ += held - before;
+  if (held > before && held_bytes_ > kMostHeld) c.last = true;
 }
 
 void HttpLoop::OnHttp2Due(Connection& c) {
@@ -41,6 +51,7 @@ void HttpLoop::TickHttp2() {
       Connection& c = slab[i];
       if (c.fd < 0 || c.http2 == nullptr || c.draining) continue;
       c.http2->Tick(now);
+      CountHttp2(c);
       if (c.unsent.empty()) Flush(c);
     }
   }

@@ -85,6 +85,7 @@ class HttpLoop {
   void OnHttp2(Connection& c, std::string_view bytes);
   void OnHttp2Due(Connection& c);
   void TickHttp2();
+  void CountHttp2(Connection& c);
   void DrainHttp2(Connection& c);
   // The part of streams of HTTP/1.1: http_loop_streams.cc.
   void BeginStream(Connection& c, std::string_view rest);

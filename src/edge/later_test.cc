@@ -15,6 +15,7 @@
 #include "base/testing.h"
 #include "edge/socket_testing_internal.h"
 #include "base/text.h"
+#include "edge/compression_internal.h"
 #include "edge/http2_testing_internal.h"
 #include "edge/http_server.h"
 
@@ -329,6 +330,32 @@ TEST_F(LaterHttp2Test, AResetOrAPassedDeadlineForgetsIt) {
   Until(socket, client, late);
   EXPECT_EQ(client.At(late).grpc(), 4);
   EXPECT_TRUE(waiters_.IsGone("/s/Unary/late"));
+}
+
+// A kilobyte each, compressed, and a megabyte while it waits: what a connection keeps is bounded by what it is, not by what was sent.
+TEST_F(LaterHttp2Test, WhatWaitsIsBoundedByWhatItIsUncompressed) {
+  ServerOptions options;
+  options.port = 0;
+  options.threads = 1;
+  options.most_body = 1 << 20;
+  ASSERT_OK_AND_ASSIGN(server_, ListenHttp(options, [this](int) { return std::make_unique<Handler>(waiters_); }));
+  Socket socket(port());
+  Http2Client client;
+  std::vector<std::int32_t> ids;
+  std::string message;
+  for (int i = 0; i < 16; ++i) {
+    message = Str(i, std::string((1 << 20) - 8, 'w'));
+    std::string packed;
+    ASSERT_TRUE(Deflate(message, true, &packed));
+    ids.push_back(client.Begin("/s/Unary", {{"grpc-encoding", "gzip"}}));
+    client.Add(ids.back(), Framed(packed, true), true);
+    Exchange(socket, client);
+  }
+  Until(socket, client, ids.back());
+  EXPECT_EQ(client.At(ids.back()).grpc(), 8) << client.At(ids.back()).problem();
+  EXPECT_FALSE(client.At(ids[0]).closed);
+  EXPECT_FALSE(client.At(ids[9]).closed);
+  EXPECT_TRUE(waiters_.IsGone("/s/Unary/" + message));
 }
 
 TEST_F(LaterHttp2Test, StoppingWaitsForThem) {

@@ -7,8 +7,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <regex>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -662,6 +665,16 @@ TEST_F(ServerTest, MetricsAreWellFormed) {
     EXPECT_NE(page.find(line), std::string::npos) << line << page;
   }
   EXPECT_EQ(page.back(), '\n');
+  const std::string_view since = "\nprocess_start_time_seconds ";
+  const std::size_t at = page.find(since);
+  ASSERT_NE(at, std::string::npos);
+  const double began = std::stod(page.substr(at + since.size())), now = std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  EXPECT_LE(began, now);
+  EXPECT_GT(began, now - 24 * 3600);
+  // Each line is a comment, or a name, its labels and a number.
+  const std::regex form("#.*|[a-z_][a-z0-9_]*(\\{[a-z0-9_]+=\"([^\"\\\\]|\\\\.)*\"(,[a-z0-9_]+=\"([^\"\\\\]|\\\\.)*\")*\\})? (-?[0-9.]+(e[-+]?[0-9]+)?|[+-]Inf|NaN)");
+  std::istringstream lines(page);
+  for (std::string line; std::getline(lines, line);) EXPECT_TRUE(line.empty() || std::regex_match(line, form)) << line;
 }
 
 }  // namespace

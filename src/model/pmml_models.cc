@@ -31,6 +31,12 @@ void Add(PmmlSum* to, PmmlSum from) {
   std::move(from.weights.begin(), from.weights.end(), std::back_inserter(to->weights));
 }
 
+std::size_t BytesOf(const std::vector<Tree>& trees) {
+  std::size_t bytes = 0;
+  for (const Tree& tree : trees) bytes += sizeof(Tree) + tree.nodes.size() * sizeof(Tree::Node) + tree.vectors.size() * sizeof(double);
+  return bytes;
+}
+
 // One output of `from` as the output `k` of many.
 PmmlSum AsOutput(const PmmlSum& from, int which, int k, int outputs, double factor) {
   PmmlSum out{.classes = false, .link = Link::kIdentity, .outputs = outputs};
@@ -177,14 +183,13 @@ class ModelReader {
   Result<void> Table(const Xml::Element& table, const PmmlScope& scope, const Answers& answers, int k, int outputs, PmmlSum* out) {
     TENON_ASSIGN(const double intercept, PmmlNumber(table, "intercept"));
     out->base[static_cast<std::size_t>(k)] += intercept;
+    std::map<int, std::size_t> places;  // of the features among the weights
+    std::size_t known = 0;              // of the weights: models that are added bring theirs
     const auto weigh = [&](int feature, double value) {
-      for (PmmlSum::Weight& weight : out->weights) {
-        if (weight.feature != feature) continue;
-        weight.by_output[static_cast<std::size_t>(k)] += value;
-        return;
-      }
-      out->weights.push_back({feature, std::vector<double>(static_cast<std::size_t>(outputs), 0.0)});
-      out->weights.back().by_output[static_cast<std::size_t>(k)] = value;
+      for (; known < out->weights.size(); ++known) places.try_emplace(out->weights[known].feature, known);
+      const auto [at, fresh] = places.try_emplace(feature, out->weights.size());
+      if (fresh) out->weights.push_back({feature, std::vector<double>(static_cast<std::size_t>(outputs), 0.0)});
+      out->weights[at->second].by_output[static_cast<std::size_t>(k)] += value;
     };
     for (const Xml::Element* predictor : xml_.Children(table)) {
       if (predictor->name == "Extension") continue;
@@ -194,6 +199,7 @@ class ModelReader {
         if (const auto answer = answers.find(name); answer != answers.end()) {
           if (Xml::At(*predictor, "exponent", "1") != "1") return PmmlWrong(*predictor, "a power of another model's answer is not read");
           const Answer& of = answer->second;
+          TENON_TRY(fields_->Spend(*predictor, BytesOf(of.sum->trees) * static_cast<std::size_t>(outputs) / static_cast<std::size_t>(of.sum->outputs)));
           model::Add(out, AsOutput(*of.sum, of.output, k, outputs, of.factor * weight));
           out->base[static_cast<std::size_t>(k)] += of.constant * weight;
           continue;
@@ -406,6 +412,7 @@ class ModelReader {
       const auto nothing = static_cast<std::int32_t>(tree.vectors.size() / outputs);
       tree.vectors.insert(tree.vectors.end(), outputs, 0.0);
       Tree made{.nodes = {}, .output = tree.output, .vectors = std::move(tree.vectors)};
+      TENON_TRY(fields_->Spend(*wanted, 2 * (before.size() + 1) * sizeof(Tree::Node)));
       std::vector<const Xml::Element*> tests = before;
       if (wanted->name != "True") tests.push_back(wanted);
       // Each test is a node, with a leaf of nothing beside the next.

@@ -53,7 +53,15 @@ struct PmmlScope {
 // The columns of requests, the formulas over them, and the features that models read, made as they are asked for.
 class PmmlInputs {
  public:
-  PmmlInputs(const Xml& xml, const Xml::Element& schema) : xml_(xml), schema_(schema) {}
+  // Of a file of so many bytes.
+  PmmlInputs(const Xml& xml, const Xml::Element& schema, std::size_t file_bytes) : xml_(xml), schema_(schema), left_(kLeastRoom + kRoomAByte * file_bytes) {}
+  // Takes room for trees: a file of few bytes may ask for very many, since children of defaultChild and the trees of answers that are used
+  // again are written in several places.
+  Result<void> Spend(const Xml::Element& at, std::size_t bytes) {
+    if (bytes > left_) return PmmlWrong(at, "its trees, written out, are very much larger than the file");
+    left_ -= bytes;
+    return {};
+  }
   // The DataDictionary and the outermost model's MiningSchema.
   Result<void> ReadDictionary();
   Result<void> AddDerived(const Xml::Element& of, PmmlScope* scope) const;
@@ -84,6 +92,7 @@ class PmmlInputs {
   const table::Field* Input(std::string_view name) const;
 
  private:
+  static constexpr std::size_t kLeastRoom = std::size_t{64} << 20, kRoomAByte = 64;  // a node takes about as many bytes here as in a file
   struct Data {
     const Xml::Element* field = nullptr;
     const Xml::Element* mining = nullptr;  // how the outermost model treats it; null: it is not used
@@ -127,6 +136,7 @@ class PmmlInputs {
   std::string target_;
   std::vector<std::string> target_values_;
   int depth_ = 0;
+  std::size_t left_;
 };
 
 // A model as sums of leaves and weighted features: what every kind that is read becomes.

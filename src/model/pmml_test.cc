@@ -148,5 +148,18 @@ TEST(Pmml, RefusesWithTheLineAndTheReason) {
   }
 }
 
+// Each node is needed in two places, by those who have a value and by those who have none: a few lines of the file are a million nodes.
+TEST(Pmml, AFileOfFewLinesIsNoTreeOfMillions) {
+  std::string nodes = R"(<Node id="n0" score="3"><True/></Node>)";
+  for (int i = 1; i <= 18; ++i) {
+    nodes = Str("<Node id=\"n", i, "\" score=\"1\" defaultChild=\"n", i - 1, R"("><True/><Node score="1"><SimplePredicate field="x" operator="lessThan" value=")", i,
+                R"("/></Node><Node score="2"><SimplePredicate field="x" operator="lessThan" value=")", i, R"(.5"/></Node>)", nodes, "</Node>");
+    if (i == 4) ASSERT_OK(Import(TreeOf(R"(missingValueStrategy="defaultChild")", nodes)));
+  }
+  const auto made = Import(TreeOf(R"(missingValueStrategy="defaultChild")", nodes));
+  ASSERT_CODE(kInvalidArgument, made);
+  EXPECT_NE(made.error().message().find("very much larger than the file"), std::string::npos) << made.error().message();
+}
+
 }  // namespace
 }  // namespace tenon::model

@@ -153,6 +153,7 @@ class TreeReader {
 
   Result<std::int32_t> Place() {
     if (tree_.nodes.size() >= kMostNodes) return PmmlWrong(model_, Str("a tree would have more than ", kMostNodes, " nodes"));
+    TENON_TRY(fields_->Spend(model_, sizeof(Tree::Node)));
     tree_.nodes.emplace_back();
     return static_cast<std::int32_t>(tree_.nodes.size()) - 1;
   }
@@ -169,6 +170,7 @@ class TreeReader {
     } else {
       TENON_ASSIGN(vector, Distribution(node, score));
     }
+    TENON_TRY(fields_->Spend(node, vector.size() * sizeof(double)));
     Tree::Node& leaf = tree_.nodes[static_cast<std::size_t>(at)];
     leaf = {};
     leaf.vector = static_cast<std::int32_t>(tree_.vectors.size() / vector.size());

@@ -28,10 +28,16 @@ int Spawn(const std::vector<std::string>& words, int out, pid_t* pid) {
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
   posix_spawnattr_init(&attributes);
-  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, out, 1);
   posix_spawn_file_actions_adddup2(&actions, out, 2);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);  // last: where our own input is closed, `out` is 0
+  // Signals as a program expects them, whatever this thread holds back or passes over.
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   posix_spawnattr_setpgroup(&attributes, 0);
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
@@ -69,9 +75,15 @@ Result<Ran> RunProgram(const Call& call, const std::vector<std::string>& words) 
     if (out.said.size() > 2 * kKept) out.said.erase(0, out.said.size() - kKept);
   }
   ::close(ends[0]);
-  if (!going.ok()) ::kill(-pid, SIGKILL);
+  // It may have closed its outputs and go on.
   int waited = 0;
-  while (::waitpid(pid, &waited, 0) < 0 && errno == EINTR) {
+  pid_t ended = 0;
+  while (going.ok() && (ended = ::waitpid(pid, &waited, WNOHANG)) == 0) {
+    ::poll(nullptr, 0, 5);
+    going = call.Check();
+  }
+  if (!going.ok()) ::kill(-pid, SIGKILL);
+  while (ended != pid && (ended = ::waitpid(pid, &waited, 0)) < 0 && errno == EINTR) {
   }
   if (!going.ok()) return std::move(going).error();
   if (out.said.size() > kKept) out.said.erase(0, out.said.size() - kKept);

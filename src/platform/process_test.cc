@@ -1,6 +1,9 @@
 #include "platform/process.h"
 
 #include <gtest/gtest.h>
+#include <signal.h>
+
+#include <csignal>
 
 #include "base/testing.h"
 
@@ -20,12 +23,31 @@ TEST(Process, GivesOutputAndStatus) {
   EXPECT_EQ(much.said.size(), std::size_t{64} << 10);
 }
 
+// What this thread holds back or passes over is its own affair.
+TEST(Process, GivesSignalsAsTheyAre) {
+  sigset_t some, before;
+  sigemptyset(&some);
+  sigaddset(&some, SIGTERM);
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &some, &before), 0);
+  const auto passed = std::signal(SIGINT, SIG_IGN);
+  const auto term = RunProgram(Call(), {"sh", "-c", "kill -TERM $$; exit 3"});
+  const auto interrupt = RunProgram(Call(), {"sh", "-c", "kill -INT $$; exit 3"});
+  std::signal(SIGINT, passed);
+  ASSERT_EQ(pthread_sigmask(SIG_SETMASK, &before, nullptr), 0);
+  ASSERT_OK(term);
+  ASSERT_OK(interrupt);
+  EXPECT_EQ(term->status, 128 + SIGTERM);
+  EXPECT_EQ(interrupt->status, 128 + SIGINT);
+}
+
 TEST(Process, SaysThatThereIsNone) { ASSERT_CODE(kNotFound, RunProgram(Call(), {"/there/is/no/such/program"})); }
 
 TEST(Process, EndsWithTheDeadline) {
   Call call;
   call.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
   ASSERT_CODE(kDeadlineExceeded, RunProgram(call, {"sh", "-c", "sleep 100; true"}));
+  call.deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+  ASSERT_CODE(kDeadlineExceeded, RunProgram(call, {"sh", "-c", "exec >&- 2>&-; sleep 100; true"}));  // nothing more will come, and it goes on
 }
 
 }  // namespace

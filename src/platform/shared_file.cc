@@ -80,6 +80,33 @@ Result<std::unique_ptr<SharedFile>> OpenSharedFile(const std::string& path) {
   return Map(file, path, static_cast<std::size_t>(info.st_size));
 }
 
+Result<std::unique_ptr<SharedFile>> MakeOwnFile(const std::string& path, std::size_t bytes) {
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (file < 0) return Failed("make", path, errno);
+  if (const int number = posix_fallocate(file, 0, static_cast<off_t>(bytes)); number != 0) {
+    close(file);
+    unlink(path.c_str());
+    return Failed("make", path, number);
+  }
+  return Map(file, path, bytes);
+}
+
+Result<std::unique_ptr<SharedFile>> OpenOwnFile(const std::string& path) {
+  const int file = open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (file < 0) return Failed("open", path, errno == ELOOP ? EACCES : errno);
+  struct stat info;
+  const bool read = fstat(file, &info) == 0;
+  if (read && info.st_uid != geteuid() && geteuid() != 0) {
+    close(file);
+    return Failed("open", path, EACCES);
+  }
+  if (!read || !S_ISREG(info.st_mode) || info.st_size == 0) {
+    close(file);
+    return Error(Code::kDataLoss, Str(path, " is no file with bytes in it"));
+  }
+  return Map(file, path, static_cast<std::size_t>(info.st_size));
+}
+
 std::string BootId() {
   std::string out;
   if (std::FILE* file = std::fopen("/proc/sys/kernel/random/boot_id", "re"); file != nullptr) {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -103,18 +104,17 @@ Header& HeaderOf(platform::SharedFile& memory) { return *reinterpret_cast<Header
 Endpoint& EndpointAt(platform::SharedFile& memory, std::uint32_t number) { return *reinterpret_cast<Endpoint*>(memory.data() + kHeaderBytes + number * sizeof(Endpoint)); }
 Cell& CellAt(platform::SharedFile& memory, std::uint32_t number) { return *reinterpret_cast<Cell*>(memory.data() + kCellsAt + number * sizeof(Cell)); }
 
-// Filled and not left sparse: where no memory is left it is an error now, not a signal to a thread that counts.
-Result<std::unique_ptr<platform::SharedFile>> MakeMemory(const std::string& path) {
-  if (path.empty()) return platform::MakeSharedFile("", kMemoryBytes);
-  const auto files = platform::RealFiles();
-  {
-    TENON_ASSIGN(auto file, files->Append(path));
-    if (auto filled = file->Append(std::string(kMemoryBytes, '\0')); !filled) {
-      static_cast<void>(files->Remove(path));
-      return std::move(filled).error();
-    }
-  }
-  return platform::OpenSharedFile(path);
+// Where a process's memory may be, best first.
+std::array<std::string, 2> PlacesOf(const std::string& folder, std::string_view id) {
+  return {platform::JoinPath(kMemoryFolder, Str("tenon-", kCounts, id)), platform::JoinPath(folder, Str(kCounts, id, ".live"))};
+}
+
+// Where what stands beside the segments says that it is. The folder may be a stranger's: a path that is not of that process's own making
+// would be read and removed in the name of whoever opens the log. "": nowhere.
+std::string LiveOf(const std::string& folder, std::string_view id, std::string_view said) {
+  const auto places = PlacesOf(folder, id);
+  if (said == places[0]) return places[0];
+  return platform::NameOf(said) == platform::NameOf(places[1]) ? places[1] : "";  // the folder may have another name by now
 }
 
 // What the memory says; data_loss when it is none.
@@ -148,10 +148,11 @@ struct Left {
   Account account;
   bool exact = false;
 };
-Result<Left> ReadLeft(const platform::Files& files, const std::string& path) {
-  TENON_ASSIGN(Account kept, ReadAccount(files, path));
+Result<Left> ReadLeft(const platform::Files& files, const std::string& folder, std::string_view id) {
+  TENON_ASSIGN(Account kept, ReadAccount(files, platform::JoinPath(folder, Str(kCounts, id, kEnd))));
+  kept.live = LiveOf(folder, id, kept.live);
   if (!kept.live.empty() && kept.boot == platform::BootId()) {
-    if (auto memory = platform::OpenSharedFile(kept.live); memory.ok()) {
+    if (auto memory = platform::OpenOwnFile(kept.live); memory.ok()) {
       if (auto account = AccountOf(**memory, kept.live); account.ok() && account->started == kept.started) return Left{*std::move(account), true};
     }
   }
@@ -234,7 +235,7 @@ Result<void> EachLeft(platform::Files& files, const std::string& folder, const s
       static_cast<void>(files.Remove(platform::JoinPath(folder, Str(kCounts, id, ".lock"))));
       continue;
     }
-    TENON_ASSIGN(const Left left, ReadLeft(files, path));
+    TENON_ASSIGN(const Left left, ReadLeft(files, folder, id));
     TENON_TRY(visit(id, left));
   }
   return {};
@@ -243,7 +244,7 @@ Result<void> EachLeft(platform::Files& files, const std::string& folder, const s
 void RemoveCounts(platform::Files& files, const std::string& folder, std::string_view id, const std::string& live) {
   static_cast<void>(files.Remove(platform::JoinPath(folder, Str(kCounts, id, kEnd))));
   if (!live.empty()) static_cast<void>(platform::RealFiles()->Remove(live));
-  static_cast<void>(files.Remove(platform::JoinPath(folder, Str(kCounts, id, ".lock"))));
+  for (const char* end : {".close", ".lock"}) static_cast<void>(files.Remove(platform::JoinPath(folder, Str(kCounts, id, end))));
 }
 
 void SortByTime(std::vector<MissingAnswers>* all) {
@@ -267,13 +268,15 @@ Result<void> LiveCounts::Start() {
   // Without a lock nobody could tell that this process is alive: then nothing is kept, and the log is written all the same.
   auto lock = files_.Lock(platform::JoinPath(folder_, Str(kCounts, id_, ".lock")));
   if (lock.ok()) lock_ = *std::move(lock);
-  for (const std::string& place : {platform::JoinPath(kMemoryFolder, Str("tenon-", kCounts, id_)), platform::JoinPath(folder_, Str(kCounts, id_, ".live")), std::string()}) {
-    if (lock_ == nullptr && !place.empty()) continue;
-    auto made = MakeMemory(place);
-    if (!made.ok() && !place.empty()) continue;
-    TENON_ASSIGN(memory_, std::move(made));
+  for (const std::string& place : PlacesOf(folder_, id_)) {
+    if (lock_ == nullptr || memory_ != nullptr) break;
+    auto made = platform::MakeOwnFile(place, kMemoryBytes);
+    if (!made.ok()) continue;
+    memory_ = *std::move(made);
     live_ = place;
-    break;
+  }
+  if (memory_ == nullptr) {
+    TENON_ASSIGN(memory_, platform::MakeSharedFile("", kMemoryBytes));
   }
   Header& header = HeaderOf(*memory_);
   header.started = started;
@@ -405,7 +408,7 @@ Result<std::vector<std::string>> CloseSegments(platform::Files& files, const std
     TENON_TRY(files.Write(wish, ""));
     const auto until = std::chrono::steady_clock::now() + patience;
     while (files.Exists(wish) && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    const auto left = ReadLeft(files, platform::JoinPath(folder, Str(kCounts, id, kEnd)));
+    const auto left = ReadLeft(files, folder, id);
     if (!left.ok()) continue;  // it has ended meanwhile
     for (const Count& one : left->account.counts) {
       if (one.segment != 0) open.push_back(platform::JoinPath(folder, SegmentName(one.endpoint, one.segment)));

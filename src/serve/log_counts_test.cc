@@ -215,6 +215,32 @@ TEST_F(LogCounts, MoreEndpointsThanThereIsRoomForAreNotCalledCounted) {
   EXPECT_EQ(missing[0].why, Why::kUnknown);
 }
 
+// A folder of a stranger's does not have files elsewhere read or removed.
+TEST_F(LogCounts, OnlyTheMemoryOfTheProcessItselfIsRemoved) {
+  const std::string other = folder_ + "/something else";
+  ASSERT_OK(files_->Write(other, "kept"));
+  Json said;
+  said["live"] = other;
+  said["boot"] = platform::BootId();
+  said["started"] = 1;
+  said["endpoints"] = Json::MakeArray();
+  ASSERT_OK(files_->Write(folder_ + "/counts-00000000000000000001-1-0.json", said.Dump()));
+  ASSERT_OK(files_->Write(folder_ + "/counts-00000000000000000001-1-0.close", ""));
+  ASSERT_OK(SettleLog(*files_, folder_));
+  EXPECT_EQ(Names("").size(), 1U);
+  ASSERT_OK_AND_ASSIGN(const std::string text, files_->Read(other));
+  EXPECT_EQ(text, "kept");
+}
+
+TEST_F(LogCounts, ItsMemoryIsForNobodyElse) {
+  ASSERT_OK_AND_ASSIGN(const auto counts, LiveCounts::Open(*files_, folder_));
+  ASSERT_EQ(Names(".json").size(), 1U);
+  ASSERT_OK_AND_ASSIGN(const std::string text, files_->Read(folder_ + "/" + Names(".json")[0]));
+  ASSERT_OK_AND_ASSIGN(const Json kept, Json::Parse(text));
+  const auto rights = std::filesystem::status(kept.StringAt("live")).permissions();
+  EXPECT_EQ(rights, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+}
+
 TEST_F(LogCounts, ADamagedFileStopsNoLog) {
   ASSERT_OK(files_->Write(folder_ + "/counts-00000000000000000001-1-0.json", "{"));
   ASSERT_CODE(kInvalidArgument, FindMissing(*files_, folder_));

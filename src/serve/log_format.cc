@@ -213,7 +213,7 @@ SegmentReader::Found SegmentReader::Next() {
 
 std::int64_t CountAnswers(std::string_view segment, std::size_t from, Micros* newest) {
   std::int64_t count = 0;
-  for (std::size_t at = std::max(from, kLogMagic.size()); at + kRecordHead <= segment.size();) {
+  for (std::size_t at = std::max(from, kLogMagic.size()); at <= segment.size() && segment.size() - at >= kRecordHead;) {
     const std::string_view rest = segment.substr(at);
     const std::uint64_t size = Little(rest.substr(0, 4));
     if (Little(rest.substr(4, 4)) != CheckOf(size) || size == 0 || size > rest.size() - kRecordHead) break;

@@ -83,7 +83,7 @@ class PmmlImporter final : public Importer {
     TENON_ASSIGN(const Xml::Element* model, ModelIn(xml));
     const Xml::Element* schema = xml.Child(*model, "MiningSchema");
     if (schema == nullptr) return PmmlWrong(*model, "the model has no MiningSchema");
-    PmmlInputs fields(xml, *schema);
+    PmmlInputs fields(xml, *schema, request.bytes.size());
     TENON_TRY(fields.ReadDictionary());
     PmmlScope scope;
     TENON_TRY(fields.AddDerived(xml.root(), &scope));

@@ -70,6 +70,7 @@ void RunHttp2(std::string_view input) {
     pump();
   }
   Hold(all < (std::size_t{4} << 20), "an answer is in proportion to what was asked");
+  Hold(!connection.idle() || connection.held() == 0, "nothing is kept of requests that are gone");
   connection.Drain();
   pump();
   loan.Restore();
