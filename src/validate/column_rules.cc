@@ -60,6 +60,7 @@ Result<void> ReadForm(Fields* fields, std::string_view path, std::string_view fi
     } else {
       TENON_ASSIGN(out->length, BoundsOf(*length, Str(path, ".length"), file));
     }
+    if (out->length->most < 0) return fields->Wrong("length", Str("no text has ", FormatShort(out->length->most, 10), " characters; write 0 or more"));
   }
   return {};
 }

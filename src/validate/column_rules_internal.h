@@ -31,7 +31,7 @@ struct ColumnRules {
   std::string format;                        // one of Formats(), or empty
   std::optional<Bounds> length;              // in characters
   Order order = Order::kAny;                 // from row to row
-  std::string within;                        // a column: the order is that of the rows of each of its values
+  std::string within;                        // a column: the order is that of the rows of each of its values; rows without one are not looked at
   std::vector<std::string> contains;         // values that must come
   std::vector<std::pair<std::vector<std::string>, Bounds>> statistics;  // {"mean"}, {"quantiles", "0.99"}
   bool HasForm() const { return matches.has_value() || !format.empty() || length.has_value(); }

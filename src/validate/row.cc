@@ -34,7 +34,14 @@ bool AsNumber(const Json& value, table::Type type, double* out) {
   } else if (!value.is_string() || !ParseDouble(value.String(), out)) {
     return false;
   }
-  return type != table::Type::kInt64 || *out == std::floor(*out);
+  return type != table::Type::kInt64 || (*out == std::floor(*out) && *out >= -0x1p63 && *out < 0x1p63);
+}
+
+// Of a value that AsNumber read: beyond 2^53 a double would not be the number itself.
+std::int64_t Whole(const Json& value, double number) {
+  std::int64_t out = 0;
+  if (value.is_int()) return value.Int();
+  return value.is_string() && ParseInt64(value.String(), &out) ? out : static_cast<std::int64_t>(number);
 }
 
 // The row as a batch of the columns it has, in the types that are expected; what does not fit is missing.
@@ -55,7 +62,7 @@ table::Batch BatchOf(const std::vector<ColumnExpectation>& schema, const Json& r
     } else if (expected.type == table::Type::kFloat64) {
       builder.Add(number);
     } else {
-      builder.AddInt(static_cast<std::int64_t>(number));
+      builder.AddInt(Whole(*value, number));
     }
     fields.push_back({expected.name, expected.type, 0});
     columns.push_back(builder.Finish());
