@@ -50,7 +50,7 @@ Result<Table> ReadTable(const Call& call, const ingest::SourceSpec& spec, const 
   // What is appended to is treated already, so what is new is before they meet.
   if (!out.batches.empty()) {
     TENON_ASSIGN(out.batches, Treat(spec.sensitive, std::move(out.batches), store), Str("source ", spec.name));
-    TENON_ASSIGN(out.batches, LeaveOutErased(spec.name, std::move(out.batches), store));
+    TENON_ASSIGN(out.batches, LeaveOutErased(spec, std::move(out.batches), store));
     out.schema = out.batches[0].shared_schema();
   }
   return out;
