@@ -43,6 +43,9 @@ Result<ColumnRules> RulesOf(const Json& settings);
 // Of a column; nothing where none is written.
 Result<ColumnRules> RulesOf(const Evidence& evidence, std::string_view column);
 
+// A value of a domain or of `contains` as TextOf has values of columns: 1.0 is 1.
+std::string TextOf(const Json& value);
+
 // Statistics that may be bounded: mean, median, std, sum, distinct, distinct_share; quantiles by their share.
 double StatisticOf(const table::ColumnProfile& profile, const std::vector<std::string>& name);
 

@@ -125,6 +125,8 @@ TEST(ColumnRules, StatisticsAndValuesThatMustCome) {
   EXPECT_EQ(Join(found[1].accept[0].path, "/"), "validate/columns/x/quantiles/0.75/min");
   EXPECT_EQ(Found(bad, "domain")[0].long_text, "'s' lacks 'z' of the 2 values that have to come");
   ASSERT_CODE(kInvalidArgument, Look(snapshot, R"({"columns": {"s": {"mean": {"min": 1}}}})"));
+  ASSERT_OK_AND_ASSIGN(const ValidationReport numbers, Look(snapshot, R"({"columns": {"x": {"contains": [1.0, 2], "domain": [1, 2.0, 3.0, 4, 10]}}})"));
+  for (const Anomaly& one : Found(numbers, "domain")) ADD_FAILURE() << one.long_text;
 }
 
 // Profiles estimate these beyond some thousand values; a bound that holds is not told as broken.
@@ -242,6 +244,26 @@ TEST(ColumnRules, OfOneRow) {
   EXPECT_EQ(look(R"({"code": "AB", "n": 2, "m": 2})").size(), 2u);
   EXPECT_TRUE(look(R"({"code": "AB", "n": 2, "m": 2})")[0].starts_with("error range n")) << look(R"({"code": "AB", "n": 2, "m": 2})")[0];
   EXPECT_TRUE(look(R"({"code": "AB", "n": 2, "m": 2})")[1].starts_with("warning range m"));
+}
+
+TEST(ColumnRules, DomainsOfOneRowAreThoseOfAllTypes) {
+  ASSERT_OK_AND_ASSIGN(const Json json, Json::Parse(R"({"columns": {"n": {"domain": [0, 1]}, "x": {"domain": [0.5, 2.0]}, "b": {"domain": [true]}}})"));
+  ASSERT_OK_AND_ASSIGN(const ValidateSpec spec, ValidateSpec::Parse(json, "test"));
+  std::vector<ColumnExpectation> schema(3);
+  const table::Type types[] = {table::Type::kInt64, table::Type::kFloat64, table::Type::kBool};
+  for (std::size_t i = 0; i < 3; ++i) {
+    schema[i].name = std::string(1, "nxb"[i]);
+    schema[i].type = types[i];
+  }
+  ASSERT_OK_AND_ASSIGN(const Json good, Json::Parse(R"({"n": 1, "x": 2, "b": true})"));
+  ASSERT_OK_AND_ASSIGN(auto found, ValidateRow(schema, spec, "", good));
+  EXPECT_TRUE(found.empty()) << found[0].long_text;
+  ASSERT_OK_AND_ASSIGN(const Json bad, Json::Parse(R"({"n": 2, "x": 0.25, "b": false})"));
+  ASSERT_OK_AND_ASSIGN(found, ValidateRow(schema, spec, "", bad));
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].severity, Severity::kError);
+  EXPECT_EQ(found[0].check, "domain");
+  EXPECT_TRUE(found[0].long_text.starts_with("'2' is not among the 2 values of 'n'")) << found[0].long_text;
 }
 
 TEST(ColumnRules, WholeNumbersOfOneRowAreTakenAsTheyAre) {
