@@ -50,7 +50,7 @@ Result<Table> ReadTable(const Call& call, const ingest::SourceSpec& spec, const 
   // What is appended to is treated already, so what is new is before they meet.
   if (!out.batches.empty()) {
     TENON_ASSIGN(out.batches, Treat(spec.sensitive, std::move(out.batches), store), Str("source ", spec.name));
-    TENON_ASSIGN(out.batches, LeaveOutErased(spec.name, std::move(out.batches), store));
+    TENON_ASSIGN(out.batches, LeaveOutErased(spec, std::move(out.batches), store));
     out.schema = out.batches[0].shared_schema();
   }
   return out;
@@ -294,7 +294,7 @@ class Acquiring {
     return fresh.batches.empty() ? Result<void>() : Append(fresh, spec_, &all_);
   }
 
-  // The rows below the point that was read from, whose key does not come again.
+  // The rows below the point that was read from, whose key does not come again. Rows without the watermark were read again.
   void Keep(const DatasetSnapshot& before, const Table& fresh, int column, const table::Column& highest, std::int64_t at) {
     std::unordered_set<std::uint64_t> keys;
     const int key = spec_.key.empty() ? -1 : before.schema().Find(spec_.key);
@@ -307,7 +307,7 @@ class Acquiring {
       const std::vector<std::uint64_t> hashes = keys.empty() ? std::vector<std::uint64_t>() : HashRows({batch}, {key}, 0);
       std::vector<std::int64_t> kept;
       for (std::int64_t i = 0; i < batch.rows(); ++i) {
-        const bool below = values.IsNull(i) || Below(values, i, highest, at, spec_.overlap.count());
+        const bool below = !values.IsNull(i) && Below(values, i, highest, at, spec_.overlap.count());
         if (below && (hashes.empty() || !keys.contains(hashes[static_cast<std::size_t>(i)]))) kept.push_back(i);
       }
       if (kept.size() == static_cast<std::size_t>(batch.rows())) {

@@ -21,6 +21,40 @@ constexpr int kMostTimes = 100'000;  // that a snapshot was rewritten
 
 std::string MarkOf(std::string_view key, std::string_view column, std::string_view text) { return KeyedHash(key, Str("erased ", column, " ", text)); }
 
+using Renames = std::vector<std::pair<std::string, std::string>>;  // new, old: as SourceSpec has them
+
+Renames RenamesOf(const Json& about) {
+  Renames out;
+  const Json* spec = about.Find("spec");
+  const Json* renames = spec != nullptr && spec->is_object() ? spec->Find("rename") : nullptr;
+  if (renames == nullptr || !renames->is_object()) return out;
+  for (const auto& [name, old] : renames->object()) {
+    if (old.is_string()) out.emplace_back(name, old.String());
+  }
+  return out;
+}
+
+// A column and the names it had or has, itself first.
+std::vector<std::string> NamesOf(const std::string& column, const Renames& renames) {
+  std::vector<std::string> out = {column};
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    for (const auto& [name, old] : renames) {
+      if (name != out[i] && old != out[i]) continue;
+      const std::string& other = name == out[i] ? old : name;
+      if (std::ranges::find(out, other) == out.end()) out.push_back(other);
+    }
+  }
+  return out;
+}
+
+// The first of the names that there is; -1: none.
+int FindAny(const table::Schema& schema, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    if (const int at = schema.Find(name); at >= 0) return at;
+  }
+  return -1;
+}
+
 // The marks of a source by column.
 Result<std::vector<std::pair<std::string, std::unordered_set<std::string>>>> MarksOf(const store::Store& store, const std::string& source) {
   std::vector<std::pair<std::string, std::unordered_set<std::string>>> out;
@@ -42,6 +76,8 @@ Result<Erased> ErasedOf(store::Store& store, const std::string& source, const Js
   if (out.column.empty()) {
     return Error(Code::kInvalidArgument, Str("source ", source, " has no key: set `key:` of the data, the column that names a row, or say by which column (--column)"));
   }
+  out.also = NamesOf(out.column, RenamesOf(about));
+  out.also.erase(out.also.begin());
   const ingest::Sensitive sensitive = SensitiveOf(about);
   const auto at = sensitive.find(out.column);
   if (at == sensitive.end() || at->second != ingest::Treatment::kPseudonymise) return out;
@@ -52,7 +88,8 @@ Result<Erased> ErasedOf(store::Store& store, const std::string& source, const Js
 
 std::vector<std::int64_t> RowsOf(const DatasetSnapshot& snapshot, const Erased& erased) {
   std::vector<std::int64_t> out;
-  const int at = snapshot.schema().Find(erased.column);
+  int at = snapshot.schema().Find(erased.column);
+  if (at < 0) at = FindAny(snapshot.schema(), erased.also);
   if (at < 0) return out;
   std::int64_t begin = 0;
   for (const Batch& batch : snapshot.batches()) {
@@ -90,13 +127,13 @@ Result<bool> Remembered(const store::Store& store, const Erased& erased) {
   return false;
 }
 
-Result<std::vector<Batch>> LeaveOutErased(const std::string& source, std::vector<Batch> batches, store::Store& store, std::int64_t* left_out) {
+Result<std::vector<Batch>> LeaveOutErased(const ingest::SourceSpec& source, std::vector<Batch> batches, store::Store& store, std::int64_t* left_out) {
   if (batches.empty()) return batches;
-  TENON_ASSIGN(const auto marks, MarksOf(store, source));
+  TENON_ASSIGN(const auto marks, MarksOf(store, source.name));
   if (marks.empty()) return batches;
   TENON_ASSIGN(const std::string key, StoreKey(store));
   for (const auto& [name, wanted] : marks) {
-    const int at = batches[0].schema().Find(name);
+    const int at = FindAny(batches[0].schema(), NamesOf(name, source.renames));
     if (at < 0) continue;
     for (Batch& batch : batches) {
       const Column& column = batch.column(at);

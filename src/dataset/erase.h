@@ -14,6 +14,7 @@ namespace tenon::dataset {
 struct Erased {
   std::string source, column;
   std::vector<std::string> texts;  // the value as it may be stored: itself, and its pseudonym where the column has these
+  std::vector<std::string> also = {};  // other names of the column, by `rename` of the source: other versions have it under these
 };
 
 // `about`: of a snapshot of the source (DatasetSnapshot::about). An empty column is the key. invalid_argument when there is none.
@@ -24,8 +25,9 @@ std::vector<std::int64_t> RowsOf(const DatasetSnapshot& snapshot, const Erased& 
 // From now on such rows are left out whenever the source is read (record "erased").
 Result<void> Remember(const Call& call, store::Store& store, const Erased& erased);
 Result<bool> Remembered(const store::Store& store, const Erased& erased);
-// The rows of a source, treated (sensitive.h), without those that were erased; `left_out` counts them. Batches stay, perhaps without rows.
-Result<std::vector<table::Batch>> LeaveOutErased(const std::string& source, std::vector<table::Batch> batches, store::Store& store, std::int64_t* left_out = nullptr);
+// The rows of a source, treated (sensitive.h), without those that were erased, also under another name of the column; `left_out` counts them.
+// Batches stay, perhaps without rows.
+Result<std::vector<table::Batch>> LeaveOutErased(const ingest::SourceSpec& source, std::vector<table::Batch> batches, store::Store& store, std::int64_t* left_out = nullptr);
 
 // Stores a snapshot again without some of its rows (none: as it is), in artifacts that share nothing but with `like`. Gives its name and the
 // body of its record, which is not put. Without a row left: an empty name.

@@ -64,7 +64,9 @@ TEST_F(EraseTest, LeavesOutWhatComesAgain) {
   EXPECT_TRUE(RowsOf(*less, one).empty());
   // Other sources keep theirs; the value is written nowhere.
   std::int64_t left_out = 0;
-  ASSERT_OK_AND_ASSIGN(const auto other, LeaveOutErased("till", {Rows(0, 100)}, *store_, &left_out));
+  ingest::SourceSpec till;
+  till.name = "till";
+  ASSERT_OK_AND_ASSIGN(const auto other, LeaveOutErased(till, {Rows(0, 100)}, *store_, &left_out));
   EXPECT_EQ(left_out, 0);
   ASSERT_OK_AND_ASSIGN(const auto records, store_->Records("erased"));
   ASSERT_EQ(records.size(), 1U);
@@ -73,13 +75,42 @@ TEST_F(EraseTest, LeavesOutWhatComesAgain) {
   ASSERT_OK_AND_ASSIGN(const Erased threes, ErasedOf(*store_, "shop", all->about(), "n", "3"));
   EXPECT_EQ(RowsOf(*all, threes).size(), 10U);
   ASSERT_OK(Remember(Call(), *store_, threes));
-  ASSERT_OK_AND_ASSIGN(const auto rest, LeaveOutErased("shop", {Rows(0, 100)}, *store_, &left_out));
+  ASSERT_OK_AND_ASSIGN(const auto rest, LeaveOutErased(spec_, {Rows(0, 100)}, *store_, &left_out));
   EXPECT_EQ(left_out, 11);
   spec_.key.clear();
   ASSERT_CODE(kInvalidArgument, ErasedOf(*store_, "shop", Json(), "", "x"));
   ASSERT_OK_AND_ASSIGN(const Erased every, ErasedOf(*store_, "shop", Json(), "mail", "u0@example.org"));
   ASSERT_OK(Remember(Call(), *store_, every));
   ASSERT_CODE(kInvalidArgument, Take(1));  // no row is left
+}
+
+TEST_F(EraseTest, UnderEveryNameOfTheColumn) {
+  ASSERT_OK_AND_ASSIGN(const SnapshotPtr before, Take(50));
+  const auto renamed = [](std::int64_t to) {
+    const Batch rows = Rows(0, to);
+    return Batch(std::make_shared<const Schema>(std::vector<table::Field>{{"address", Type::kString}, {"n", Type::kInt64}}), {rows.column(0), rows.column(1)});
+  };
+  const auto take = [&]() -> Result<SnapshotPtr> {
+    auto reader = table::ReaderOver(renamed(1).shared_schema(), {renamed(50)});
+    return Snapshot(Call(), *reader, spec_, *store_);
+  };
+  // Erased by its old name, it is left out under the new one.
+  ASSERT_OK_AND_ASSIGN(const Erased old, ErasedOf(*store_, "shop", before->about(), "", "u7@example.org"));
+  EXPECT_TRUE(old.also.empty());
+  ASSERT_OK(Remember(Call(), *store_, old));
+  spec_.key = "address";
+  spec_.renames = {{"address", "mail"}};
+  ASSERT_OK_AND_ASSIGN(const SnapshotPtr after, take());
+  EXPECT_EQ(after->rows(), 49);
+  // By its new name it is found in versions that have the old one, and left out of rows that have it still.
+  ASSERT_OK_AND_ASSIGN(const Erased fresh, ErasedOf(*store_, "shop", after->about(), "", "u9@example.org"));
+  EXPECT_EQ(fresh.also, std::vector<std::string>{"mail"});
+  EXPECT_EQ(RowsOf(*before, fresh), (std::vector<std::int64_t>{9}));
+  EXPECT_EQ(RowsOf(*after, fresh), (std::vector<std::int64_t>{8}));
+  ASSERT_OK(Remember(Call(), *store_, fresh));
+  std::int64_t left_out = 0;
+  ASSERT_OK_AND_ASSIGN(const auto rows, LeaveOutErased(spec_, {Rows(0, 50)}, *store_, &left_out));
+  EXPECT_EQ(left_out, 2);
 }
 
 TEST_F(EraseTest, FindsPseudonyms) {

@@ -97,7 +97,7 @@ Result<SnapshotPtr> Snapshot(const Call& call, table::BatchReader& rows, const i
   }
   if (!treated) {
     TENON_ASSIGN(batches, Treat(spec.sensitive, std::move(batches), store));
-    TENON_ASSIGN(batches, LeaveOutErased(spec.name, std::move(batches), store));
+    TENON_ASSIGN(batches, LeaveOutErased(spec, std::move(batches), store));
     if (std::ranges::all_of(batches, [](const table::Batch& batch) { return batch.rows() == 0; })) {
       return Error(Code::kInvalidArgument, Str("source ", spec.name, " has no rows but such as were erased (`tenon data erase`)"));
     }

@@ -221,8 +221,11 @@ TEST(JoinAsOfTest, CountsWhatWasKnownThenAndStoodThen) {
 // Leakage is impossible: whatever comes after t, or is learnt after it, leaves the answers for t as they were, bit for bit.
 TEST(JoinAsOfTest, WhatComesLaterChangesNothing) {
   std::mt19937_64 random(8);
-  const FeatureView view = ViewOf(kBitemporal);
-  for (int round = 0; round < 30; ++round) {
+  // Windows, latest values with corrections, and latest values alone, which are joined in another way.
+  const FeatureView views[] = {ViewOf(kBitemporal), ViewOf("{entity: who, time: at, known: known, event: id, deleted: deleted, latest: [amount, id], ttl: 5d}"),
+                               ViewOf("{entity: who, time: at, known: known, latest: [amount, id], same_instant: false}")};
+  for (int round = 0; round < 90; ++round) {
+    const FeatureView& view = views[round % 3];
     std::vector<Told> told = RandomEvents(&random, 50);
     const Micros t = static_cast<Micros>(random() % 40) * kDay / 4;
     std::vector<std::pair<std::int64_t, Micros>> asked;

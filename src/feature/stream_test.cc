@@ -208,6 +208,50 @@ TEST(Stream, BadEventsAreCountedAndPutAsideWithReasons) {
   EXPECT_EQ(aside[4].kind, "poisoned");
 }
 
+// An event that was corrected to be somebody else's keeps what is theirs, and goes on being corrected.
+TEST(Stream, WhoIsErasedIsGoneAndTheEventsOfOthersGoOn) {
+  const auto files = platform::RealFiles();
+  const auto plan = Plan(kCorrected);
+  ASSERT_OK_AND_ASSIGN(auto database, platform::OpenSqlite(":memory:"));
+  auto store = MemoryStore(*files);
+  ASSERT_OK_AND_ASSIGN(auto table, store->Open("v", *RecordLayout::Of(plan->output())));
+  const auto event = [](const char* id, const Json& who, double amount, int at, int known) {
+    Json row;
+    row["id"] = id;
+    row["who"] = who;
+    row["amount"] = amount;
+    row["at"] = FormatTimestamp(kStart + at * kMinute);
+    row["known"] = FormatTimestamp(kStart + known * kMinute);
+    return row;
+  };
+  const std::vector<Json> history = {event("e1", Json(3), 1, 0, 0),  event("e1", Json(4), 2, 0, 10),    event("e2", Json(4), 5, 12, 12),
+                                     event("e3", Json(3.0), 7, 30, 30), event("e1", Json(4), 9, 0, 25)};
+  Log log(history);
+  log.texts.push_back("{who: 3");  // no JSON, and of the same
+  log.messages.push_back({.offset = 5, .value = log.texts.back()});
+  for (std::size_t i = 0; i < log.texts.size(); ++i) log.messages[i].value = log.texts[i];
+  std::swap(log.messages[4].value, log.messages[5].value);  // the last correction comes when she is gone
+  {
+    ASSERT_OK_AND_ASSIGN(auto stream, StreamProcessor::Make(Source(), {{plan, table.get()}}, {}, *database));
+    ASSERT_OK(stream->Process(Call(), std::span<const Message>(log.messages).first(5)));
+    EXPECT_EQ(stream->counts().malformed, 1);
+  }
+  ASSERT_OK_AND_ASSIGN(const std::int64_t gone, EraseFromState(*database, {{"v", "n3;"}}, "who", "3"));
+  EXPECT_EQ(gone, 4);  // a state, two records, and what was put aside
+  const std::string_view key = "n3;";
+  ASSERT_OK(table->Erase({&key, 1}));
+  ASSERT_OK_AND_ASSIGN(const auto left, database->Query("SELECT id, seq FROM records ORDER BY id, seq"));
+  ASSERT_EQ(left.size(), 2U);
+  ASSERT_OK_AND_ASSIGN(const auto aside, EventsSetAside(*database, 10));
+  EXPECT_TRUE(aside.empty());
+  ASSERT_OK_AND_ASSIGN(auto stream, StreamProcessor::Make(Source(), {{plan, table.get()}}, {}, *database));
+  ASSERT_OK(stream->Process(Call(), std::span<const Message>(log.messages).subspan(5)));
+  ASSERT_OK(stream->Refresh(Call()));
+  ExpectSame(plan, {history[1], history[2], history[4]}, *stream, *table, stream->time());
+  ASSERT_OK_AND_ASSIGN(const std::int64_t again, EraseFromState(*database, {{"v", "n3;"}}, "who", "3"));
+  EXPECT_EQ(again, 0);
+}
+
 TEST(Materialize, StoresWhatOfflineSaysAndLosesNoLateRow) {
   const auto files = platform::RealFiles();
   const auto plan = Plan(kPlain);

@@ -72,20 +72,21 @@ std::string Foreign(std::string_view head) {
     std::string_view start, what;
   } kinds[] = {{"PK\x03\x04", "a workbook of Excel or a zip archive; save the sheet as CSV, or unpack it"},
                {"\xD0\xCF\x11\xE0", "a workbook of Excel 97; save the sheet as CSV"},
-               {"%PDF", "a PDF; a table in it has to be saved as CSV first"},
+               {"%PDF-", "a PDF; a table in it has to be saved as CSV first"},
                {"\x89PNG", "a picture (PNG); name pictures in a table, and the table here: `files:` reads them"},
                {"\xFF\xD8\xFF", "a picture (JPEG); name pictures in a table, and the table here: `files:` reads them"},
-               {"GIF8", "a picture (GIF)"},
+               {"GIF87a", "a picture (GIF)"},
+               {"GIF89a", "a picture (GIF)"},
                {"SQLite format 3", "a database of SQLite; export its table as CSV or Parquet"},
                {"\x93NUMPY", "an array of NumPy; save it as Parquet or CSV"},
                {"\x89HDF", "HDF5; save it as Parquet or CSV"},
-               {"BZh", "packed with bzip2; pack it with gzip or zstd, or not at all"},
                {"\xFD" "7zXZ", "packed with xz; pack it with gzip or zstd, or not at all"},
                {"7z\xBC\xAF", "a 7-Zip archive; unpack it"},
-               {"Rar!", "a RAR archive; unpack it"}};
+               {"Rar!\x1A\x07", "a RAR archive; unpack it"}};
   for (const auto& one : kinds) {
     if (head.starts_with(one.start)) return std::string(one.what);
   }
+  if (head.size() > 10 && head.starts_with("BZh") && head.substr(4).starts_with("1AY&SY")) return "packed with bzip2; pack it with gzip or zstd, or not at all";
   const std::string begin = ToLower(Trim(head).substr(0, 15));
   if (begin.starts_with("<!doctype html") || begin.starts_with("<html")) return "a page of HTML and no table: perhaps a log-in or an error page was saved in its place";
   return "";

@@ -91,6 +91,31 @@ TEST_F(ClearDataTest, OnlyLiveVersionsKeepTheirRows) {
   EXPECT_TRUE(Has("rows 2") && Has("rows 4") && Has("bundle 1") && Has("bundle 3"));
 }
 
+TEST_F(ClearDataTest, VersionsOfARolloutUnderWayKeepTheirRows) {
+  for (int i = 1; i <= 5; ++i) {
+    Json model;
+    model["name"] = "p";
+    model["bundle"] = *store_->Put(Str("bundle ", i));
+    model["lineage"]["snapshot"] = Make(i);
+    ASSERT_OK(store_->PutRecord("model_version", Str("p@", i), model));
+  }
+  const auto rollout = [&](const char* endpoint, const char* status, int champion, int challenger) {
+    Json body;
+    body["model"] = "p";
+    body["status"] = status;
+    body["champion"] = champion;
+    body["challenger"] = challenger;
+    return store_->PutRecord("rollout", endpoint, body);
+  };
+  ASSERT_OK(rollout("live", "running", 2, 3));
+  ASSERT_OK(rollout("over", "rolled_back", 1, 4));
+  ASSERT_OK_AND_ASSIGN(const ClearPlan plan, PlanClearing(Call(), *store_, {.newest = 1, .only_live = true}));
+  ASSERT_OK(ClearData(Call(), *store_, plan));
+  EXPECT_TRUE(Has("rows 2") && Has("rows 3") && Has("rows 5"));
+  EXPECT_FALSE(Has("rows 1") || Has("rows 4"));
+  for (int i = 1; i <= 5; ++i) EXPECT_TRUE(Has(Str("bundle ", i))) << i;
+}
+
 TEST_F(ClearDataTest, OneThatIsStoppedInTheMidstIsGoneOnWith) {
   for (int i = 1; i <= 3; ++i) Make(i);
   ASSERT_OK_AND_ASSIGN(ClearPlan plan, PlanClearing(Call(), *store_, {.newest = 1}));

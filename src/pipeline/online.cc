@@ -36,7 +36,7 @@ Result<FeatureRows> ReadFeatureRows(const Call& call, platform::Files& files, co
       rows.rows.push_back(*std::move(batch));
     }
     if (store != nullptr) {
-      TENON_ASSIGN(rows.rows, dataset::LeaveOutErased(source->name, std::move(rows.rows), *store), Str("data.", source->name));
+      TENON_ASSIGN(rows.rows, dataset::LeaveOutErased(*source, std::move(rows.rows), *store), Str("data.", source->name));
     }
   }
   return out;

@@ -149,7 +149,7 @@ class Rows final : public PostgresRows {
     std::string sql = Str("COPY (SELECT ", casts, " FROM (", select, "\n) AS source(", names, ")");
     if (!query.since_column.empty() && !query.since.empty()) {
       TENON_ASSIGN(const std::size_t at, Find(query.since_column));
-      sql += Str(" WHERE c", at, " >= ", query.since);
+      sql += Str(" WHERE c", at, " >= ", query.since, " OR c", at, " IS NULL");  // nobody can tell whether such a row is new
     }
     bool first = true;
     for (const std::string& name : query.order) {

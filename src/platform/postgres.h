@@ -39,7 +39,7 @@ struct PostgresQuery {
   std::string address;   // "postgresql://user@host:port/database?...", without a password
   std::string password;  // is in no message
   std::string select;    // one SELECT
-  std::string since_column, since;  // only rows whose column is at or above this SQL literal; "": all
+  std::string since_column, since;  // only rows whose column is null, or at or above this SQL literal; "": all
   std::vector<std::string> order;   // columns the rows are ordered by, those there are
 };
 

@@ -332,7 +332,7 @@ TEST(ColumnProfile, QuantilesAndHistogramOfManyValues) {
   std::sort(values.begin(), values.end());
   for (int percent = 0; percent <= 100; ++percent) {
     const double exact = values[static_cast<std::size_t>(percent / 100.0 * 199999)];
-    EXPECT_NEAR(profile.Quantile(percent / 100.0), exact, 0.005 * std::abs(exact)) << percent;
+    EXPECT_NEAR(profile.Quantile(percent / 100.0), exact, 0.004 * std::abs(exact)) << percent;  // docs/formats/profile.md
     const auto below = static_cast<double>(std::upper_bound(values.begin(), values.end(), exact) - values.begin());
     EXPECT_NEAR(profile.CountAtMost(exact), below, 500) << percent;
   }
@@ -345,6 +345,7 @@ TEST(ColumnProfile, QuantilesAndHistogramOfManyValues) {
     sum += bin.count;
   }
   EXPECT_NEAR(sum, 200000, 1e-6);
+  EXPECT_LT(profile.Save().size(), 40'000U);  // of 1.6 MB
 }
 
 // A million rows of which a tenth are Zipf-like frequent values among distinct ones.
@@ -369,17 +370,19 @@ TEST(ColumnProfile, FindsTheFrequentAmongTheMany) {
   }
   numbers.Add(Column::Of(values));
   texts.Add(Column::Of(words));
+  const double bound = 3 * std::sqrt(500000.0) / 100;  // profile.h: about sqrt(n) / 100
   int found = 0;
   for (const Frequency& top : numbers.Top(10)) {
     ASSERT_TRUE(expected.contains(top.value)) << top.value;
-    EXPECT_NEAR(top.count, expected[top.value], 100) << top.value;
+    EXPECT_NEAR(top.count, expected[top.value], bound) << top.value;
     ++found;
   }
   EXPECT_EQ(found, 10);
   found = 0;
   for (const Frequency& top : texts.Top(10)) {
-    EXPECT_TRUE(top.value.starts_with("frequent customer ")) << top.value;
+    ASSERT_TRUE(top.value.starts_with("frequent customer ")) << top.value;
     ++found;
+    EXPECT_NEAR(top.count, 40000 / found, bound) << top.value;
   }
   EXPECT_EQ(found, 10);
   EXPECT_EQ(texts.Top(3)[2].value, "frequent customer 3 wit\xE2\x80\xA6");

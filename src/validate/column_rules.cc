@@ -60,6 +60,7 @@ Result<void> ReadForm(Fields* fields, std::string_view path, std::string_view fi
     } else {
       TENON_ASSIGN(out->length, BoundsOf(*length, Str(path, ".length"), file));
     }
+    if (out->length->most < 0) return fields->Wrong("length", Str("no text has ", FormatShort(out->length->most, 10), " characters; write 0 or more"));
   }
   return {};
 }
@@ -97,6 +98,11 @@ std::string TextOf(const Bounds& bounds) {
   return Str(FormatShort(bounds.least, 10), " to ", FormatShort(bounds.most, 10));
 }
 
+std::string TextOf(const Json& value) {
+  if (value.is_string()) return value.String();
+  return value.is_number() && !value.is_int() ? FormatDouble(value.Number()) : value.Dump();
+}
+
 Result<ColumnRules> ReadColumnRules(Fields* fields, std::string_view path, std::string_view file) {
   ColumnRules out;
   TENON_TRY(fields->Read("mostly", &out.mostly));
@@ -106,7 +112,7 @@ Result<ColumnRules> ReadColumnRules(Fields* fields, std::string_view path, std::
   TENON_TRY(ReadStatistics(fields, path, file, &out));
   if (const Json* contains = fields->Find("contains"); contains != nullptr && !contains->is_null()) {
     if (!contains->is_array()) return fields->Wrong("contains", "must be a list of values that have to come");
-    for (const Json& value : contains->array()) out.contains.push_back(value.is_string() ? value.String() : value.Dump());
+    for (const Json& value : contains->array()) out.contains.push_back(TextOf(value));
   }
   return out;
 }

@@ -31,7 +31,7 @@ struct ColumnRules {
   std::string format;                        // one of Formats(), or empty
   std::optional<Bounds> length;              // in characters
   Order order = Order::kAny;                 // from row to row
-  std::string within;                        // a column: the order is that of the rows of each of its values
+  std::string within;                        // a column: the order is that of the rows of each of its values; rows without one are not looked at
   std::vector<std::string> contains;         // values that must come
   std::vector<std::pair<std::vector<std::string>, Bounds>> statistics;  // {"mean"}, {"quantiles", "0.99"}
   bool HasForm() const { return matches.has_value() || !format.empty() || length.has_value(); }
@@ -42,6 +42,9 @@ Result<ColumnRules> ReadColumnRules(Fields* fields, std::string_view path, std::
 Result<ColumnRules> RulesOf(const Json& settings);
 // Of a column; nothing where none is written.
 Result<ColumnRules> RulesOf(const Evidence& evidence, std::string_view column);
+
+// A value of a domain or of `contains` as TextOf has values of columns: 1.0 is 1.
+std::string TextOf(const Json& value);
 
 // Statistics that may be bounded: mean, median, std, sum, distinct, distinct_share; quantiles by their share.
 double StatisticOf(const table::ColumnProfile& profile, const std::vector<std::string>& name);

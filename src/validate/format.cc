@@ -32,9 +32,10 @@ bool IsNumber(std::string_view text) {
   return ParseDouble(text, &value);
 }
 
+// Of any length: identifiers have more digits than 64 bits.
 bool IsInteger(std::string_view text) {
-  std::int64_t value = 0;
-  return ParseInt64(text, &value);
+  if (text.starts_with('-') || text.starts_with('+')) text.remove_prefix(1);
+  return !text.empty() && std::ranges::all_of(text, Digit);
 }
 
 bool IsUuid(std::string_view text) {

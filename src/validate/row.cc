@@ -34,7 +34,14 @@ bool AsNumber(const Json& value, table::Type type, double* out) {
   } else if (!value.is_string() || !ParseDouble(value.String(), out)) {
     return false;
   }
-  return type != table::Type::kInt64 || *out == std::floor(*out);
+  return type != table::Type::kInt64 || (*out == std::floor(*out) && *out >= -0x1p63 && *out < 0x1p63);
+}
+
+// Of a value that AsNumber read: beyond 2^53 a double would not be the number itself.
+std::int64_t Whole(const Json& value, double number) {
+  std::int64_t out = 0;
+  if (value.is_int()) return value.Int();
+  return value.is_string() && ParseInt64(value.String(), &out) ? out : static_cast<std::int64_t>(number);
 }
 
 // The row as a batch of the columns it has, in the types that are expected; what does not fit is missing.
@@ -55,7 +62,7 @@ table::Batch BatchOf(const std::vector<ColumnExpectation>& schema, const Json& r
     } else if (expected.type == table::Type::kFloat64) {
       builder.Add(number);
     } else {
-      builder.AddInt(static_cast<std::int64_t>(number));
+      builder.AddInt(Whole(*value, number));
     }
     fields.push_back({expected.name, expected.type, 0});
     columns.push_back(builder.Finish());
@@ -108,6 +115,16 @@ Result<Written> WrittenOf(const ValidateSpec& spec, std::string_view column) {
   return out;
 }
 
+// A value that AsNumber read, as a domain has it.
+std::string TextOf(const Json& value, table::Type type, double number) {
+  switch (type) {
+    case table::Type::kBool: return number != 0 ? "true" : "false";
+    case table::Type::kInt64: return Str(Whole(value, number));
+    case table::Type::kTimestamp: return FormatTimestamp(static_cast<Micros>(number));
+    default: return FormatDouble(number);
+  }
+}
+
 std::string Shown(const Json& value) { return value.is_string() ? value.String() : value.Dump(); }
 
 }  // namespace
@@ -135,6 +152,12 @@ Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& s
       continue;
     }
     if (expected.type == table::Type::kEmbedding) continue;
+    const auto unseen = [&](const std::string& text) {
+      if (!expected.has_domain || std::ranges::find(expected.domain, text) != expected.domain.end()) return;
+      const std::string near = Nearest(text, expected.domain);
+      add("domain", name, written.settings.Find("unseen") != nullptr ? expected.unseen : written.Of("domain", expected.unseen), "a new value", Str("'", text, "' is not among the ", expected.domain.size(), " values of '", name, "'", near.empty() ? "" : Str("; did you mean '", near, "'?")),
+          Str("correct it, or add it to validate.columns.", name, ".domain"));
+    };
     if (const std::string fault = FormFault(written.rules, Shown(*value)); !fault.empty()) {
       const char* const setting = written.rules.matches && !written.rules.matches->Matches(Shown(*value)) ? "matches" : !HasFormat(written.rules.format, Shown(*value)) ? "format" : "length";
       add("form", name, written.Of(setting, Severity::kError), "a value of another form", Str(Some({Shown(*value)}), " of '", name, "' ", fault), Str("correct it, or validate.columns.", name, ".", setting));
@@ -142,10 +165,8 @@ Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& s
     if (expected.type == table::Type::kString) {
       if (!value->is_string()) {
         add("type", name, Severity::kError, Str("no text but ", value->KindName()), Str("'", name, "' is ", value->Dump(), ", and a text is expected"), "send it in quotation marks");
-      } else if (expected.has_domain && std::ranges::find(expected.domain, value->String()) == expected.domain.end()) {
-        const std::string near = Nearest(value->String(), expected.domain);
-        add("domain", name, written.settings.Find("unseen") != nullptr ? expected.unseen : written.Of("domain", expected.unseen), "a new value", Str("'", value->String(), "' is not among the ", expected.domain.size(), " values of '", name, "'", near.empty() ? "" : Str("; did you mean '", near, "'?")),
-            Str("correct it, or add it to validate.columns.", name, ".domain"));
+      } else {
+        unseen(value->String());
       }
       continue;
     }
@@ -154,6 +175,8 @@ Result<std::vector<Anomaly>> ValidateRow(const std::vector<ColumnExpectation>& s
       add("type", name, Severity::kError, Str("no ", table::NameOf(expected.type)), Str("'", name, "' is ", value->Dump(), ", and ", table::NameOf(expected.type), " is expected"), "correct it");
     } else if (expected.has_range && !(number >= expected.least && number <= expected.most)) {
       add("range", name, written.Of(number < expected.least ? "min" : "max", Severity::kWarning), "out of range", Str("'", name, "' is ", Shown(*value), ", not within ", FormatShort(expected.least), " to ", FormatShort(expected.most)), "correct it, or widen min and max");
+    } else {
+      unseen(TextOf(*value, expected.type, number));
     }
   }
   for (const auto& [name, value] : row.object()) {

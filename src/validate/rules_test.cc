@@ -102,6 +102,12 @@ TEST(ColumnRules, Orders) {
   ASSERT_OK_AND_ASSIGN(const ValidationReport falls, Look(big, R"({"columns": {"n": {"decreasing": true}}})"));
   EXPECT_EQ(Found(falls, "order").size(), 1u);
   ASSERT_CODE(kNotFound, Look(Codes(), R"({"columns": {"reading": {"increasing": true, "within": "metre"}}})"));
+  // Readings of no meter are in no order, and break none.
+  table::ColumnBuilder meter(table::Type::kString);
+  for (const char* name : {"a", "", "", "a"}) *name == 0 ? meter.AddNull() : meter.AddText(name);
+  const auto some = Of({{"n", Column::Of(std::vector<std::int64_t>{1, 9, 5, 2})}, {"meter", meter.Finish()}});
+  ASSERT_OK_AND_ASSIGN(const ValidationReport unknown, Look(some, R"({"columns": {"n": {"increasing": true, "within": "meter"}}})"));
+  EXPECT_TRUE(Found(unknown, "order").empty());
 }
 
 TEST(ColumnRules, StatisticsAndValuesThatMustCome) {
@@ -119,6 +125,33 @@ TEST(ColumnRules, StatisticsAndValuesThatMustCome) {
   EXPECT_EQ(Join(found[1].accept[0].path, "/"), "validate/columns/x/quantiles/0.75/min");
   EXPECT_EQ(Found(bad, "domain")[0].long_text, "'s' lacks 'z' of the 2 values that have to come");
   ASSERT_CODE(kInvalidArgument, Look(snapshot, R"({"columns": {"s": {"mean": {"min": 1}}}})"));
+  ASSERT_OK_AND_ASSIGN(const ValidationReport numbers, Look(snapshot, R"({"columns": {"x": {"contains": [1.0, 2], "domain": [1, 2.0, 3.0, 4, 10]}}})"));
+  for (const Anomaly& one : Found(numbers, "domain")) ADD_FAILURE() << one.long_text;
+}
+
+// Profiles estimate these beyond some thousand values; a bound that holds is not told as broken.
+TEST(ColumnRules, StatisticsOfManyValuesAreExact) {
+  std::vector<double> x;
+  std::vector<std::string> s;
+  std::vector<std::int64_t> n;
+  for (int i = 0; i < 10000; ++i) {
+    x.push_back((i * 7919) % 10000);
+    s.push_back(Str("w", i == 17 ? 16 : i));
+    n.push_back((std::int64_t{1} << 60) + i);
+  }
+  x[0] = -0.0;
+  x.push_back(0);
+  x.push_back(std::nan(""));
+  s.push_back("w0");
+  s.push_back("w1");
+  n.insert(n.end(), 2, 5);
+  const auto snapshot = Of({{"x", Column::Of(x)}, {"s", Column::Of(s)}, {"n", Column::Of(n)}});
+  ASSERT_OK_AND_ASSIGN(const ValidationReport good, Look(snapshot, R"({"columns": {
+    "x": {"median": {"min": 4999, "max": 4999}, "quantiles": {"0": {"min": 0, "max": 0}, "0.25": {"min": 2499, "max": 2499}, "0.90625": {"min": 9061.5, "max": 9061.5}, "1": {"min": 9999, "max": 9999}}, "distinct": {"min": 10000, "max": 10000}},
+    "s": {"distinct": {"min": 9999, "max": 9999}}, "n": {"distinct": {"min": 10001, "max": 10001}, "distinct_share": {"min": 0.9999, "max": 0.99991}}}})"));
+  for (const Anomaly& one : Found(good, "statistics")) ADD_FAILURE() << one.long_text;
+  ASSERT_OK_AND_ASSIGN(const ValidationReport bad, Look(snapshot, R"({"columns": {"x": {"median": {"max": 4998.5}}, "s": {"distinct": {"min": 10000}}, "n": {"distinct": {"max": 10000}}}})"));
+  EXPECT_EQ(Found(bad, "statistics").size(), 3u);
 }
 
 TEST(ColumnRules, UniqueTogether) {
@@ -128,6 +161,12 @@ TEST(ColumnRules, UniqueTogether) {
   EXPECT_EQ(Found(report, "unique")[0].long_text, "(a, b) must be unique; 1 of 4 rows repeat it: row 4 that of row 1");
   EXPECT_EQ(Found(report, "unique")[0].rows[0].Dump(), R"({"a":1,"b":"x"})");
   ASSERT_CODE(kNotFound, Look(snapshot, R"({"unique": [["a", "c"]]})"));
+  // Who has neither repeats nothing; who has one of them does.
+  const double none = std::nan("");
+  const auto sparse = Of({{"a", Column::Of(std::vector<double>{none, none, 1, 1})}, {"b", Column::Of(std::vector<double>{none, none, none, none})}});
+  ASSERT_OK_AND_ASSIGN(const ValidationReport some, Look(sparse, R"({"unique": ["a", "b"]})"));
+  ASSERT_EQ(Found(some, "unique").size(), 1u);
+  EXPECT_EQ(Found(some, "unique")[0].long_text, "(a, b) must be unique; 1 of 4 rows repeat it: row 4 that of row 3");
 }
 
 TEST(ColumnRules, WhatCannotBeMeantIsRefused) {
@@ -137,6 +176,7 @@ TEST(ColumnRules, WhatCannotBeMeantIsRefused) {
            {R"({"format": "emial"})", "did you mean 'email'"},
            {R"({"length": {"min": 3, "max": 2}})", "validate.columns.x.length.min: 3 is above max 2"},
            {R"({"length": {}})", "bounds nothing"},
+           {R"({"length": -3})", "validate.columns.x.length: no text has -3 characters"},
            {R"({"increasing": "weakly"})", "expected true, or strictly"},
            {R"({"increasing": true, "decreasing": true})", "cannot rise and fall"},
            {R"({"within": "y"})", "write increasing or decreasing beside it"},
@@ -160,7 +200,7 @@ TEST(ColumnRules, Formats) {
       {"date", {"2024-02-29"}, {"2023-02-29", "29.02.2024", "2024-02-29T00:00:00Z", ""}},
       {"timestamp", {"2024-02-29T23:59:59.25Z", "2024-02-29"}, {"soon", "2024-13-01"}},
       {"number", {"-1.5e3", "7"}, {"1,5", ""}},
-      {"integer", {"-12"}, {"1.0", "one"}},
+      {"integer", {"-12", "+7", "12345678901234567890123"}, {"1.0", "one", "", "-", "+-1"}},
       {"email", {"ann.b+c@example.org"}, {"ann@", "@example.org", "ann@example"}},
       {"uuid", {"123e4567-e89b-12d3-a456-426614174000"}, {"123e4567e89b12d3a456426614174000", "g23e4567-e89b-12d3-a456-426614174000"}},
       {"ipv4", {"10.0.0.255"}, {"10.0.0.256", "10.0.0", "010.0.0.1", "::1"}},
@@ -204,6 +244,46 @@ TEST(ColumnRules, OfOneRow) {
   EXPECT_EQ(look(R"({"code": "AB", "n": 2, "m": 2})").size(), 2u);
   EXPECT_TRUE(look(R"({"code": "AB", "n": 2, "m": 2})")[0].starts_with("error range n")) << look(R"({"code": "AB", "n": 2, "m": 2})")[0];
   EXPECT_TRUE(look(R"({"code": "AB", "n": 2, "m": 2})")[1].starts_with("warning range m"));
+}
+
+TEST(ColumnRules, DomainsOfOneRowAreThoseOfAllTypes) {
+  ASSERT_OK_AND_ASSIGN(const Json json, Json::Parse(R"({"columns": {"n": {"domain": [0, 1]}, "x": {"domain": [0.5, 2.0]}, "b": {"domain": [true]}}})"));
+  ASSERT_OK_AND_ASSIGN(const ValidateSpec spec, ValidateSpec::Parse(json, "test"));
+  std::vector<ColumnExpectation> schema(3);
+  const table::Type types[] = {table::Type::kInt64, table::Type::kFloat64, table::Type::kBool};
+  for (std::size_t i = 0; i < 3; ++i) {
+    schema[i].name = std::string(1, "nxb"[i]);
+    schema[i].type = types[i];
+  }
+  ASSERT_OK_AND_ASSIGN(const Json good, Json::Parse(R"({"n": 1, "x": 2, "b": true})"));
+  ASSERT_OK_AND_ASSIGN(auto found, ValidateRow(schema, spec, "", good));
+  EXPECT_TRUE(found.empty()) << found[0].long_text;
+  ASSERT_OK_AND_ASSIGN(const Json bad, Json::Parse(R"({"n": 2, "x": 0.25, "b": false})"));
+  ASSERT_OK_AND_ASSIGN(found, ValidateRow(schema, spec, "", bad));
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].severity, Severity::kError);
+  EXPECT_EQ(found[0].check, "domain");
+  EXPECT_TRUE(found[0].long_text.starts_with("'2' is not among the 2 values of 'n'")) << found[0].long_text;
+}
+
+TEST(ColumnRules, WholeNumbersOfOneRowAreTakenAsTheyAre) {
+  ASSERT_OK_AND_ASSIGN(const Json json, Json::Parse(R"({"columns": {"a": {"domain": [9007199254740993]}}})"));
+  ASSERT_OK_AND_ASSIGN(const ValidateSpec spec, ValidateSpec::Parse(json, "test"));
+  std::vector<ColumnExpectation> schema(1);
+  schema[0].name = "a";
+  schema[0].type = table::Type::kInt64;
+  const auto checks = [&](std::string_view row) {
+    std::string out;
+    const auto parsed = Json::Parse(row);
+    const auto found = ValidateRow(schema, spec, "", *parsed);
+    EXPECT_TRUE(found.ok());
+    for (const Anomaly& one : *found) out += Str(one.check, ";");
+    return out;
+  };
+  EXPECT_EQ(checks(R"({"a": 9007199254740993})"), "");  // beyond 2^53
+  EXPECT_EQ(checks(R"({"a": "9007199254740993"})"), "");
+  EXPECT_EQ(checks(R"({"a": 9007199254740992})"), "domain;");
+  EXPECT_EQ(checks(R"({"a": 1e300})"), "type;");  // beyond 64 bits
 }
 
 TEST(Pictures, ThatCannotBeReadAreCounted) {

@@ -55,7 +55,7 @@ Result<void> ReadDomain(const Fields& fields, const Json& domain, ColumnExpectat
   if (!domain.is_array()) return fields.Wrong("domain", "must be a list of values, 'inferred' or 'any'");
   out->domain.clear();
   out->has_domain = true;
-  for (const Json& value : domain.array()) out->domain.push_back(value.is_string() ? value.String() : value.Dump());
+  for (const Json& value : domain.array()) out->domain.push_back(TextOf(value));
   return {};
 }
 

@@ -241,6 +241,20 @@ TEST(Outliers, FindsTheRowThatIsLikeNoOther) {
   EXPECT_NE(found[0].long_text.find("row 701 (income is 400)"), std::string::npos) << All(found);
 }
 
+// So far out that in units of the spread they are beyond all numbers.
+TEST(Outliers, NumbersBeyondMeasureAreFound) {
+  Loans loans(2000);
+  for (std::size_t i = 0; i < 2000; ++i) {
+    loans.income[i] *= 1e-12;
+    loans.debt[i] *= 1e-12;
+  }
+  for (const std::size_t i : {700U, 1300U}) loans.income[i] = loans.debt[i] = 1e300;
+  ASSERT_OK_AND_ASSIGN(const auto found, Look("outliers", loans.Rows(), "label"));
+  ASSERT_EQ(found.size(), 1U) << All(found);
+  EXPECT_EQ(found[0].short_text, "2 rows far from all others");
+  EXPECT_NE(found[0].long_text.find("row 701 (income is 1e"), std::string::npos) << All(found);
+}
+
 TEST(Floods, FindsOneRowToldManyTimes) {
   std::mt19937_64 random(3);
   Table clean, flooded;
@@ -352,6 +366,37 @@ TEST(Anonymity, CountsSmallGroups) {
   EXPECT_NE(found[0].long_text.find("5 rows (5 %)"), std::string::npos) << All(found);
   ASSERT_OK_AND_ASSIGN(const auto none, Look("anonymity", rows, "", R"({"anonymity": {"columns": ["nowhere"]}})"));
   ASSERT_EQ(none.size(), 1U);
+}
+
+TEST(Anonymity, OfColumnsTogetherAndOfPersonsInsteadOfRows) {
+  // Each age and each town has many rows; together Graz and 30 has four, three of them of one customer.
+  Table rows;
+  std::vector<std::int64_t> age, customer;
+  std::vector<std::string> town;
+  for (int i = 0; i < 104; ++i) {
+    age.push_back(i < 100 ? (i % 2 == 0 ? 30 : 40) : 30);
+    town.push_back(i < 100 ? (i % 2 == 0 ? "Bonn" : "Graz") : "Graz");
+    customer.push_back(i < 101 ? i : 101);
+  }
+  rows.Add("age", Column::Of(age));
+  rows.Add("town", Column::Of(town));
+  rows.Add("customer", Column::Of(customer));
+  const auto text = [](int k) { return Str(R"({"anonymity": {"columns": ["age", "town"], "k": )", k, "}}"); };
+  ASSERT_OK_AND_ASSIGN(auto found, Look("anonymity", rows, "", text(4)));
+  EXPECT_TRUE(found.empty()) << All(found);  // four are enough for four
+  ASSERT_OK_AND_ASSIGN(found, Look("anonymity", rows, "", text(5)));
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].short_text, "not 5-anonymous");
+  EXPECT_NE(found[0].long_text.find("4 rows (3.85 %) share their age, town with fewer than 4 others"), std::string::npos) << All(found);
+  ASSERT_OK_AND_ASSIGN(found, Look("anonymity", rows, "", R"({"anonymity": {"columns": ["age"], "k": 40}})"));
+  EXPECT_TRUE(found.empty()) << All(found);
+  // Where a group says whose rows they are, four rows of two customers hide two.
+  rows.about["group"] = "customer";
+  ASSERT_OK_AND_ASSIGN(found, Look("anonymity", rows, "", text(3)));
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_NE(found[0].long_text.find("with fewer than 2 others, counted by customer"), std::string::npos) << All(found);
+  ASSERT_OK_AND_ASSIGN(found, Look("anonymity", rows, "", text(2)));
+  EXPECT_TRUE(found.empty()) << All(found);
 }
 
 TEST(Consent, PurposeAndRows) {

@@ -69,6 +69,15 @@ def only_what_is_new(project, server, address):
     whole = project.add("--full")
     assert whole["whole"] and whole["read"] == 321
     assert {r["id"]: r for r in project.rows()} == by_id
+    # rows without a watermark are read each time, as nobody can tell whether they are new
+    server.sql("""INSERT INTO shop."Orders" VALUES (901, 'timeless', 1, 1, true, NULL, NULL, NULL)""")
+    assert project.add()["rows"] == 322
+    server.sql("""UPDATE shop."Orders" SET code = 'still so' WHERE id = 901""")
+    again = project.add()
+    assert again["rows"] == 322 and not again["whole"], again
+    assert {r["id"]: r for r in project.rows()} == by_id | {901: {**by_id[900], "id": 901, "code": "still so", "at": None}}
+    server.sql("""DELETE FROM shop."Orders" WHERE id = 901""")
+    assert project.add()["rows"] == 321
 
 
 def schema_changes(project, server, address):

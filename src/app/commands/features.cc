@@ -201,7 +201,8 @@ Result<int> Get(Context& context, const Args& args) {
   TENON_ASSIGN(const auto store, pipeline::StoreOf(context.files, project));
   for (pipeline::SourceRows& source : sources) {
     if (store == nullptr) break;
-    TENON_ASSIGN(source.batches, dataset::LeaveOutErased(source.source, std::move(source.batches), *store));
+    const auto other = std::ranges::find(project.other_sources, source.source, &ingest::SourceSpec::name);
+    TENON_ASSIGN(source.batches, dataset::LeaveOutErased(other == project.other_sources.end() ? project.source : *other, std::move(source.batches), *store));
   }
   const std::string time = args.Text("time").empty() ? project.source.time : args.Text("time");
   ingest::SourceSpec asking;

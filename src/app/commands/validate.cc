@@ -135,7 +135,7 @@ Result<dataset::SnapshotPtr> WithFeatures(Context& context, const pipeline::Proj
     for (auto& source : sources) {
       if (source.source != spec.name) continue;
       TENON_ASSIGN(source.batches, dataset::Treat(spec.sensitive, std::move(source.batches), store));
-      TENON_ASSIGN(source.batches, dataset::LeaveOutErased(spec.name, std::move(source.batches), store));
+      TENON_ASSIGN(source.batches, dataset::LeaveOutErased(spec, std::move(source.batches), store));
     }
   }
   TENON_ASSIGN(table::Batch joined, pipeline::WithFeatures(context.call, project, table::Batch::Concat(rows.batches()), project.source.time, sources));

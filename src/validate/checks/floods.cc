@@ -45,7 +45,7 @@ Result<Tokens> TokensOf(const Evidence& evidence, const std::vector<std::int64_t
     TENON_ASSIGN(const table::Column column, evidence.snapshot->Column(name));
     columns.push_back(BinsOf(column, rows, kBins));
     for (std::size_t i = 0; i < rows.size(); ++i) {
-      if (column.IsNull(rows[i])) columns.back().bin[i] = kNone;
+      if (IsMissing(column, rows[i])) columns.back().bin[i] = kNone;
     }
   }
   out.columns = columns.size();

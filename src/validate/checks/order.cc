@@ -51,7 +51,8 @@ Result<void> LookAt(const Evidence& evidence, const std::string& name, const Col
   std::vector<std::string> first;
   for (std::int64_t i = 0; i < column.size(); ++i) {
     if (IsMissing(column, i)) continue;
-    const auto [at, fresh] = last.try_emplace(rules.within.empty() || IsMissing(group, i) ? std::string() : TextOf(group, i), i);
+    if (!rules.within.empty() && IsMissing(group, i)) continue;  // of nobody known
+    const auto [at, fresh] = last.try_emplace(rules.within.empty() ? std::string() : TextOf(group, i), i);
     if (fresh) continue;
     if (!Holds(rules.order, Compare(column, i, at->second))) {
       ++wrong;

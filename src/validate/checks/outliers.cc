@@ -142,7 +142,7 @@ Result<Table> TableOf(const Evidence& evidence) {
     out.names.push_back(name);
     for (std::size_t i = 0; i < out.rows.size(); ++i) {
       const double value = IsMissing(column, out.rows[i]) ? middle : std::clamp(column.Number(out.rows[i]), -1e300, 1e300);
-      out.points[i].push_back(std::asinh(4 * (value - middle) / spread));  // long tails are usual
+      out.points[i].push_back(std::asinh(std::clamp(4 * (value - middle) / spread, -1e300, 1e300)));  // long tails are usual; between infinities is no distance
     }
     out.columns.push_back(std::move(column));
   }

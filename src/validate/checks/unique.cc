@@ -18,7 +18,7 @@ std::vector<std::string> AllBut(const table::Schema& schema, const std::vector<s
   return out;
 }
 
-// Columns whose values must be unique together, as validate.unique has them.
+// Columns whose values must be unique together, as validate.unique has them. A row that has none of them repeats nothing.
 Result<void> Together(const Call& call, const Evidence& evidence, const std::vector<std::string>& columns, std::vector<Anomaly>* out) {
   for (const std::string& name : columns) TENON_TRY(evidence.snapshot->schema().At(name), "validate.unique");
   TENON_ASSIGN(const std::vector<std::uint64_t> hashes, RowHashes(call, *evidence.snapshot, AllBut(evidence.snapshot->schema(), columns)));
@@ -29,7 +29,9 @@ Result<void> Together(const Call& call, const Evidence& evidence, const std::vec
   std::vector<std::string> pairs;
   std::vector<Json> rows;
   for (const table::Batch& batch : evidence.snapshot->batches()) {
+    const auto lacks = [&](const std::string& name, std::int64_t i) { return IsMissing(batch.column(batch.schema().Find(name)), i); };
     for (std::int64_t i = 0; i < batch.rows(); ++i, ++row) {
+      if (std::ranges::all_of(columns, [&](const std::string& name) { return lacks(name, i); })) continue;
       const auto [at, fresh] = first.try_emplace(hashes[static_cast<std::size_t>(row)], row);
       if (fresh) continue;
       ++repeated;
