@@ -1,5 +1,7 @@
 #include "feature/event_sink.h"
 
+#include <algorithm>
+
 #include "base/testing.h"
 #include "base/text.h"
 #include "feature/event_log.h"
@@ -111,6 +113,48 @@ TEST(EventSink, NothingIsThereTwiceOrMissingWhereverItWasKilled) {
         if (!died) break;
       }
       EXPECT_GT(deaths, 8) << one.kind;
+    }
+  }
+}
+
+// A batch of two partitions is written and not settled; what goes on meets one of them first, and ends; the other comes after.
+TEST(EventSink, WhatWasNotSettledIsKnownUntilItsPartitionComesAgain) {
+  for (const Case& one : kCases) {
+    for (std::int64_t step = 0; step < 40; ++step) {
+      platform::MemoryFiles files;
+      const auto value = [](int partition, std::int64_t offset) { return Str(R"({"from":{"partition":)", partition, R"(,"offset":)", offset, "}}"); };
+      const auto deliver = [&](EventSink& sink, std::vector<int> partitions, std::int64_t until) -> Result<void> {
+        std::vector<std::string> values;
+        std::vector<SinkRecord> records;
+        std::vector<Position> next;
+        for (const int partition : partitions) {
+          TENON_ASSIGN(const std::int64_t kept, sink.Next(Call(), partition));
+          for (std::int64_t i = std::max<std::int64_t>(kept, 0); i < until; ++i) {
+            values.push_back(value(partition, i));
+            records.push_back({.aside = i % 2 == 1, .partition = partition, .offset = i, .key = "k", .value = {}});
+          }
+          next.push_back({partition, until});
+        }
+        for (std::size_t i = 0; i < records.size(); ++i) records[i].value = values[i];
+        return sink.Deliver(Call(), records, next, "");
+      };
+      {
+        files.CutAfter(step);
+        auto sink = OpenSink(files, one.kind, one.settings);
+        if (sink.ok()) (void)deliver(**sink, {0, 1}, 4);
+        files.Heal();
+      }
+      for (const std::vector<int>& partitions : {std::vector<int>{1}, std::vector<int>{0}, std::vector<int>{0, 1}}) {
+        ASSERT_OK_AND_ASSIGN(auto sink, OpenSink(files, one.kind, one.settings));
+        ASSERT_OK(deliver(*sink, partitions, 6));
+      }
+      std::vector<std::string> all = one.read(files, one.answers), want;
+      for (const std::string& aside : one.read(files, one.aside)) all.push_back(aside);
+      for (const int partition : {0, 1}) {
+        for (std::int64_t i = 0; i < 6; ++i) want.push_back(value(partition, i));
+      }
+      std::ranges::sort(all);
+      ASSERT_EQ(all, want) << one.kind << " step " << step;
     }
   }
 }

@@ -15,10 +15,9 @@ class JournalSink final : public EventSink {
   Result<void> Start(const SinkFor& whom) {
     TENON_TRY(files_.MakeFolders(whom.state));
     TENON_ASSIGN(lock_, files_.Lock(path_ + ".lock"), Str("another process answers the stream ", whom.stream));
-    std::int64_t settled_answers = 0, settled_aside = 0;
     if (files_.Exists(path_)) {
       TENON_ASSIGN(const std::string journal, files_.Read(path_));
-      TENON_TRY(ReadLast(journal, &settled_answers, &settled_aside));
+      TENON_TRY(ReadLast(journal));
     }
     const auto known = [this](std::string_view value) -> Result<void> {
       TENON_ASSIGN(const Json one, Json::Parse(value, "what the stream wrote last"));
@@ -26,9 +25,10 @@ class JournalSink final : public EventSink {
       if (from != nullptr) unsettled_.emplace(from->IntAt("partition"), from->IntAt("offset"));
       return {};
     };
-    TENON_TRY(answers_->TakeUp(settled_answers, known));
-    TENON_TRY(aside_->TakeUp(settled_aside, known));
-    return Rewrite(settled_answers, settled_aside);
+    TENON_TRY(answers_->TakeUp(settled_answers_, known));
+    TENON_TRY(aside_->TakeUp(settled_aside_, known));
+    ForgetSettled();
+    return Rewrite();
   }
 
   Result<std::int64_t> Next(const Call&, int partition) override {
@@ -54,24 +54,36 @@ class JournalSink final : public EventSink {
       TENON_TRY(track->Sync());
     }
     for (const Position& one : next) next_[one.partition] = one.offset;
-    TENON_ASSIGN(const std::int64_t end_of_answers, answers_->End());
-    TENON_ASSIGN(const std::int64_t end_of_aside, aside_->End());
-    if (journal_bytes_ > kMostJournal) return Rewrite(end_of_answers, end_of_aside);
-    const std::string line = Line(end_of_answers, end_of_aside);
+    ForgetSettled();
+    // While some of what stands there is still to be met again, the next start has to see it too: partitions come in any order.
+    if (unsettled_.empty()) {
+      TENON_ASSIGN(settled_answers_, answers_->End());
+      TENON_ASSIGN(settled_aside_, aside_->End());
+    }
+    if (journal_bytes_ > kMostJournal) return Rewrite();
+    const std::string line = Line();
     TENON_TRY(journal_->Append(line));
     journal_bytes_ += line.size();
     return journal_->Sync();
   }
 
  private:
+  // What lies before the position of its partition does not come again.
+  void ForgetSettled() {
+    std::erase_if(unsettled_, [this](const auto& at) {
+      const auto next = next_.find(static_cast<int>(at.first));
+      return next != next_.end() && at.second < next->second;
+    });
+  }
+
   // The last whole line counts; behind it may be one that is cut.
-  Result<void> ReadLast(std::string_view journal, std::int64_t* answers, std::int64_t* aside) {
+  Result<void> ReadLast(std::string_view journal) {
     const std::size_t end = journal.rfind('\n');
     if (end == std::string_view::npos) return {};
     const std::size_t begin = end == 0 ? 0 : journal.rfind('\n', end - 1) + 1;
     TENON_ASSIGN(const Json last, Json::Parse(journal.substr(begin, end - begin), path_));
-    *answers = last.IntAt("answers");
-    *aside = last.IntAt("aside");
+    settled_answers_ = last.IntAt("answers");
+    settled_aside_ = last.IntAt("aside");
     const Json* next = last.Find("next");
     if (next == nullptr || !next->is_object()) return Error(Code::kDataLoss, Str(path_, ": does not say where the stream is"));
     for (const auto& [partition, offset] : next->object()) {
@@ -82,18 +94,18 @@ class JournalSink final : public EventSink {
     return {};
   }
 
-  std::string Line(std::int64_t answers, std::int64_t aside) const {
+  std::string Line() const {
     Json line;
-    line["answers"] = answers;
-    line["aside"] = aside;
+    line["answers"] = settled_answers_;
+    line["aside"] = settled_aside_;
     line["next"] = Json::MakeObject();
     for (const auto& [partition, offset] : next_) line["next"][std::to_string(partition)] = offset;
     return line.Dump() + "\n";
   }
 
-  Result<void> Rewrite(std::int64_t answers, std::int64_t aside) {
+  Result<void> Rewrite() {
     journal_.reset();
-    const std::string line = Line(answers, aside);
+    const std::string line = Line();
     TENON_TRY(files_.Write(path_, line));
     journal_bytes_ = line.size();
     TENON_ASSIGN(journal_, files_.Append(path_));
@@ -107,6 +119,7 @@ class JournalSink final : public EventSink {
   std::unique_ptr<platform::Appender> journal_;
   std::uint64_t journal_bytes_ = 0;
   std::map<int, std::int64_t> next_;
+  std::int64_t settled_answers_ = 0, settled_aside_ = 0;  // up to there all is told by next_
   std::set<std::pair<std::int64_t, std::int64_t>> unsettled_;  // partition and offset of what stands there and is not settled
 };
 
