@@ -50,7 +50,7 @@ class Anonymity final : public Check {
       std::vector<std::pair<std::uint64_t, std::uint64_t>> met;
       for (std::size_t i = 0; i < hashes.size(); ++i) met.emplace_back(hashes[i], of[i]);
       std::ranges::sort(met);
-      met.erase(std::ranges::unique(met).begin(), met.end());
+      met.erase(std::unique(met.begin(), met.end()), met.end());
       for (const auto& [hash, whose] : met) ++groups[hash].others;
     }
     std::int64_t exposed = 0;

@@ -31,7 +31,7 @@ double ExactDistinct(const table::Column& column) {
     else keys.push_back(static_cast<std::uint64_t>(column.ints()[at]));
   }
   std::ranges::sort(keys);
-  return static_cast<double>(std::ranges::unique(keys).begin() - keys.begin());
+  return static_cast<double>(std::unique(keys.begin(), keys.end()) - keys.begin());
 }
 
 // Between two values as ColumnProfile::Quantile has it. There is one that is not missing.
