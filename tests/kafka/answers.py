@@ -193,17 +193,17 @@ def group(project, broker, changes):
     return len(records)
 
 
-def into_a_file(project, broker):
-    """From a topic into a file: kills leave no answer out and none twice."""
+def into_a_file(project, broker, count):
+    """From a topic into a file: kills, also several in a row, leave no answer out and none twice."""
     broker.topic("file", PARTITIONS)
     project.stream(f'{{from: {{kind: kafka, brokers: "{broker.address}", topic: file}}, to: {{kind: json_lines, path: answers.jsonl}}, id: visit, batch: 200}}')
     records, rng = [], random.Random(4)
-    for attempt in range(4):
-        more, _ = project.events(300 + attempt, 6000)
+    for attempt in range(count):
+        more, _ = project.events(300 + attempt, 4000)
         broker.fill("file", more)
         records += more
         process = project.begin("--to-end")
-        time.sleep(0.3 + rng.random() * 0.5)
+        time.sleep(0.25 + rng.random() * 0.4)
         process.kill()
         process.wait()
     project.to_end()
@@ -273,7 +273,7 @@ def main(tenon, jars, count):
         killed, total = kills(project, broker, count)
         print(f"kafka: answers through {killed} kills: {total} records, each answered once", flush=True)
         print(f"kafka: answers of a group of two that come, go and are killed: {group(project, broker, max(4, count // 2))} records, each once", flush=True)
-        into_a_file(project, broker)
+        into_a_file(project, broker, max(6, count // 3))
         metrics_and_service(project, broker)
         print("kafka: into a file through kills; in `tenon serve` with metrics, through a broker that went away", flush=True)
     finally:
