@@ -171,6 +171,8 @@ TEST(TimeTest, ReadsAndWritesIso8601) {
 TEST(TimeTest, ReadsDurations) {
   ASSERT_OK_AND_ASSIGN(auto duration, ParseDuration("1h30m"));
   EXPECT_EQ(duration, std::chrono::minutes(90));
+  ASSERT_OK_AND_ASSIGN(const auto short_one, ParseDuration("3us"));
+  EXPECT_EQ(short_one, std::chrono::microseconds(3));
   ASSERT_CODE(kInvalidArgument, ParseDuration("fast"));
   ASSERT_CODE(kInvalidArgument, ParseDuration("3 fortnights"));
 }

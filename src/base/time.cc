@@ -125,7 +125,8 @@ Result<std::chrono::microseconds> ParseDuration(std::string_view text) {
     const std::size_t letters = std::min(rest.find_first_of("0123456789. "), rest.size());
     const std::string_view unit = rest.substr(0, letters);
     rest = Trim(rest.substr(letters));
-    const double seconds = unit == "ms" ? 0.001
+    const double seconds = unit == "us"  ? 0.000'001
+                           : unit == "ms" ? 0.001
                            : unit == "s" ? 1
                            : unit == "m" || unit == "min" ? 60
                            : unit == "h" ? 3600
