@@ -14,7 +14,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$jobs}
 export ASAN_OPTIONS="detect_stack_use_after_return=1:check_initialization_order=1:strict_string_checks=1"
 export LSAN_OPTIONS="suppressions=$PWD/tests/sanitize/lsan.txt:print_suppressions=0"
 export UBSAN_OPTIONS="print_stacktrace=1"
-export TSAN_OPTIONS="suppressions=$PWD/tests/sanitize/tsan.txt:second_deadlock_stack=1:exitcode=66"
+export TSAN_OPTIONS="suppressions=$PWD/tests/sanitize/tsan.txt:second_deadlock_stack=1:exitcode=66:die_after_fork=0"  # tests fork to be killed
 
 clang() {
   tools/build.sh build-clang -DCMAKE_CXX_COMPILER=clang++-14
