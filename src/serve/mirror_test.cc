@@ -70,8 +70,8 @@ TEST_F(MirrorTest, DropsWhatIsOfAnEarlierStageAndWhatHasNoRoom) {
   ASSERT_TRUE(Offer(40, before));
   mirror_.Flush();
   EXPECT_EQ(Of(9).requests, 0);
-  int refused = 0;  // a ring takes some ten thousands of rows and its reader is one thread
-  for (int i = 0; i < 400000 && refused == 0; ++i) refused += Offer(40, *route_) ? 0 : 1;
+  int refused = 0;  // a ring takes some ten thousands of rows, and its reader is one thread, which may be the faster for a while
+  for (int i = 0; i < 4'000'000 && refused == 0; ++i) refused += Offer(40, *route_) ? 0 : 1;
   EXPECT_EQ(refused, 1) << "a full ring refuses and never waits";
 }
 
